@@ -1,0 +1,70 @@
+"""What the checker finds out: tables beside the tree, keyed by its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Union
+
+from attrs import field, frozen
+
+from rlmlang.builtins.declare import Builtin
+from rlmlang.syntax.diagnostics import Diagnostic
+from rlmlang.syntax.nodes import Apply, Call, Expr, Fn, Input, Lambda, Name, Node, Program, Solve
+from rlmlang.types import Type
+
+
+@frozen(eq=False)
+class Function:
+    """A declared function: of this program, of a file it uses, or of the standard library. `effectful`: its body may reach a model."""
+
+    node: Fn
+    params: tuple[tuple[str, Type], ...]
+    result: Type
+    effectful: bool
+    library: bool = False
+
+
+Callee = Union[Builtin, Function]
+
+
+@frozen(eq=False)
+class InputVariable:
+    """A declared input; `default` is None where it must be given."""
+
+    name: str
+    type: Type
+    node: Input
+
+
+@frozen(eq=False)
+class Checked:
+    """A program with what is known of it. Usable for running only when `errors` is empty.
+
+    types           every expression, in function bodies (of used files and the standard library, too) as well
+    reply_types     the type that each `call` or `solve` asks for
+    callees         what each `f(…)` calls; also what a bare name calls where it stands for a function (`sorted(xs, key=len)`)
+    arguments       for each `f(…)`, the argument of each parameter in order, None where the default is taken; a variadic's are appended
+    effects         the expressions whose evaluation may reach a model (a name is not one: its binding is)
+    modules         the programs of `use`d files and of the standard library that are needed, by path or name
+    result          the type of the answer, or of the expression shown
+    """
+
+    program: Program
+    diagnostics: tuple[Diagnostic, ...]
+    types: Mapping[Node, Type] = field(repr=False)
+    reply_types: Mapping[Call | Solve, Type] = field(repr=False)
+    callees: Mapping[Apply | Name, Callee] = field(repr=False)
+    arguments: Mapping[Apply, tuple[Expr | Lambda | None, ...]] = field(repr=False)
+    effects: frozenset[Node] = field(repr=False)
+    functions: Mapping[Fn, Function] = field(repr=False)
+    modules: Mapping[str, Program] = field(repr=False)
+    inputs: tuple[InputVariable, ...] = ()
+    result: Type | None = None
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        return tuple(d for d in self.diagnostics if d.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        return tuple(d for d in self.diagnostics if d.severity == "warning")

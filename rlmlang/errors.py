@@ -1,0 +1,77 @@
+"""The errors a user can meet. Nothing else leaves the package: every foreign exception becomes one of these.
+
+`Failure` is a value of the language (`otherwise` takes it); the rest stop a run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rlmlang.syntax.diagnostics import Diagnostic
+    from rlmlang.syntax.source import Span
+
+
+class RlmError(Exception):
+    """Root of all errors of rlmlang. `message` is one or two plain sentences; `span` says where, if it is about a place."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, span: Span | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.span = span
+        self.hint = hint
+
+
+class ProgramError(RlmError):
+    """The program text is wrong: syntax, names, types. `diagnostics` says all of it."""
+
+    exit_code = 2
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
+        first = next((d for d in diagnostics if d.severity == "error"), None)
+        super().__init__(first.message if first else "the program is wrong", span=first.span if first else None)
+        self.diagnostics = diagnostics
+
+
+class UsageError(RlmError):
+    """A wrong option, input, configuration or file given by whoever runs the program."""
+
+    exit_code = 2
+
+
+class Failure(RlmError):
+    """A failure at run time that `otherwise` can take: a call that failed for good, an index out of range, `fail`.
+
+    `attempts` is the number of requests sent, for a call; `item` the path or position of the items it was for, outermost first.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        span: Span | None = None,
+        hint: str | None = None,
+        attempts: int = 0,
+        item: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message, span=span, hint=hint)
+        self.attempts = attempts
+        self.item = item
+
+
+class LimitError(RlmError):
+    """A limit of the interpreter (`rlmlang.limits`) was met. `otherwise` does not take it."""
+
+
+class BudgetError(RlmError):
+    """The budget is used up, or too small for the program's lower bound. `otherwise` does not take it."""
+
+    exit_code = 3
+
+
+class Interrupted(RlmError):
+    """The run was cancelled from outside."""
+
+    exit_code = 130

@@ -1,0 +1,186 @@
+"""What one sub-invocation is: the model, the request that is sent, and the reply that comes back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Literal, Protocol
+
+from attrs import field, frozen
+
+from rlmlang.types import TEXT, Type
+
+KEY_VERSION = 1  # raise when the meaning of a request changes, so that no old memo row answers a new request
+
+
+class Secret:
+    """A key that never shows itself: str, repr, format and pickling give `***` or fail. `reveal()` is for the transport alone."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a secret is not stored")
+
+
+@frozen
+class Model:
+    """A model as configured (`[models.NAME]`).
+
+    `name` is what programs and reports call it; `model` what the provider calls it, with `provider` saying who answers:
+    `openai` (any OpenAI-compatible `base_url`), `script` and `gguf` (`path`). Prices are nano-dollars per token (None: looked up).
+    `structured`: `json_schema` (the provider's strict structured output) or `prompt` (the schema is put in the prompt).
+    `reasoning_tokens` is added to every max_tokens: hidden reasoning that the provider counts in the same limit.
+    """
+
+    name: str
+    provider: Literal["openai", "script", "gguf"]
+    model: str
+    base_url: str | None = None
+    path: str | None = None
+    api_key: Secret | None = field(default=None, repr=False)
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    input_price: int | None = None
+    output_price: int | None = None
+    concurrency: int = 16
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    temperature: float | None = None
+    structured: Literal["json_schema", "prompt"] = "json_schema"
+    reasoning_tokens: int = 0
+    timeout: float | None = None
+
+
+@frozen
+class Message:
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@frozen(slots=False)
+class Request:
+    """One sub-invocation, fully rendered. Two are equal, and paid once, when their `key` is equal.
+
+    `schema` is the strict JSON schema that the reply must fit (None for text); `type` is what the reply is checked against.
+    `sample` tells otherwise equal requests apart (`with {sample: i}`).
+    """
+
+    model: Model
+    messages: tuple[Message, ...]
+    type: Type = TEXT
+    schema: Mapping[str, Any] | None = None
+    max_tokens: int = 1024
+    temperature: float | None = None
+    sample: int = 0
+
+    @cached_property
+    def key(self) -> bytes:
+        """SHA-256 (32 bytes) of the canonical request: everything that may change the reply, and no secret."""
+        model = self.model
+        whole = [
+            KEY_VERSION,
+            [model.provider, model.model, model.base_url, model.path, model.structured, model.reasoning_tokens],
+            [[m.role, m.content] for m in self.messages],
+            str(self.type),
+            self.schema,
+            self.max_tokens,
+            self.temperature,
+            self.sample,
+        ]
+        text = json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+@frozen
+class Usage:
+    """Tokens of the attempts of one call, all together. `guessed`: the provider did not say (or said nonsense), so the worst case stands."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    guessed: bool = False
+
+
+@frozen
+class Reply:
+    """The checked value of a call and what it took. `requests` counts what was sent, `retries` those beyond the first
+    (re-asks and repeats alike); `nanodollars` is None where no price is known."""
+
+    value: Any
+    usage: Usage = Usage()
+    nanodollars: int | None = 0
+    requests: int = 1
+    source: Literal["model", "memo", "shared"] = "model"
+
+    @property
+    def retries(self) -> int:
+        return max(0, self.requests - 1)
+
+
+@frozen
+class Charge:
+    """What one attempt may cost (reserved) or did cost (settled)."""
+
+    requests: int = 1
+    input_tokens: int = 0
+    output_tokens: int = 0
+    nanodollars: int = 0
+
+
+class Meter(Protocol):
+    """Where attempts are reserved before they are sent, and settled after: the run's budget."""
+
+    async def reserve(self, worst: Charge) -> None:
+        """Waits until `worst` fits beside all that is spent or reserved. Raises BudgetError when it never can."""
+
+    def settle(self, worst: Charge, actual: Charge) -> None:
+        """Replaces a reservation by what was really used (`actual.requests == 0`: it was never sent)."""
+
+
+@frozen
+class Completion:
+    """What a provider gives for one attempt. `finish` is `stop`, `length`, `content_filter`, `tool_calls` or None if it did not say.
+
+    `text` is None where the message had no content; `refusal` is the provider's refusal text, if it refused.
+    """
+
+    text: str | None
+    finish: str | None = "stop"
+    refusal: str | None = None
+    usage: Usage | None = None
+
+
+class ProviderError(Exception):
+    """An attempt failed. `retryable`: 408, 409, 429, 5xx, connection errors, timeouts. `retry_after` in seconds, where the server said so.
+    `charged`: the provider may have done (and billed) the work, so the worst case is settled."""
+
+    def __init__(
+        self, message: str, *, retryable: bool = False, retry_after: float | None = None, status: int | None = None, charged: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retryable = retryable
+        self.retry_after = retry_after
+        self.status = status
+        self.charged = charged
+
+
+class Provider(Protocol):
+    """Who answers. One instance a model and run, used by many tasks of one event loop at once."""
+
+    async def complete(self, request: Request) -> Completion:
+        """One attempt, cancellable. Raises ProviderError, nothing else."""
+
+    async def close(self) -> None:
+        """Ends all connections, threads and processes."""

@@ -1,0 +1,113 @@
+"""The types of the language, as values. They compare by structure; `str(type)` is how a program writes them."""
+
+from __future__ import annotations
+
+import json
+from typing import Union
+
+from attrs import frozen
+
+
+@frozen
+class Primitive:
+    """`text int float bool none file dir`"""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+TEXT = Primitive("text")
+INT = Primitive("int")
+FLOAT = Primitive("float")
+BOOL = Primitive("bool")
+NONE = Primitive("none")
+FILE = Primitive("file")
+DIR = Primitive("dir")
+JSON = Primitive("json")  # any data at all: a list of mixed items, what `parse_json` gives
+NEVER = Primitive("never")  # `fail`, and the items of `[]`: fits everywhere
+UNKNOWN = Primitive("unknown")  # after an error: fits everywhere, so that one mistake is reported once
+
+
+@frozen
+class Enum:
+    """`"core" | "helper"`: a text that is one of `words`"""
+
+    words: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return " | ".join(json.dumps(w, ensure_ascii=False) for w in self.words)
+
+
+@frozen
+class ListOf:
+    """`[T]`, `[T; 10]`: at most `most` items"""
+
+    item: Type
+    most: int | None = None
+
+    def __str__(self) -> str:
+        return f"[{self.item}]" if self.most is None else f"[{self.item}; {self.most}]"
+
+
+@frozen
+class Tuple:
+    """A list of fixed length, typed item by item: what `zip`, `enumerate`, `pairs` and `items` are lists of. A list in JSON."""
+
+    items: tuple[Type, ...]
+
+    def __str__(self) -> str:
+        return "[" + ", ".join(map(str, self.items)) + "]"
+
+
+@frozen
+class RecordOf:
+    """`{a: T, b: T?}`: fields in order. A field of optional type may be missing, which reads as none."""
+
+    fields: tuple[tuple[str, Type], ...]
+
+    def get(self, name: str) -> Type | None:
+        return next((t for n, t in self.fields if n == name), None)
+
+    def __str__(self) -> str:
+        return "{" + ", ".join(f"{n if n.isidentifier() else json.dumps(n)}: {t}" for n, t in self.fields) + "}"
+
+
+@frozen
+class Optional:
+    """`T?`: T or none. Never nested."""
+
+    item: Type
+
+    def __str__(self) -> str:
+        return f"({self.item})?" if isinstance(self.item, Enum) else f"{self.item}?"
+
+
+@frozen
+class Var:
+    """A type variable in the signature of a built-in (`T`), bound anew at each use"""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@frozen
+class FunctionOf:
+    """`(T, T) -> K`: the type of a lambda that a built-in takes"""
+
+    params: tuple[Type, ...]
+    result: Type
+
+    def __str__(self) -> str:
+        return f"({', '.join(map(str, self.params))}) -> {self.result}"
+
+
+Type = Union[Primitive, Enum, ListOf, Tuple, RecordOf, Optional, Var, FunctionOf]
+
+
+def optional(item: Type) -> Type:
+    """`item?`, not nested."""
+    return item if isinstance(item, Optional) or item in (NONE, UNKNOWN, JSON) else Optional(item)
