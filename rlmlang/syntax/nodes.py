@@ -308,12 +308,13 @@ class Map(Expr):
 
 @frozen(eq=False)
 class Filter(Expr):
-    """`filter x in XS { C }`; a comprehension's `if C` (`comprehension`)"""
+    """`filter x in XS { C }`; a comprehension's `if C` (`comprehension`). `skip`: `filter … otherwise skip`, as with Map."""
 
     target: tuple[str, ...]
     source: Expr
     condition: Expr
     comprehension: bool = False
+    skip: bool = False
 
 
 @frozen(eq=False)
