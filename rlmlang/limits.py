@@ -14,6 +14,9 @@ MESSAGE_CHARS: Final = 2_000  # any message shown to a user, whatever it quotes
 TYPE_FIELDS: Final = 500  # fields of a record type, words of an enum: providers refuse larger schemas
 TYPE_DEPTH: Final = 20  # nested types: providers refuse deeper schemas
 RECURSION: Final = 50  # the N of `depth N`
+TYPE_NESTING: Final = 50  # of an inferred type: comparing and printing types recurse on it
+TYPE_PARTS: Final = 2_000  # of an inferred type, shared parts counted each time: bindings could double it line by line
+FORMAT_WIDTH: Final = 10_000  # the width or precision in `{x:>10}`
 
 # ---- values ----
 TEXT_CHARS: Final = 64 * 1024 * 1024  # one text; a whole file or book fits, a doubling loop does not
@@ -22,12 +25,16 @@ INT_BITS: Final = 4_096  # an integer: `9**9**9` must not be attempted
 VALUE_DEPTH: Final = 100  # nested lists and records: json, hash, == and repr recurse on them
 PRINT_CHARS: Final = 16 * 1024 * 1024  # a value as JSON text: shared parts print once each time they occur
 PURE_STEPS: Final = 1_000_000_000  # of one pure stage, by the bound; some minutes of one core
+RUN_STEPS: Final = 20 * PURE_STEPS  # of all pure stages of a run together
 CALL_DEPTH: Final = 120  # nested calls of functions at run time, all functions together
 
 # ---- files and inputs ----
 FILE_BYTES: Final = 256 * 1024 * 1024  # one file read whole
 DIR_FILES: Final = 2_000_000  # files of one directory tree
 DIR_DEPTH: Final = 100  # nested directories
+LISTINGS_KEPT: Final = 16  # patterns of one directory whose files are remembered
+GLOB_CHARS: Final = 1_000  # a file pattern
+GLOB_ALTERNATIVES: Final = 256  # what its braces stand for: each is matched against every name
 JSON_DEPTH: Final = VALUE_DEPTH  # nesting of JSON read from an input or a reply
 JSON_ITEMS: Final = 5_000_000  # containers in one JSON document: 14 MiB of `{}` takes 386 MiB of memory
 CSV_CELL_CHARS: Final = 1024 * 1024
@@ -37,11 +44,22 @@ REPLY_BYTES: Final = 8 * 1024 * 1024  # one HTTP response; beyond, the connectio
 REPLY_BYTES_PER_TOKEN: Final = 8  # a text reply is cut here when a server ignores max_tokens
 TEXT_REPLY_TOKENS: Final = 1_024  # max_tokens of an untyped call
 SCALAR_REPLY_TOKENS: Final = 32  # max_tokens of a typed scalar
+TYPED_REPLY_TOKENS: Final = 2_048  # max_tokens of any other typed call: about half of JSON is names, quotes and brackets
+MESSAGE_TOKENS: Final = 32  # what a chat template puts around one message: role, start and end, at most
+CORRECTION_BYTES: Final = 1_024  # what a re-ask says of the bad reply
 REASKS: Final = 2  # a bad reply is sent back with what is wrong at most so often
 RETRIES: Final = 10  # attempts for 408, 409, 429, 5xx and connection errors
 RETRY_SECONDS: Final = 60.0  # all waiting for one call's retries together
 RETRY_FIRST: Final = 0.1  # seconds, doubling
 RETRY_LONGEST: Final = 4.0
+CONNECT_SECONDS: Final = 20.0  # until a connection stands
 CALL_SECONDS: Final = 600.0  # one attempt, whole
 IDLE_SECONDS: Final = 120.0  # without a byte of the reply
 LIVE_ITEMS: Final = 4_096  # item tasks of nested maps under way at once
+
+# ---- the memo store ----
+MEMO_BYTES: Final = 2 * 1024**3  # beyond, the oldest rows go
+
+# ---- built-ins ----
+PATTERN_CHARS: Final = 5_000  # a regular expression
+PATTERN_BYTES: Final = 4 * 1024 * 1024  # its compiled form: time is linear in the text, and in this

@@ -47,6 +47,9 @@ class Checked:
     effects         the expressions whose evaluation may reach a model (a name is not one: its binding is)
     modules         the programs of `use`d files and of the standard library that are needed, by path or name
     result          the type of the answer, or of the expression shown
+    names           what is bound at the end of the file, with types; declared_functions, declared_types: likewise
+
+    `a and b`, `a or b` of type bool give a truth value; of any other type the value of the side that decided, as in Python.
     """
 
     program: Program
@@ -60,6 +63,9 @@ class Checked:
     modules: Mapping[str, Program] = field(repr=False)
     inputs: tuple[InputVariable, ...] = ()
     result: Type | None = None
+    names: Mapping[str, Type] = field(factory=dict, repr=False)
+    declared_functions: Mapping[str, Function] = field(factory=dict, repr=False)
+    declared_types: Mapping[str, Type] = field(factory=dict, repr=False)
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -68,3 +74,15 @@ class Checked:
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
         return tuple(d for d in self.diagnostics if d.severity == "warning")
+
+
+@frozen(eq=False)
+class Turn:
+    """One program of several that follow one another (`solve`, the repl): `input` and `use` are refused, every top-level binding is needed.
+
+    `names` are bound from outside (the datum of `solve`); `earlier` is the turn before, whose bindings, functions and types are in scope,
+    and may be declared anew.
+    """
+
+    names: Mapping[str, Type] = field(factory=dict)
+    earlier: Checked | None = None

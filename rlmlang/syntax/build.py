@@ -58,6 +58,8 @@ class Builder:
                 if count > limits.NODES:
                     raise _Refused(f"the program has more than {limits.NODES:,} parts", Span(self.source, 0, 0))
                 depth = 1 + max((depths[id(child)] for child in part.children if isinstance(child, Tree)), default=0)
+                if part.data in ("clauses", "short"):  # side by side in the text, but one in the other in the tree
+                    depth += len(part.children)
                 span = self._span(part)
                 if depth > limits.TREE_DEPTH:
                     raise _Refused(f"this is nested more than {limits.TREE_DEPTH} deep", span)
@@ -133,10 +135,26 @@ class Builder:
     # ---- expressions ----
 
     def _otherwise(self, span: Span, children: list[Any]) -> n.Expr:
-        value, fallback = children
-        if _is_skip(fallback) and fallback not in self._grouped and isinstance(value, (n.Map, n.Filter)) and value not in self._grouped:
+        made = n.Otherwise(span, *children)
+        value, skip = self._skipping(made)
+        if skip and isinstance(value, (n.Map, n.Filter)) and value not in self._grouped:
             return attrs.evolve(value, span=span, skip=True)
-        return n.Otherwise(span, value, fallback)
+        return made
+
+    def _skipping(self, value: n.Expr) -> tuple[n.Expr, bool]:
+        """E and True for a bare `E otherwise skip`, else the value itself and False."""
+        if isinstance(value, n.Otherwise) and value not in self._grouped:
+            skip = value.fallback
+            if isinstance(skip, n.Name) and skip.name == "skip" and skip not in self._grouped:
+                return value.value, True
+        return value, False
+
+    def _skipping_body(self, body: n.Expr) -> tuple[n.Expr, bool]:
+        """The same for what a map does with an item, where the value may stand after bindings."""
+        if isinstance(body, n.Block):
+            value, skip = self._skipping(body.value)
+            return (attrs.evolve(body, value=value), True) if skip else (body, False)
+        return self._skipping(body)
 
     def _choice(self, span: Span, children: list[Any]) -> n.If:
         then, condition, orelse = children
@@ -276,10 +294,10 @@ class Builder:
             self._error("bad-form", f"this is not how {name} is written", name_span, f"write {usual}")
             return n.Literal(span, None, "none")
         source = others[0]
-        if name == "map":
-            return n.Map(span, function.params, source, function.body, comprehension=True)
-        if name == "filter":
-            return n.Filter(span, function.params, source, function.body, comprehension=True)
+        if name in ("map", "filter"):
+            body, skip = self._skipping(function.body)
+            form = n.Map if name == "map" else n.Filter
+            return form(span, function.params, source, body, comprehension=True, skip=skip)
         if name == "fold":
             return n.Fold(span, *function.params, source, others[1], function.body)
         return n.Reduce(span, *function.params, source, function.body, others[1] if len(others) > 1 else None)
@@ -306,9 +324,7 @@ class Builder:
 
     def _loops(self, span: Span, element: n.Expr, clauses: Sequence[_For | _Ifs]) -> n.Expr:
         """A comprehension as maps over filters, the innermost `for` first."""
-        skip = isinstance(element, n.Otherwise) and _is_skip(element.fallback)
-        if skip and isinstance(element, n.Otherwise):
-            element = element.value
+        element, skip = self._skipping(element)
         groups: list[tuple[_For, list[_Ifs]]] = []
         for clause in clauses:
             if isinstance(clause, _For):
@@ -427,7 +443,7 @@ class Builder:
         return prompt, data, returns, tuple(options or ())
 
     def _named(self, item: n.RecordField) -> n.Datum:
-        return attrs.evolve(self._datum(item.value), name=item.name)
+        return attrs.evolve(self._datum(item.value), name=item.name, short=item.short)
 
     def _datum(self, value: n.Expr) -> n.Datum:
         if isinstance(value, (n.Call, n.Solve)) and value not in self._grouped:
@@ -452,11 +468,13 @@ class Builder:
 
     def _map(self, span: Span, children: list[Any]) -> n.Map:
         position, item, source, body = children
-        return n.Map(span, (str(item),), source, body, None if position is None else str(position))
+        body, skip = self._skipping_body(body)
+        return n.Map(span, (str(item),), source, body, None if position is None else str(position), skip=skip)
 
     def _filter(self, span: Span, children: list[Any]) -> n.Filter:
         item, source, condition = children
-        return n.Filter(span, (str(item),), source, condition)
+        condition, skip = self._skipping_body(condition)
+        return n.Filter(span, (str(item),), source, condition, skip=skip)
 
     def _reduce(self, span: Span, children: list[Any]) -> n.Reduce:
         left, right, source, body = children
@@ -507,10 +525,11 @@ class Builder:
             )
             return n.NamedType(span, "text")
         item: n.TypeExpr = rest[0] if rest else n.EnumType(span, tuple(words))
-        return n.OptionalType(span, item) if nones else item
+        return self._optional(span, [item]) if nones else item
 
     def _optional(self, span: Span, children: list[Any]) -> n.OptionalType:
-        return n.OptionalType(span, children[0])
+        item: n.TypeExpr = children[0]
+        return n.OptionalType(span, item.item if isinstance(item, n.OptionalType) else item)
 
     def _list_type(self, span: Span, children: list[Any]) -> n.ListType:
         item, most = children
@@ -521,7 +540,7 @@ class Builder:
         if name in ("list", "List"):
             return n.ListType(span, item)
         if name in ("Optional", "optional"):
-            return n.OptionalType(span, item)
+            return self._optional(span, [item])
         self._error("unknown-type", f"there is no type {name}[…]", span, "a list of T is [T], T or none is T?")
         return n.NamedType(span, "text")
 
@@ -534,10 +553,6 @@ class Builder:
     def _field_type(self, span: Span, children: list[Any]) -> tuple[str, n.TypeExpr]:
         key, type_ = children
         return (self._text(key, span) if key.type == "STRING" else str(key)), type_
-
-
-def _is_skip(node: Any) -> bool:
-    return isinstance(node, n.Name) and node.name == "skip"
 
 
 def _nodes(children: Sequence[Any]) -> list[Any]:

@@ -263,10 +263,11 @@ class Fail(Expr):
 
 @frozen(eq=False)
 class Datum(Node):
-    """One value after `on`; `name` where it was named (`on {report: r}`)"""
+    """One value after `on`; `name` where it was named (`on {report: r}`), `short` where by itself (`on {report}`)"""
 
     value: Expr
     name: str | None = None
+    short: bool = False
 
 
 @frozen(eq=False)

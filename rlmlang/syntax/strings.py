@@ -65,21 +65,48 @@ def dedent(parts: Sequence[str | None]) -> list[str | None]:
     return [piece for piece in result if piece != ""]
 
 
-def quote(text: str) -> str:
-    """`text` as a program writes it, in double quotes on one line."""
+def quote(text: str, mark: str = '"') -> str:
+    """`text` as a program writes it, on one line between two of `mark`."""
+    return mark + escape(text, mark) + mark
+
+
+def escape(text: str, mark: str = '"') -> str:
+    """What `quote` puts between the marks."""
     written = []
     for c in text:
-        if c in '"\\':
+        if c in ("\\", mark):
             written.append("\\" + c)
-        elif c == "\n":
-            written.append("\\n")
-        elif c == "\t":
-            written.append("\\t")
-        elif c == "\r":
-            written.append("\\r")
+        elif c in _NAMED:
+            written.append(_NAMED[c])
         elif c.isprintable():
             written.append(c)
         else:
             number = ord(c)
             written.append(f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}")
-    return '"' + "".join(written) + '"'
+    return "".join(written)
+
+
+_NAMED = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
+_WRITTEN = re.compile(r"(?P<prefix>[fFrR]?)(?P<mark>\"\"\"|'''|\"|')")
+
+
+def respell(written: str, mark: str = '"') -> str:
+    """A text literal as written (without interpolations) in its usual spelling: a lower-case prefix, `mark` for quotes if that needs no more escapes."""
+    opening = _WRITTEN.match(written)
+    assert opening is not None
+    prefix, old = opening["prefix"].lower(), opening["mark"]
+    body = written[opening.end() : -len(old)]
+    new = remark(prefix, old, mark, [body])
+    return prefix + new + with_mark(prefix, body, old, new) + new
+
+
+def remark(prefix: str, old: str, wanted: str, bodies: Sequence[str]) -> str:
+    """The quotes for the texts `bodies`, now between two of `old`: `wanted` where none of them holds it."""
+    return old if len(old) == 3 or any(wanted in body for body in bodies) else wanted
+
+
+def with_mark(prefix: str, body: str, old: str, new: str) -> str:
+    """`body` without the escapes that only the quotes `old` needed."""
+    if old == new or prefix == "r":
+        return body
+    return re.sub(r"\\(.)", lambda m: old if m[1] == old else m[0], body, flags=re.DOTALL)

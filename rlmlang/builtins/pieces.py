@@ -1,0 +1,152 @@
+"""Built-ins that cut a text into its pieces: lines, words, sentences, paragraphs, chunks. All take time linear in the text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from rlmlang.builtins.declare import builtin
+from rlmlang.builtins.operators import check_list_items, need_int, need_text
+from rlmlang.errors import Failure
+
+_NEWLINE: Final = re.compile(r"\r\n?")
+_WORD: Final = re.compile(r"\w+(?:(?:['’.@:-]|,(?=\d))\w+)*")
+_BLANK_LINES: Final = re.compile(r"\n(?:[^\S\n]*+\n)++")
+# what may follow the marks is optional so that a long run of them is passed over once, not from each of its characters
+_MARKS: Final = r"""[.!?…]++["'”’»)\]]*+(?P<space>%s)?|(?P<wide>[。！？]++[”’」』）]*+)"""
+_SENTENCE_END: Final = re.compile(_MARKS % r"\s")
+_LINE_OR_SENTENCE_END: Final = re.compile(r"(?P<line>\r\n?|\n)|" + _MARKS % r"[^\S\r\n]")
+_LAST_WORD: Final = re.compile(r"[^\W\d_]+(?:\.[^\W\d_]+)*\Z")
+_NO_LAST_WORD: Final = re.compile(  # an abbreviation, or an initial other than I
+    r"(?i:mrs?|ms|dr|prof|st|sr|jr|rev|hon|gen|col|capt|lt|sgt|messrs|vs|cf|e\.?g|i\.?e|viz|approx|ca|nos?|figs?|eqs?|sec|vols?|pp|eds?|al)"
+    r"|[A-HJ-Z]"
+)
+
+
+@builtin("lines(text: text) -> [text]", help="Its lines, without their ends.")
+def lines(text: str) -> list[str]:
+    text = need_text(text, "lines")
+    if "\r" in text:
+        text = _NEWLINE.sub("\n", text)
+    check_list_items(text.count("\n"))
+    found = text.split("\n")
+    if not found[-1]:
+        found.pop()
+    return found
+
+
+@builtin("words(text: text) -> [text]", help="Its words, without punctuation around them.")
+def words(text: str) -> list[str]:
+    return _listed(m[0] for m in _WORD.finditer(need_text(text, "words")))
+
+
+@builtin("head(text: text, n: int = 10) -> text", help="Its first n lines.")
+def head(text: str, n: int | None = None) -> str:
+    text, left = need_text(text, "head"), _how_many(n)
+    end = 0
+    while left > 0 and end < len(text):
+        end = text.find("\n", end) + 1 or len(text)
+        left -= 1
+    return text[:end]
+
+
+@builtin("tail(text: text, n: int = 10) -> text", help="Its last n lines.")
+def tail(text: str, n: int | None = None) -> str:
+    text, left = need_text(text, "tail"), _how_many(n)
+    start = len(text)
+    while left > 0 and start > 0:
+        start = text.rfind("\n", 0, start - 1) + 1
+        left -= 1
+    return text[start:]
+
+
+def _how_many(n: int | None) -> int:
+    if n is not None and need_int(n, "n") < 0:
+        raise Failure(f"there are no {n} lines")
+    return 10 if n is None else n
+
+
+@builtin("paragraphs(text: text) -> [text]", help="Its parts between blank lines.")
+def paragraphs(text: str) -> list[str]:
+    text = need_text(text, "paragraphs")
+    if "\r" in text:
+        text = _NEWLINE.sub("\n", text)
+    check_list_items(text.count("\n\n"))
+    return [part for part in (p.strip("\n").rstrip() for p in _BLANK_LINES.split(text)) if part]
+
+
+@builtin("sentences(text: text) -> [text]", help="Its sentences; a paragraph's end ends one too.")
+def sentences(text: str) -> list[str]:
+    return _listed(_sentences(text))
+
+
+def _sentences(text: str) -> Iterator[str]:
+    for paragraph in paragraphs(text):
+        start = 0
+        for end in _ends(_SENTENCE_END, paragraph):
+            if sentence := paragraph[start:end].strip():
+                yield sentence
+            start = end
+        if sentence := paragraph[start:].strip():
+            yield sentence
+
+
+def _ends(pattern: re.Pattern[str], text: str) -> Iterator[int]:
+    """The positions after each line or sentence (with one white space), as far as `pattern` looks for them."""
+    for match in pattern.finditer(text):
+        if match.lastgroup in ("line", "wide") or (match.lastgroup == "space" and _is_end(text, match)):
+            yield match.end()
+
+
+def _is_end(text: str, match: re.Match[str]) -> bool:
+    """Whether a mark followed by white space ends a sentence: not after `Dr.`, `e.g.` or an initial, nor before a small letter."""
+    if text[match.end() : match.end() + 1].islower():
+        return False
+    if match[0][0] != "." or match.end() - match.start() != 2:
+        return True
+    word = _LAST_WORD.search(text, max(0, match.start() - 12), match.start())
+    return word is None or not _NO_LAST_WORD.fullmatch(word[0])
+
+
+@builtin(
+    "chunks(text: text, size: int, overlap: int = 0) -> [text]",
+    help="Pieces of at most size characters, cut at the last line or sentence end that fits.",
+)
+def chunks(text: str, size: int, overlap: int | None = None) -> list[str]:
+    """Each piece is cut at the last end of a line or sentence that fits, else at a space, else at `size`. Two neighbours are always longer
+    than `size` together, so there are at most 2 × ceil(len / size) pieces: a space is taken only where that stays true."""
+    text, size = need_text(text, "chunks"), need_int(size, "size")
+    overlap = 0 if overlap is None else need_int(overlap, "overlap")
+    if size < 1:
+        raise Failure(f"the size of a chunk must be at least 1, not {size}")
+    if not 0 <= overlap <= size // 2:
+        raise Failure(f"the overlap of chunks must be from 0 to half of their size, not {overlap} of {size}")
+    check_list_items(len(text) // size)
+    return _listed(_chunks(text, size, overlap))
+
+
+def _chunks(text: str, size: int, overlap: int) -> Iterator[str]:
+    ends = _ends(_LINE_OR_SENTENCE_END, text)
+    upcoming = next(ends, len(text))
+    start = cut = limit = 0  # the piece begins at `start`, its new part at `cut`; before `limit` no line or sentence ends
+    while start + size < len(text):
+        passed, limit = limit, start + size
+        end = 0
+        while upcoming <= limit:
+            end, upcoming = upcoming, next(ends, len(text))
+        if not end:
+            end = text.rfind(" ", max(cut, passed), limit) + 1 or limit
+        yield text[start:end]
+        start, cut = end - overlap if end - start >= 2 * overlap else end, end
+    if cut < len(text):
+        yield text[start:]
+
+
+def _listed(items: Iterator[str]) -> list[str]:
+    """The items as a list, stopped at the limit of a list."""
+    found: list[str] = []
+    for item in items:
+        found.append(item)
+        check_list_items(len(found))
+    return found

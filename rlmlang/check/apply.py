@@ -1,0 +1,427 @@
+"""Types of `f(x, y)`: which function, which of its signatures, which argument for which parameter.
+
+The first signature that fits is taken. Arguments are typed once, before; lambdas after, when the signature says what they are given.
+A parameter of a built-in named `record` takes a record (or json), one named `x` of type json takes only json: what is
+not known until it runs, not what is known to be something else.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from rlmlang.builtins.declare import Builtin, Parameter, Signature
+from rlmlang.check import habits
+from rlmlang.check.checked import Callee, Function
+from rlmlang.check.checker import Checker, advice, rule, short
+from rlmlang.check.report import listing, similar
+from rlmlang.check.unify import Bindings, hull, hull_of_items, match, orderable, substitute
+from rlmlang.syntax.nodes import Apply, Argument, Expr, Lambda, Literal, Name
+from rlmlang.types import JSON, NEVER, NONE, TEXT, UNKNOWN, FunctionOf, ListOf, Optional, RecordOf, Tuple, Type, Var
+
+
+@frozen(eq=False)
+class _Misplaced:
+    """Arguments that do not go with a signature."""
+
+    message: str
+    at: Argument | None = None
+    hint: str | None = None
+
+
+Placement = list[tuple[Parameter, Argument | None]]
+
+
+@rule(Apply)
+def infer_apply(c: Checker, node: Apply) -> Type:
+    callee = c.function_named(node.name)
+    if callee is None:
+        _unknown_function(c, node)
+        return UNKNOWN
+    c.tables.callees[node] = callee
+    if isinstance(callee, Function):
+        _note_call(c, callee, node)
+    elif node.name == "format" and node.args and isinstance(node.args[0].value, Literal):
+        c.templates.add(node.args[0].value)
+    signatures = signatures_of(callee)
+    given = _types_of_arguments(c, node, signatures)
+    fitting = _fitting(c, node, signatures, given)
+    if fitting is None:
+        _complain(c, node, callee, signatures, given)
+        return UNKNOWN
+    signature, placement, bound = fitting
+    c.tables.arguments[node] = tuple([None if a is None else a.value for _, a in placement])
+    for parameter, argument in placement:
+        if isinstance(parameter.type, FunctionOf) and argument is not None and not _check_function(c, argument, parameter.type, bound):
+            return UNKNOWN
+    if UNKNOWN in given.values() and len({str(s.result) for s in signatures}) > 1:
+        return UNKNOWN
+    return _sharpened(callee, placement, given) or substitute(signature.result, bound)
+
+
+def _note_call(c: Checker, callee: Function, node: Apply | Name) -> None:
+    if c.current is not None and callee is c.current:
+        c.own_calls.append(node)
+        if callee.node.depth is None:
+            hint = (
+                f"say how deep it may go: fn {callee.node.name}(…) -> {'T' if callee.result is UNKNOWN else callee.result} depth 5 {{ … }}"
+            )
+            span = node.name_span if isinstance(node, Apply) else node.span
+            c.error("recursion", span, f"{callee.node.name} calls itself, but does not say how deep", hint)
+    if callee.effectful:
+        c.reaches = True
+
+
+def signatures_of(callee: Callee) -> tuple[Signature, ...]:
+    """The signatures of a function; a declared one has one."""
+    if isinstance(callee, Builtin):
+        return callee.signatures
+    written = callee.node.params
+    params = [Parameter(n, t, None if p.default is None else "…") for (n, t), p in zip(callee.params, written, strict=True)]
+    return (Signature(tuple(params), callee.result),)
+
+
+# ---- which argument goes where ----
+
+
+def _place(signature: Signature, args: tuple[Argument, ...]) -> Placement | _Misplaced:
+    """The argument of each parameter, in order; a variadic's further ones after."""
+    params = signature.params
+    placed: list[Argument | None] = [None] * len(params)
+    more: Placement = []
+    position = 0
+    for argument in args:
+        if argument.name is None:
+            if position < len(params):
+                placed[position] = argument
+            elif signature.variadic:
+                more.append((params[-1], argument))
+            else:
+                return _Misplaced(_arity(params, len(args)), argument)
+            position += 1
+            continue
+        at = next((i for i, p in enumerate(params) if p.name == argument.name), None)
+        if at is None:
+            close = similar(argument.name, [p.name for p in params])
+            names = listing(p.name for p in params)
+            hint = f"did you mean {close}?" if close else f"its parameters are {names}" if params else "it takes no arguments"
+            return _Misplaced(f"it has no parameter {argument.name}", argument, hint)
+        if placed[at] is not None:
+            return _Misplaced(f"{argument.name} is given twice", argument)
+        placed[at] = argument
+    for parameter, found in zip(params, placed, strict=True):
+        if found is None and parameter.default is None:
+            if signature.variadic and parameter is params[-1] and len(params) > 1:
+                continue
+            return _Misplaced(f"{parameter.name} is missing: {_arity(params, len(args))}")
+    return [*zip(params, placed, strict=True), *more]
+
+
+def _arity(params: tuple[Parameter, ...], given: int) -> str:
+    least = sum(p.default is None for p in params)
+    wanted = str(least) if least == len(params) else f"{least} to {len(params)}"
+    return f"it takes {wanted} argument{'' if wanted == '1' else 's'}, not {given}"
+
+
+def _types_of_arguments(c: Checker, node: Apply, signatures: tuple[Signature, ...]) -> dict[Argument, Type]:
+    """Types of the arguments, but of lambdas and of names that stand for a function."""
+    given: dict[Argument, Type] = {}
+    for argument in node.args:
+        value = argument.value
+        if isinstance(value, Lambda):
+            continue
+        if isinstance(value, Name) and _stands_for_function(c, node, argument, value, signatures):
+            continue
+        given[argument] = c.infer(value)
+    return given
+
+
+def _stands_for_function(c: Checker, node: Apply, argument: Argument, value: Name, signatures: tuple[Signature, ...]) -> bool:
+    wanted = False
+    for signature in signatures:
+        placement = _place(signature, node.args)
+        if not isinstance(placement, _Misplaced):
+            wanted = wanted or any(a is argument and isinstance(p.type, FunctionOf) for p, a in placement)
+    return wanted and c.function_named(value.name) is not None
+
+
+def _fitting(
+    c: Checker, node: Apply, signatures: tuple[Signature, ...], given: dict[Argument, Type]
+) -> tuple[Signature, Placement, Bindings] | None:
+    """The first signature that takes these arguments, with the variables that they bind."""
+    for signature in signatures:
+        placement = _place(signature, node.args)
+        if isinstance(placement, _Misplaced):
+            continue
+        bound: Bindings = {}
+        if all(_takes(c, p, a, given, bound) for p, a in placement) and _ordered(bound):
+            return signature, placement, bound
+    return None
+
+
+def _takes(c: Checker, parameter: Parameter, argument: Argument | None, given: dict[Argument, Type], bound: Bindings) -> bool:
+    wanted = parameter.type
+    if argument is None:  # an order that no key gives must be that of the items, which another signature says
+        return not (isinstance(wanted, FunctionOf) and isinstance(wanted.result, Var) and wanted.result.name.startswith("O"))
+    if argument not in given:
+        if not isinstance(wanted, FunctionOf):
+            return False
+        value = argument.value
+        return not isinstance(value, Lambda) or len(value.params) == len(wanted.params)
+    type_ = given[argument]
+    if wanted is JSON and type_ not in (UNKNOWN, NEVER):
+        if parameter.name == "record" and not (type_ is JSON or isinstance(type_, RecordOf)):
+            return False
+        if parameter.name == "x" and type_ is not JSON:
+            return False
+    if isinstance(wanted, FunctionOf) and type_ is NONE and parameter.default == "none":
+        return True
+    if parameter.default == "none" and type_ is NONE:
+        return True
+    return match(wanted, type_, bound) or c.conforms(argument.value, type_, wanted)
+
+
+def _ordered(bound: Bindings) -> bool:
+    return all(orderable(t) for name, t in bound.items() if name.startswith("O"))
+
+
+# ---- functions as arguments ----
+
+
+def _check_function(c: Checker, argument: Argument, wanted: FunctionOf, bound: Bindings) -> bool:
+    """Types a lambda, or finds the signature of a named function, for a parameter that takes a function; binds what it gives."""
+    params = [substitute(p, bound) for p in wanted.params]
+    value = argument.value
+    if isinstance(value, Lambda):
+        result = c.infer_lambda(value, params)
+        where: Expr = value.body
+    elif isinstance(value, Name) and value not in c.tables.types:
+        found = _result_of_named(c, value, params)
+        if found is None:
+            return False
+        result, where = found, value
+    else:
+        return True
+    if not match(wanted.result, result, bound) or not _ordered(bound):
+        needs = "numbers or texts, which have an order" if isinstance(wanted.result, Var) else str(wanted.result)
+        hint = f"give a default: {short(where)} ?? 0" if isinstance(result, Optional) else advice(where, result, TEXT)
+        c.error("type", where.span, f"this is to give {needs}, not {result}", hint)
+        return False
+    return True
+
+
+def _result_of_named(c: Checker, name: Name, params: list[Type]) -> Type | None:
+    callee = c.function_named(name.name)
+    if callee is None:
+        return None
+    c.tables.callees[name] = callee
+    if isinstance(callee, Function):
+        _note_call(c, callee, name)
+    for signature in signatures_of(callee):
+        needed = sum(p.default is None for p in signature.params)
+        if not needed <= len(params) <= len(signature.params) and not signature.variadic:
+            continue
+        bound: Bindings = {}
+        if all(match(p.type, t, bound) for p, t in zip(signature.params, params, strict=False)) and _ordered(bound):
+            return substitute(signature.result, bound)
+    shown = ", ".join(str(p) for p in params)
+    c.error("type", name.span, f"{name.name} does not take ({shown})", f"write a lambda: x => {name.name}(…)")
+    return None
+
+
+# ---- what is wrong ----
+
+
+def _complain(c: Checker, node: Apply, callee: Callee, signatures: tuple[Signature, ...], given: dict[Argument, Type]) -> None:
+    """Why no signature takes the arguments: what is wrong with the one at fault, or what was given and what is accepted."""
+    for argument in node.args:  # what stands in a lambda has its mistakes, too
+        if isinstance(argument.value, Lambda):
+            mark = c.report.mark()
+            c.infer_lambda(argument.value, [UNKNOWN] * len(argument.value.params))
+            c.report.rollback(mark)
+    placements = [(s, p) for s in signatures if not isinstance(p := _place(s, node.args), _Misplaced)]
+    if not placements:
+        misplaced = _place(signatures[0], node.args)
+        if isinstance(misplaced, _Misplaced):
+            several = len(signatures) > 1
+            hint = habits.argument_hint(node.name, misplaced.at.name if misplaced.at else None)
+            hint = hint or (f"it is {_written(callee)}" if several or misplaced.hint is None else misplaced.hint)
+            message = misplaced.message
+            if several and (misplaced.at is None or misplaced.at.name is None):
+                message = f"it does not take {len(node.args)} arguments"
+            c.error("arguments", misplaced.at.span if misplaced.at else node.name_span, f"{node.name}: {message}", hint)
+        return
+    optionals = [a for a, t in given.items() if isinstance(t, Optional)]
+    for argument in optionals:
+        inner = {**given, argument: given[argument].item}  # type: ignore[union-attr]
+        if _fitting(c, node, signatures, inner) is not None and not isinstance(argument.value, Lambda):
+            found = given[argument]
+            if isinstance(found, Optional):
+                c.optional_misused(argument.value, found)
+            return
+    _signature, placement = _nearest(c, placements, given)
+    for parameter, argument in placement:
+        bound: Bindings = {}
+        _bind_others(placement, argument, given, bound)
+        if argument is not None and not (_takes(c, parameter, argument, given, bound) and _ordered(bound)):
+            _complain_of(c, node, callee, signatures, parameter, argument, given, bound)
+            return
+    hint = f"it is {_written(callee)}"
+    if node.name in ("sorted", "max", "min", "argmax", "argmin"):
+        hint = f"say by what: {node.name}(xs, key=x => …)"
+    shown = ", ".join(str(t) for t in given.values())
+    c.error("arguments", node.name_span, f"{node.name} does not take ({shown})", hint)
+
+
+def _nearest(c: Checker, placements: list[tuple[Signature, Placement]], given: dict[Argument, Type]) -> tuple[Signature, Placement]:
+    """The signature that takes the most arguments."""
+
+    def taken(candidate: tuple[Signature, Placement]) -> int:
+        bound: Bindings = {}
+        return sum([_takes(c, p, a, given, bound) for p, a in candidate[1] if a is not None])
+
+    return max(placements, key=taken)
+
+
+def _bind_others(placement: Placement, but: Argument | None, given: dict[Argument, Type], bound: Bindings) -> None:
+    for parameter, argument in placement:
+        if argument is but:
+            return
+        if argument in given:
+            match(parameter.type, given[argument], bound)
+
+
+def _complain_of(
+    c: Checker,
+    node: Apply,
+    callee: Callee,
+    signatures: tuple[Signature, ...],
+    parameter: Parameter,
+    argument: Argument,
+    given: dict[Argument, Type],
+    bound: Bindings,
+) -> None:
+    value = argument.value
+    if isinstance(value, Lambda):
+        if isinstance(parameter.type, FunctionOf):
+            count = len(parameter.type.params)
+            message = f"{node.name} gives its function {count} argument{'s' if count > 1 else ''}, not {len(value.params)}"
+            c.error("arguments", value.span, message)
+        else:
+            c.error("arguments", value.span, f"{node.name} takes no function here", f"it is {_written(callee)}")
+        return
+    type_ = given.get(argument, UNKNOWN)
+    wanted = substitute(parameter.type, bound)
+    if isinstance(type_, FunctionOf) or isinstance(parameter.type, FunctionOf):
+        c.error("arguments", value.span, f"{node.name} takes a function here, not {type_}", f"write a lambda: {node.name}(…, x => …)")
+        return
+    accepted = _accepted(signatures, parameter, wanted)
+    missing = _missing_fields(type_, wanted)
+    message = f"{node.name} takes {accepted} as {parameter.name}, not {type_}"
+    if missing:
+        message = f"{node.name}: the record for {parameter.name} lacks {listing(missing)}"
+    hint = habits.wrong_argument_hint(node.name, type_, short(value)) or advice(value, type_, wanted)
+    c.error("type", value.span, message, hint or (f"it is {_written(callee)}" if len(signatures) > 1 else None))
+
+
+def _missing_fields(given: Type, wanted: Type) -> list[str]:
+    if not isinstance(given, RecordOf) or not isinstance(wanted, RecordOf):
+        return []
+    return [n for n, t in wanted.fields if given.get(n) is None and not isinstance(t, Optional)]
+
+
+def _accepted(signatures: tuple[Signature, ...], parameter: Parameter, wanted: Type) -> str:
+    """What may stand for a parameter, in all signatures where it is the same one by position."""
+    at = next((i for s in signatures for i, p in enumerate(s.params) if p is parameter), 0)
+    kinds = [str(wanted)]
+    for signature in signatures:
+        if at < len(signature.params):
+            other = signature.params[at]
+            shown = "a record" if other.type is JSON and other.name == "record" else str(other.type)
+            kinds.append(shown)
+    if UNKNOWN in (wanted,) or "unknown" in kinds[0] or isinstance(parameter.type, Var) or str(parameter.type) != kinds[0]:
+        kinds = kinds[1:] if len(signatures) > 1 else kinds
+    plain = [k.replace("[T]", "a list").replace("unknown", "any") for k in dict.fromkeys(kinds) if k != "json"]
+    return " or ".join(dict.fromkeys(plain)) or "json"
+
+
+def _written(callee: Callee) -> str:
+    """How a function is written, for a hint."""
+    if isinstance(callee, Builtin):
+        return " or ".join(callee.texts[:4])
+    params = ", ".join(
+        f"{n}: {t}{'' if p.default is None else ' = …'}" for (n, t), p in zip(callee.params, callee.node.params, strict=True)
+    )
+    return f"{callee.node.name}({params}) -> {callee.result}"
+
+
+def _unknown_function(c: Checker, node: Apply) -> None:
+    for argument in node.args:
+        if isinstance(argument.value, Lambda):
+            c.infer_lambda(argument.value, [UNKNOWN] * len(argument.value.params))
+        else:
+            c.infer(argument.value)
+    name = node.name
+    if c.incomplete:
+        return
+    if name in c.later:
+        line = c.later[name].line
+        if not _is_mutual(c, name, node):
+            c.error("used-before", node.name_span, f"the function {name} is declared below, in line {line}", "move its declaration up")
+        return
+    receiver = node.args[0].value if node.method and node.args else None
+    owner = short(receiver) if receiver is not None else None
+    hint = habits.function_hint(name, owner, [short(a.value) for a in node.args[1 if node.method else 0 :]])
+    given = c.tables.types.get(receiver) if isinstance(receiver, Expr) else None
+    if isinstance(given, RecordOf) and given.get(name) is not None:
+        c.error("unknown-function", node.name_span, f"{name} is a field, not a function", f"write {owner}.{name}")
+        return
+    variable = c.scope.find(name)
+    if hint is None and variable is not None and not node.method:
+        variable.used = True
+        c.error("unknown-function", node.name_span, f"{name} is a value ({variable.type}), not a function")
+        return
+    if hint is None and name in ("text", "none", "bool", *c.types):
+        hint = "write str(…)" if name == "text" else f"{name} is a type; a model gives it: call … -> {name}"
+    if hint is None:
+        from rlmlang.builtins import REGISTRY
+        from rlmlang.check.library import library_names
+
+        close = similar(name, [*c.functions, *REGISTRY, *library_names()])
+        hint = f"did you mean {close}?" if close else "declare it above: fn " + name + "(…) { … }"
+    c.error("unknown-function", node.name_span, f"there is no function {name}", hint)
+
+
+def _is_mutual(c: Checker, name: str, node: Apply) -> bool:
+    """Reports a cycle of functions that call one another, once."""
+    cycle = c.cycles.get((c.current.node.name if c.current else "", name))
+    if cycle is None:
+        return False
+    c.error(
+        "mutual-recursion",
+        node.name_span,
+        f"functions call one another in a circle: {' -> '.join(cycle)}",
+        "put them in one function that calls itself: fn f(…) -> T depth 5 { … }",
+    )
+    return True
+
+
+def _sharpened(callee: Callee, placement: Placement, given: dict[Argument, Type]) -> Type | None:
+    """The result of `get values items` on a record whose fields are known, which no signature can say."""
+    if not isinstance(callee, Builtin) or callee.name not in ("get", "values", "items"):
+        return None
+    whole = placement[0][1]
+    record = given.get(whole) if whole is not None else None
+    if not isinstance(record, RecordOf):
+        return None
+    item = hull_of_items([t for _, t in record.fields])
+    if callee.name == "values":
+        return ListOf(item)
+    if callee.name == "items":
+        return ListOf(Tuple((TEXT, item)))
+    at, default = placement[1][1], placement[2][1] if len(placement) > 2 else None
+    if at is None or not isinstance(at.value, Literal) or not isinstance(at.value.value, str):
+        return None
+    found = record.get(at.value.value)
+    if not isinstance(found, Optional):
+        return found
+    return hull(found.item, NONE if default is None else given[default])

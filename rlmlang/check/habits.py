@@ -1,0 +1,212 @@
+"""What people (and models) write from habit, in Python or JavaScript, and how it is written here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rlmlang.types import DIR, FILE, INT, ListOf, Optional, RecordOf, Tuple, Type
+
+_NAMES: Final = {
+    "null": "write none",
+    "undefined": "write none",
+    "nil": "write none",
+    "NULL": "write none",
+    "TRUE": "write true",
+    "FALSE": "write false",
+    "self": "there are no objects: give what is needed as a parameter",
+    "this": "there are no objects: give what is needed as a parameter",
+    "NaN": "there is no such number; write none",
+    "inf": "there is no such number; write none",
+    "Infinity": "there is no such number; write none",
+    "math": "there are no modules: + - * / // % **, round, floor, ceil, abs are there without",
+    "re": "there are no modules: matches(text, re), findall(text, re), extract(text, re)",
+    "os": "a program reads only its inputs: input repo: dir",
+    "sys": "a program reads only its inputs: input question: text",
+    "json": "there are no modules: parse_json(text) and json(value)",
+    "JSON": "write parse_json(text) and json(value)",
+    "Math": "write max(a, b), min(a, b), round(x), floor(x), abs(x)",
+    "np": "there are no modules: sum, mean, max, min are there without",
+    "random": "there is no chance: sample(xs, n, seed) takes n items, the same ones each time",
+    "requests": "a program reaches nothing but models: call … on …",
+    "openai": "write call … on …",
+    "llm": "write call … on …",
+    "console": "the result is the answer: answer x",
+    "str": "str is a function: str(x); as a function for others, it stands where a lambda may",
+}
+
+# {0} is what a method is applied to (or the first argument), {1} and {2} what follows
+_FUNCTIONS: Final = {
+    "print": "the result is the answer: answer {0}",
+    "log": "the result is the answer: answer {0}",
+    "open": "declare it, and whoever runs the program gives it: input doc: file, then doc.text",
+    "read": "a file's text is {0}.text",
+    "read_text": "a file's text is {0}.text",
+    "readlines": "write lines({0}.text)",
+    "splitlines": "write lines({0})",
+    "read_file": "declare it, and whoever runs the program gives it: input doc: file, then doc.text",
+    "input": "declare it: input question: text",
+    "eval": "there is no eval: a text is never a program; solve lets a model write one",
+    "exec": "there is no exec: a text is never a program; solve lets a model write one",
+    "append": "lists never change: write {0} + [{1}], or [… for x in xs]",
+    "push": "lists never change: write {0} + [{1}], or [… for x in xs]",
+    "add": "lists never change: write {0} + [{1}]",
+    "insert": "lists never change: write [{2}] + {0}",
+    "extend": "lists never change: write {0} + {1}",
+    "concat": "write {0} + {1}",
+    "remove": "lists never change: write [x for x in {0} if x != {1}]",
+    "pop": "lists never change: last({0}) is the last item, {0}[:-1] the others",
+    "sort": "lists never change: write sorted({0})",
+    "reverse": "lists never change: write reversed({0})",
+    "update": "records never change: write {{...{0}, ...{1}}}",
+    "copy": "values never change, so none needs a copy",
+    "length": "write len({0})",
+    "size": "write len({0})",
+    "dict": "write a record: {{a: 1, b: 2}}",
+    "list": "write [x for x in {0}]; keys, values and items give lists",
+    "set": "write unique({0})",
+    "tuple": "write a list: [a, b]",
+    "Set": "write unique({0})",
+    "isinstance": "types are known before it runs: ask for the one you want, call … -> int",
+    "type": "types are known before it runs: ask for the one you want, call … -> int",
+    "bool": "a condition takes lists, texts and optionals as they are; compare numbers: {0} != 0",
+    "hasattr": "fields are known before it runs; one that may be missing is T?, and r?.f reads it",
+    "getattr": 'write r.name, or get(r, "name", default)',
+    "setdefault": "records never change: write {{...r, name: value}}",
+    "has": "write {1} in {0}",
+    "includes": "write {1} in {0}",
+    "has_key": "write {1} in {0}",
+    "indexOf": "write find({0}, {1}) for a text, index({0}, {1}) for a list",
+    "toLowerCase": "write {0}.lower()",
+    "toUpperCase": "write {0}.upper()",
+    "trim": "write {0}.strip()",
+    "lstrip": "write {0}.strip()",
+    "rstrip": "write {0}.strip()",
+    "startsWith": "write {0}.startswith({1})",
+    "endsWith": "write {0}.endswith({1})",
+    "replaceAll": "write {0}.replace({1}, {2})",
+    "substring": "write {0}[{1}:{2}]",
+    "substr": "write {0}[{1}:…]",
+    "slice": "write {0}[{1}:{2}]",
+    "charAt": "write {0}[{1}]",
+    "toString": "write str({0})",
+    "String": "write str({0})",
+    "Number": "write int({0}) or float({0})",
+    "parseInt": "write int({0})",
+    "parseFloat": "write float({0})",
+    "parse": "write parse_json({1})",
+    "loads": "write parse_json({1})",
+    "dumps": "write json({1})",
+    "stringify": "write json({1})",
+    "capitalize": "write {0}.title()",
+    "forEach": "write [… for x in {0}]",
+    "flatMap": "write flatten([… for x in {0}])",
+    "some": "write any([… for x in {0}])",
+    "every": "write all([… for x in {0}])",
+    "avg": "write mean({0})",
+    "average": "write mean({0})",
+    "median": "write sorted({0})[len({0}) // 2]",
+    "iter": "lists are gone through as they are: [… for x in xs]",
+    "next": "write first(xs)",
+    "chain": "write a + b, or flatten([a, b])",
+    "Counter": "write group_by({0}, key=x => x), then len(g.items) of each",
+    "defaultdict": "write group_by(xs, key=x => …)",
+    "combinations": "write pairs({0})",
+    "chunk": "write chunks({0}, 4000) for a text, batch({0}, 10) for a list",
+    "split_text": "write chunks({0}, 4000)",
+    "regex": 'write matches({0}, r"…") or findall({0}, r"…")',
+    "search_re": 'write matches({0}, r"…")',
+    "findAll": 'write findall({0}, r"…")',
+    "sub": "write replace(text, old, new)",
+    "glob": 'write {0}.files("**/*.py")',
+    "listdir": 'declare the directory, input repo: dir, then repo.files("*")',
+    "walk": 'write {0}.files("**/*")',
+    "iterdir": 'write {0}.files("*")',
+    "llm_query": "write call … on …",
+    "llm": "write call … on …",
+    "ask": "write call … on …",
+    "prompt": "write call … on …",
+    "complete": "write call … on …",
+    "query": "write call … on …",
+    "FINAL": "write answer {0}",
+    "FINAL_VAR": "write answer {0}",
+    "raise": 'write fail "…"',
+    "assert": 'write if … {{ … }} else {{ fail "…" }}',
+    "Exception": 'write fail "…"',
+    "sleep": "nothing waits; calls are slowed down to the provider's limits by themselves",
+    "random": "there is no chance: sample(xs, n, seed) takes n items",
+    "shuffle": "there is no chance: sample(xs, len(xs), seed) is an order, the same each time",
+    "now": "there is no clock: declare it, input today: text",
+    "today": "there is no clock: declare it, input today: text",
+}
+
+_FIELDS: Final = {
+    "length": "write len({0})",
+    "size": "write len({0})",
+    "count": "write len({0})",
+    "content": "a file's text is {0}.text",
+    "contents": "a file's text is {0}.text",
+    "body": "a file's text is {0}.text",
+    "filename": "write {0}.name",
+    "file": "write {0}.path",
+    "filepath": "write {0}.path",
+    "stem": "write {0}.name",
+    "suffix": 'write {0}.path.endswith(".py")',
+    "extension": 'write {0}.path.endswith(".py")',
+    "shape": "write len({0})",
+    "T": "write zip(a, b)",
+    "__class__": "types are known before it runs",
+    "__dict__": "write items({0}) for a record's names and values",
+    "__len__": "write len({0})",
+}
+_OF_FILES = frozenset(("content", "contents", "body", "filename", "file", "filepath", "stem", "suffix", "extension"))
+
+
+def name_hint(name: str) -> str | None:
+    """What to write instead of a name that other languages have."""
+    return _NAMES.get(name)
+
+
+def function_hint(name: str, owner: str | None, args: list[str]) -> str | None:
+    """What to write instead of a function or method that other languages have."""
+    hint = _FUNCTIONS.get(name)
+    if hint is None:
+        return None
+    parts = [*([] if owner is None else [owner]), *args]
+    if name in ("parse", "loads", "dumps", "stringify") and owner is None:
+        parts = ["", *parts]
+    return hint.format(*parts, *["…"] * 3)
+
+
+def field_hint(name: str, owner: str) -> str | None:
+    """What to write instead of a property that other languages have."""
+    hint = _FIELDS.get(name)
+    return None if hint is None else hint.format(owner)
+
+
+def argument_hint(function: str, keyword: str | None) -> str | None:
+    """What to write instead of an argument that Python's function of the same name has."""
+    if keyword == "default" and function in ("max", "min", "first", "last"):
+        return f"write {function}(xs) otherwise …"
+    if keyword == "cmp":
+        return "write key=x => …"
+    return None
+
+
+def wrong_argument_hint(function: str, given: Type, value: str) -> str | None:
+    """What to write where a built-in is given something that Python's function of the same name takes."""
+    if function == "len":
+        if given is FILE:
+            return f"write len({value}.text), or {value}.size in bytes"
+        if given is DIR:
+            return f'write len({value}.files("**/*"))'
+    if function == "range" and isinstance(given, (ListOf, Tuple)):
+        return f"write enumerate({value}), or range(len({value}))"
+    if function in ("int", "float") and isinstance(given, (ListOf, Tuple)):
+        return f"do it for each: [{function}(x) for x in {value}]"
+    if function == "join" and given is INT:
+        return f"write str({value})"
+    if isinstance(given, RecordOf) and function in ("int", "float", "str") and given.fields:
+        return f"name one of its fields: {value}.{given.fields[0][0]}"
+    if isinstance(given, Optional):
+        return f"it may be none: give a default, {value} ?? …"
+    return None

@@ -1,0 +1,296 @@
+"""One call, from request to checked reply: slot, budget, attempts, re-asks.
+
+    slot of the model's gate
+      each attempt:  still wanted?  ->  worst case reserved  ->  gate  ->  provider  ->  settled by what was used
+      a retryable error: again, after `Retry-After` or a doubling pause        (RETRIES attempts within RETRY_SECONDS)
+      a bad reply: asked again with what is wrong                              (REASKS times)
+      the reply is committed (made durable)
+    slot given back
+
+The reservation comes before the gate: an attempt that waits for budget would else keep the gate from those whose end it waits for.
+Not done here: the memo and the sharing of equal calls, which belong to the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Any
+
+from attrs import define, evolve, field
+
+from rlmlang import limits
+from rlmlang.errors import Failure, UsageError
+from rlmlang.lm.gate import Closed, Gate, Outcome, backoff
+from rlmlang.lm.prices import Price, actual, price_of, worst
+from rlmlang.lm.providers import open_provider
+from rlmlang.lm.render import utf8_length, worst_input_tokens
+from rlmlang.lm.reply import BadReply, read_reply
+from rlmlang.lm.request import Charge, Completion, Message, Meter, Model, Provider, ProviderError, Reply, Request, Usage
+from rlmlang.types import TEXT
+
+_PUSHED_BACK = (429, 503)
+
+
+class Dropped(Exception):
+    """The call was no longer wanted before it, or its next attempt, was sent. Not a failure: nobody waits for its value."""
+
+
+@define
+class Counters:
+    """What a run's report says of its requests: all sent, those beyond the first of a call, and calls that failed for good."""
+
+    requests: int = 0
+    retries: int = 0
+    failed: int = 0
+
+
+@define(eq=False)
+class _Lane:
+    """What belongs to one model while a client is open."""
+
+    gate: Gate
+    price: Price | None
+    provider: Provider | None = None
+
+
+@define
+class _Spent:
+    """What one call has used so far, over all its attempts."""
+
+    sent: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    nanodollars: int = 0
+    guessed: bool = False
+
+    def add(self, usage: Usage, nanodollars: int) -> None:
+        self.input_tokens += usage.input_tokens
+        self.output_tokens += usage.output_tokens
+        self.cached_tokens += usage.cached_tokens
+        self.guessed |= usage.guessed
+        self.nanodollars += nanodollars
+
+
+class Client:
+    """Sends calls to the models of one run: `async with Client(models, meter) as client`. Use it within one event loop.
+
+    `models` maps the names that programs use to models; the first is the default. With `offline`, whatever is not answered before it
+    comes here fails.
+    """
+
+    def __init__(self, models: Mapping[str, Model], meter: Meter, *, offline: bool = False) -> None:
+        if not models:
+            raise UsageError("no model is configured")
+        self._models = dict(models)
+        self._meter = meter
+        self._offline = offline
+        self._lanes: dict[Model, _Lane] = {}
+        self.counters = Counters()
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        lanes, self._lanes = self._lanes, {}
+        for lane in lanes.values():
+            if lane.provider is not None:
+                await lane.provider.close()
+
+    def model(self, name: str | None) -> Model:
+        """The model of that name, or the default. Raises UsageError for a name that is not configured."""
+        if name is None:
+            return next(iter(self._models.values()))
+        try:
+            return self._models[name]
+        except KeyError:
+            known = ", ".join(self._models)
+            raise UsageError(f"no model is called {name[: limits.NAME_CHARS]!r}; there is {known}") from None
+
+    def price(self, model: Model) -> Price | None:
+        """The price of a model, None where it is not known."""
+        return self._lane(model).price
+
+    async def send(
+        self,
+        request: Request,
+        *,
+        alive: Callable[[], bool],
+        commit: Callable[[Reply], Awaitable[None]] | None = None,
+    ) -> Reply:
+        """The reply to `request`, checked against its type.
+
+        `alive` is asked before each attempt: once it is false, Dropped is raised. `commit` is awaited with the reply before the slot is
+        given to another call. Raises Failure (with `attempts`), BudgetError from the meter, UsageError where a provider cannot be opened.
+        A cancelled call leaves nothing behind; what it had sent is settled at its worst case.
+        """
+        if self._offline:
+            self.counters.failed += 1
+            raise Failure("this call's reply is not in the memo, and nothing is sent offline", hint="run once without --offline")
+        lane = self._lane(request.model)
+        await lane.gate.enter()
+        try:
+            spent = _Spent()
+            try:
+                value = await self._converse(lane, request, alive, spent)
+            except Failure as failure:
+                self.counters.failed += 1
+                failure.attempts = spent.sent
+                raise
+            usage = Usage(spent.input_tokens, spent.output_tokens, spent.cached_tokens, spent.guessed)
+            reply = Reply(value, usage, None if lane.price is None else spent.nanodollars, requests=spent.sent)
+            if commit is not None:
+                await commit(reply)
+            return reply
+        finally:
+            lane.gate.leave()
+
+    def _lane(self, model: Model) -> _Lane:
+        lane = self._lanes.get(model)
+        if lane is None:
+            gate = Gate(model.concurrency, model.requests_per_minute, model.tokens_per_minute)
+            lane = self._lanes[model] = _Lane(gate, price_of(model))
+        return lane
+
+    async def _converse(self, lane: _Lane, request: Request, alive: Callable[[], bool], spent: _Spent) -> Any:
+        """The checked value: asks, and asks again while the reply is bad."""
+        asked, patience, reasks = request, _Patience(request.model.name), 0
+        while True:
+            completion = await self._complete(lane, asked, alive, spent, patience)
+            try:
+                return read_reply(completion, request)
+            except BadReply as bad:
+                if reasks == limits.REASKS:
+                    raise Failure(f"model {request.model.name}: no usable reply in {spent.sent} attempts. {bad.message}") from None
+                reasks += 1
+                asked = reask(request, completion.text, bad.message)
+            except Failure as failure:
+                raise Failure(f"model {request.model.name}: {failure.message}", hint=failure.hint) from None
+
+    async def _complete(self, lane: _Lane, request: Request, alive: Callable[[], bool], spent: _Spent, patience: _Patience) -> Completion:
+        """One completion: tries again while errors are retryable and patience lasts."""
+        while True:
+            try:
+                return await self._attempt(lane, request, alive, spent, patience)
+            except ProviderError as error:
+                pause = patience.after(error)
+                if error.status not in _PUSHED_BACK:  # there the gate keeps everybody
+                    await asyncio.sleep(pause)
+
+    async def _attempt(self, lane: _Lane, request: Request, alive: Callable[[], bool], spent: _Spent, patience: _Patience) -> Completion:
+        if not alive():
+            raise Dropped
+        price, meter = lane.price, self._meter
+        most = Usage(worst_input_tokens(request), request.max_tokens, guessed=True)
+        reserved = Charge(
+            1, most.input_tokens, most.output_tokens, 0 if price is None else worst(price, most.input_tokens, most.output_tokens)
+        )
+        await meter.reserve(reserved)
+        settled = Charge(requests=0)
+        try:
+            if lane.provider is None:
+                lane.provider = open_provider(request.model)
+            try:
+                ticket, waited = await lane.gate.ready(most.input_tokens + most.output_tokens, patience.seconds)
+            except Closed as closed:
+                raise patience.exhausted(closed.seconds) from None
+            patience.seconds -= waited
+            outcome: Outcome = "failed"
+            retry_after: float | None = None
+            try:
+                if not alive():
+                    raise Dropped
+                self._count(spent)
+                settled = reserved  # unless we learn better
+                completion = await lane.provider.complete(request)
+                outcome = "ok"
+            except ProviderError as error:
+                retry_after = error.retry_after
+                if error.status in _PUSHED_BACK and error.retryable:
+                    outcome = "pushed back"
+                if error.charged:
+                    spent.add(most, reserved.nanodollars)
+                else:
+                    settled = Charge(requests=1)
+                raise
+            finally:
+                lane.gate.done(ticket, outcome, retry_after)
+            usage = _plausible(completion.usage, most)
+            settled = (
+                reserved
+                if usage.guessed
+                else Charge(1, usage.input_tokens, usage.output_tokens, 0 if price is None else actual(price, usage))
+            )
+            spent.add(usage, settled.nanodollars)
+            return completion
+        finally:
+            meter.settle(reserved, settled)
+
+    def _count(self, spent: _Spent) -> None:
+        self.counters.requests += 1
+        if spent.sent:
+            self.counters.retries += 1
+        spent.sent += 1
+
+
+@define
+class _Patience:
+    """How much waiting and trying is left to one call."""
+
+    model: str
+    tries: int = field(factory=lambda: limits.RETRIES)
+    seconds: float = field(factory=lambda: limits.RETRY_SECONDS)
+    failures: int = 0
+    last: str = ""
+
+    def after(self, error: ProviderError) -> float:
+        """Seconds to wait after `error`; raises Failure when it is not to be retried, or there was enough of it."""
+        self.failures += 1
+        self.last = error.message
+        if not error.retryable:
+            raise Failure(f"model {self.model}: {error.message}")
+        if self.failures >= self.tries:
+            raise Failure(f"model {self.model}: {error.message} (tried {self.failures} times)")
+        pause = error.retry_after if error.retry_after and error.retry_after > 0 else backoff(self.failures)
+        if pause > self.seconds:
+            raise self.exhausted(pause)
+        if error.status not in _PUSHED_BACK:
+            self.seconds -= pause
+        return pause
+
+    def exhausted(self, seconds: float) -> Failure:
+        """The failure of a call that would have to wait `seconds` more."""
+        what = self.last or "the server is limiting requests"
+        return Failure(f"model {self.model}: {what}; the next try would be in {seconds:,.0f} s, too late for this call")
+
+
+def reask(request: Request, bad: str | None, problem: str) -> Request:
+    """`request` with the bad reply and what is wrong with it appended: the reply cut to what it was allowed, the problem to
+    CORRECTION_BYTES. So it is at most `8 * max_tokens + CORRECTION_BYTES` bytes and two messages longer than `request`."""
+    said = _cut(bad or "(nothing)", limits.REPLY_BYTES_PER_TOKEN * request.max_tokens)
+    wanted = "Reply again, with what was asked for and nothing else."
+    if request.type != TEXT:
+        wanted = "Reply again, with JSON of the form asked for and nothing else."
+    correction = _cut(problem, limits.CORRECTION_BYTES - len(wanted) - 1) + " " + wanted
+    return evolve(request, messages=(*request.messages, Message("assistant", said), Message("user", correction)))
+
+
+def _cut(text: str, most: int) -> str:
+    """`text` cut to `most` bytes of UTF-8; what no encoding can hold is replaced."""
+    if utf8_length(text) <= most and text.isascii():
+        return text
+    return text.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
+
+
+def _plausible(usage: Usage | None, most: Usage) -> Usage:
+    """The usage that the provider gave, or the worst case where it gave none, or none that can be true."""
+    if (
+        usage is None
+        or not 0 < usage.input_tokens <= most.input_tokens
+        or not 0 < usage.output_tokens <= most.output_tokens
+        or not 0 <= usage.cached_tokens <= usage.input_tokens
+    ):
+        return most
+    return usage

@@ -1,0 +1,175 @@
+"""Models that run in this process: a GGUF file under llama.cpp (`gguf:PATH`), and the embedded one (`local`).
+
+One llama.cpp server a provider, with as many slots as the model's concurrency: calls under way share each decoding step. Every call
+waits in a thread of its own, so the event loop is never held up. Replies are greedy unless a temperature is asked for; with several
+slots the rounding of one step depends on the calls that share it, so a reply on the edge between two words may still differ.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import re
+import secrets
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+from rlmlang.errors import UsageError
+from rlmlang.lm.gguf_file import read_header, slot_context
+from rlmlang.lm.local import local_model_path
+from rlmlang.lm.request import Completion, Model, ProviderError, Request, Usage
+from rlmlang.syntax.diagnostics import printable
+
+# Without this a small model pretty-prints: 23 tokens instead of 7 for {"value": true}.
+_COMPACT: Final = {"whitespace_flexible": False, "key_separator": ": ", "item_separator": ", "}
+_ZERO_WIDTH: Final = "\u200b"
+
+
+class GgufProvider:
+    """Runs the GGUF file `model.path`, or the embedded model where that is None (fetched at the first call if it is not there yet).
+
+    UsageError when llama.cpp is not installed or the file is not there. The model is loaded at the first call.
+    """
+
+    def __init__(self, model: Model) -> None:
+        if importlib.util.find_spec("xllamacpp") is None:
+            raise UsageError("Running a model in this process needs llama.cpp.", hint="pip install 'rlmlang[local]'")
+        self._model = model
+        self._path = None if model.path is None else Path(model.path)
+        if self._path is not None:
+            read_header(self._path)
+        self._threads = ThreadPoolExecutor(model.concurrency, thread_name_prefix="gguf")
+        self._loading = threading.Lock()
+        self._server: Any = None
+        self._broken: ProviderError | None = None
+        self._marks: re.Pattern[str] | None = None
+        self._running: set[threading.Event] = set()
+        self._closed = False
+
+    async def complete(self, request: Request) -> Completion:
+        """One reply. Cancelling ends the generation at its next token. ProviderError when the prompt does not fit the context."""
+        if self._closed:
+            raise ProviderError("the model was closed")
+        stop = threading.Event()
+        self._running.add(stop)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._generate, request, stop)
+        finally:
+            stop.set()
+            self._running.discard(stop)
+
+    async def close(self) -> None:
+        """Stops what is under way, ends the threads and frees the model."""
+        self._closed = True
+        for stop in tuple(self._running):
+            stop.set()
+        await asyncio.to_thread(self._end)
+
+    def _end(self) -> None:
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._server = None
+
+    def _generate(self, request: Request, stop: threading.Event) -> Completion:
+        """In a thread: the whole reply, or what there was when `stop` was set."""
+        server = self._loaded()
+        parts: list[str] = []
+        last: dict[str, Any] = {}
+
+        def take(chunk: Any) -> bool:
+            for choice in chunk.get("choices") or ():
+                parts.append((choice.get("delta") or {}).get("content") or "")
+                last["finish"] = choice.get("finish_reason") or last.get("finish")
+            for key in ("usage", "error"):
+                if chunk.get(key):
+                    last[key] = chunk[key]
+            return stop.is_set()
+
+        if stop.is_set():
+            return Completion(None, None)
+        try:
+            server.handle_chat_completions(self._body(request), take)
+        except (ValueError, RuntimeError) as error:
+            raise ProviderError(f"{self._model.name} cannot take this request: {printable(str(error), 300)}") from None
+        if "error" in last:
+            raise self._refused(last["error"])
+        return Completion("".join(parts), last.get("finish"), usage=_usage(last.get("usage")))
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "messages": [{"role": m.role, "content": self._as_text(m.content)} for m in request.messages],
+            "max_tokens": request.max_tokens,
+            "temperature": request.temperature or 0.0,
+            "seed": int.from_bytes(request.key[:4], "big") >> 1,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "return_progress": True,  # chunks while the prompt is read, so that cancelling need not wait for its end
+        }
+        if not self._model.reasoning_tokens:
+            body["chat_template_kwargs"] = {"enable_thinking": False}
+        if request.schema is not None and self._model.structured == "json_schema":
+            import xllamacpp  # type: ignore[import-untyped]
+
+            body["grammar"] = xllamacpp.json_schema_to_grammar({**request.schema, "x-guidance": _COMPACT})
+        return body
+
+    def _as_text(self, content: str) -> str:
+        """`content` with the model's role and end marks broken up: llama.cpp would obey them wherever they stand."""
+        text = content.encode("utf-8", "replace").decode()
+        return text if self._marks is None else self._marks.sub(lambda m: m[0][0] + _ZERO_WIDTH + m[0][1:], text)
+
+    def _loaded(self) -> Any:
+        """The server, loaded by the first thread that asks; the others wait for it."""
+        with self._loading:
+            if self._broken is not None:
+                raise self._broken
+            if self._server is None:
+                try:
+                    self._server = self._load()
+                except (UsageError, RuntimeError, ValueError) as error:
+                    reason = error.message if isinstance(error, UsageError) else "llama.cpp does not accept the file."
+                    self._broken = ProviderError(f"{self._model.name} cannot be loaded: {printable(reason)}")
+                    raise self._broken from None
+            return self._server
+
+    def _load(self) -> Any:
+        import xllamacpp
+
+        path = self._path or local_model_path(None)
+        header = read_header(path)
+        if header.control_tokens:
+            self._marks = re.compile("|".join(map(re.escape, sorted(header.control_tokens, key=len, reverse=True))))
+        window = self._model.context_window or slot_context(header)
+        params = xllamacpp.CommonParams()
+        params.model.path = str(path)
+        params.n_parallel = self._model.concurrency
+        params.n_ctx = self._model.concurrency * min(window, header.context or window)
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = _cores()
+        params.verbosity = -1  # else llama.cpp writes to this process's stderr
+        params.warmup = False
+        params.cache_ram_mib = 0  # 8 GB of saved prompts by default; the slots' own caches do
+        params.api_keys = [secrets.token_hex(16)]  # it also listens on a loopback port, which is nobody's business
+        params.ui = params.endpoint_slots = False
+        return xllamacpp.Server(params)
+
+    def _refused(self, error: Any) -> ProviderError:
+        if error.get("type") == "exceed_context_size_error":
+            asked, room = error.get("n_prompt_tokens"), error.get("n_ctx")
+            return ProviderError(f"the prompt has {asked} tokens, {self._model.name} has room for {room}", status=400)
+        code = error.get("code")
+        message = f"{self._model.name} failed: {printable(str(error.get('message')), 300)}"
+        return ProviderError(message, retryable=code in (500, 503), status=code if isinstance(code, int) else None)
+
+
+def _usage(raw: Any) -> Usage | None:
+    if not isinstance(raw, dict):
+        return None
+    cached = (raw.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
+    return Usage(raw["prompt_tokens"], raw["completion_tokens"], cached)
+
+
+def _cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,194 @@
+"""HTTP for the openai package, over aiohttp: the bytes of one reply, within limits, or a ProviderError.
+
+Given to `openai.DefaultAioHttpClient` as its transport. Beyond the usual one it keeps a reply to REPLY_BYTES (and closes the connection
+past that), gives up after IDLE_SECONDS without a byte, keeps no cookies, follows no redirect, asks for no compression (a small reply
+could unpack to gigabytes), and judges status codes itself: error pages are not handed on. Environment proxies are honoured, but never
+for an address on this machine.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import ssl
+import sys
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
+from typing import Any
+
+import aiohttp
+
+from rlmlang import limits
+from rlmlang.lm.request import ProviderError, Secret
+
+_RETRYABLE = frozenset({408, 409, 429})  # and all of 5xx
+_MAYBE_DONE = frozenset({408, 504})  # the server behind may have finished the work, and billed it
+_SHOWN_BYTES = 4_096  # of an error page, looked at
+_MEANINGS = {400: "bad request", 401: "wrong or missing API key", 403: "not allowed", 404: "not found", 413: "request too large"}
+
+
+class Transport:
+    """One pool of connections. `key` is kept out of every message, whatever a server quotes."""
+
+    def __init__(self, host: str, key: Secret, connections: int) -> None:
+        self._host = host
+        self._key = key
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=limits.CONNECT_SECONDS, sock_read=limits.IDLE_SECONDS)
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """The reply to an httpx request, read whole. Raises ProviderError for everything but a status of 200 to 299."""
+        try:
+            status, body = await self._exchange(request)
+        except ProviderError:
+            raise
+        except aiohttp.ClientConnectorError as error:
+            raise self._error(f"cannot connect to {self._host} ({_reason(error)})", retryable=not _is_hopeless(error)) from None
+        except aiohttp.ServerTimeoutError:
+            raise self._error(f"{self._host} sent nothing for too long", retryable=True, charged=True) from None
+        except aiohttp.InvalidURL:
+            raise self._error("the address is not valid") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise self._error(f"the connection to {self._host} broke ({type(error).__name__})", retryable=True, charged=True) from None
+        response = sys.modules[type(request).__module__.partition(".")[0]].Response  # httpx's, or its successor's: openai chooses
+        return response(status, content=body, request=request)
+
+    async def aclose(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def _exchange(self, request: Any) -> tuple[int, bytes]:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._connections),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=not is_local(self._host),
+                auto_decompress=False,
+                timeout=self._timeout,
+                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+            )
+        sending = self._session.post(str(request.url), data=request.content, headers=request.headers, allow_redirects=False)
+        async with sending as response:
+            status = response.status
+            if 200 <= status < 300:
+                if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+                    response.close()
+                    raise self._error(f"{self._host} sent a compressed reply, which was not asked for", charged=True)
+                return status, await self._read(response)
+            page = await response.content.read(_SHOWN_BYTES)
+            response.close()
+            raise self._refused(status, response.headers, page)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        body = bytearray()
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > limits.REPLY_BYTES:
+                response.close()
+                raise self._error(f"{self._host} sent more than {limits.REPLY_BYTES:,} bytes", charged=True)
+        return bytes(body)
+
+    def _refused(self, status: int, headers: Mapping[str, str], page: bytes) -> ProviderError:
+        """The error of a status that is not 2xx."""
+        said, code = _said(page)
+        if 300 <= status < 400:
+            return self._error(f"{self._host} answered with a redirect ({status}), which is not followed", status=status)
+        retryable = status in _RETRYABLE or status >= 500
+        if status == 429 and code == "insufficient_quota":
+            retryable = False  # waiting fills no purse
+        meaning = f"{status} {_MEANINGS[status]}" if status in _MEANINGS else f"{status}"
+        return self._error(
+            f"{self._host} answered {meaning}{said and f': {said}'}",
+            retryable=retryable,
+            retry_after=retry_after(headers, time.time()),
+            status=status,
+            charged=status in _MAYBE_DONE,
+        )
+
+    def _error(self, message: str, **facts: Any) -> ProviderError:
+        return ProviderError(self.redacted(message), **facts)
+
+    def redacted(self, message: str) -> str:
+        """`message` without the key, within MESSAGE_CHARS."""
+        key = self._key.reveal()
+        return (message.replace(key, "***") if key else message)[: limits.MESSAGE_CHARS]
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds to wait as `retry-after-ms` or `Retry-After` say (a number or an HTTP date), None where they say nothing sensible.
+
+    A date is read against the server's own `Date`, else against `now` (Unix seconds): its clock may be wrong.
+    """
+    for name, unit in (("retry-after-ms", 1000.0), ("Retry-After", 1.0)):
+        value = headers.get(name)
+        if value is None:
+            continue
+        try:
+            seconds = float(value) / unit
+        except ValueError:
+            until = _date(value)
+            if until is None:
+                continue
+            seconds = until - (_date(headers.get("Date", "")) or now)
+        if math.isfinite(seconds) and seconds >= 0:
+            return seconds
+    return None
+
+
+def is_local(host: str) -> bool:
+    """Whether a host is this machine: nothing on the way to it needs a proxy."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _date(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _said(page: bytes) -> tuple[str, str | None]:
+    """What an error page says in one line, and its code."""
+    text = page.decode("utf-8", "replace").strip()
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return ("an HTML page" if text.startswith("<") else _line(text)), None
+    return read_error(found)
+
+
+def read_error(found: Any) -> tuple[str, str | None]:
+    """Message and code of an error object as servers write it: `{"error": {"message", "code"}}`, `{"error": "…"}`, `{"detail": "…"}`."""
+    error = found.get("error", found) if isinstance(found, dict) else found
+    if not isinstance(error, dict):
+        return (_line(error) if isinstance(error, str) else ""), None
+    message = next((error[name] for name in ("message", "detail") if isinstance(error.get(name), str)), "")
+    code = error.get("code")
+    return _line(message), code if isinstance(code, str) else None
+
+
+def _line(text: str) -> str:
+    """A server's words, short, in one line, with what does not print left out."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[:1_000]).split())
+    return line if len(line) <= 300 else line[:300] + "…"
+
+
+def _is_hopeless(error: Exception) -> bool:
+    """A certificate that does not check out today will not do so in a second."""
+    return isinstance(error, aiohttp.ClientConnectorCertificateError) or isinstance(error.__cause__, ssl.SSLCertVerificationError)
+
+
+def _reason(error: aiohttp.ClientConnectorError) -> str:
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "no such host"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "TLS failed"
+    return {"ConnectionRefusedError": "connection refused"}.get(type(error.os_error).__name__, type(error.os_error).__name__)

@@ -1,0 +1,117 @@
+"""From what a provider gave to a checked value.
+
+What a model can mend is a BadReply: it is told what is wrong and asked again. What it cannot (the limit, a filter, a refusal) is a
+Failure at once. A server that ignores the schema is met half-way, where that is safe: JSON in one code fence, an enum's word in other
+case or quotes, a bare `true`. Prose is never searched for an answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlmlang import limits
+from rlmlang.errors import Failure
+from rlmlang.lm.request import Completion, Request
+from rlmlang.lm.schema import wrapped
+from rlmlang.types import BOOL, TEXT, Enum, Optional, Type
+from rlmlang.values import Mismatch, conform, parse_json_text, quote
+
+_FINISHES = {
+    "content_filter": "the provider's content filter stopped the reply",
+    "tool_calls": "the model called a tool instead of replying",
+    "function_call": "the model called a function instead of replying",
+}
+_TRIMMED = " \t\r\n\"'`.“”‘’"  # what stands around a word that is the whole reply
+
+
+class BadReply(Exception):
+    """A reply that is not what was asked for. `message` says what is wrong, in words meant for the model."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+def read_reply(completion: Completion, request: Request) -> Any:
+    """The value of a reply, of `request.type`.
+
+    Raises BadReply where asking again may help, and Failure (without the number of attempts) where it cannot.
+    """
+    if completion.refusal is not None:
+        raise Failure(f"the model refused: {quote(completion.refusal)}")
+    if completion.finish == "length":
+        raise Failure(
+            f"the reply stopped at its limit of {request.max_tokens:,} tokens",
+            hint="allow more with {max_tokens: …}, or ask for less",
+        )
+    if completion.finish in _FINISHES:
+        raise Failure(_FINISHES[completion.finish])
+    text = completion.text
+    if text is None or not text.strip():
+        raise BadReply("The reply was empty.")
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        raise BadReply("The reply held half of a surrogate pair, which is no character.") from None
+    most = limits.REPLY_BYTES_PER_TOKEN * request.max_tokens
+    if request.type == TEXT:
+        return text if len(data) <= most else data[:most].decode("utf-8", "ignore")
+    if len(data) > most:
+        raise BadReply(f"The reply had {len(data):,} bytes, far more than {request.max_tokens:,} tokens.")
+    return _typed(text, request.type)
+
+
+def _typed(text: str, type: Type) -> Any:
+    try:
+        value = parse_json_text(_unfenced(text))
+    except Mismatch as mismatch:
+        found, word = _bare(text, type)
+        if found:
+            return word
+        raise BadReply(f"The reply was {mismatch.message}.") from None
+    if wrapped(type) and isinstance(value, dict) and "value" in value:
+        try:
+            return _conform(value["value"], type)
+        except Mismatch as mismatch:
+            problem = mismatch
+    else:
+        problem = None
+    try:
+        return _conform(value, type)  # the wrapping left out: no harm
+    except Mismatch as mismatch:
+        raise BadReply(f"The reply was JSON, but {(problem or mismatch).message}.") from None
+
+
+def _conform(value: Any, type: Type) -> Any:
+    if isinstance(value, str):
+        found, word = _bare(value, type)
+        if found:
+            return word
+    return conform(value, type)
+
+
+def _bare(text: str, type: Type) -> tuple[bool, Any]:
+    """Whether `text` as a whole is a word of an enum, or true or false, in whatever case and quotes; and the word."""
+    inner = type.item if isinstance(type, Optional) else type
+    if isinstance(inner, Enum):
+        if text in inner.words:
+            return True, text
+        folded = text.strip(_TRIMMED).casefold()
+        fitting = [word for word in inner.words if word.strip(_TRIMMED).casefold() == folded]
+        return (True, fitting[0]) if len(fitting) == 1 else (False, None)
+    if inner == BOOL:
+        value = {"true": True, "yes": True, "false": False, "no": False}.get(text.strip(_TRIMMED).casefold())
+        return value is not None, value
+    return False, None
+
+
+def _unfenced(text: str) -> str:
+    """What stands in a reply's one code fence (```` ```json … ``` ````), else all of it."""
+    start = text.find("```")
+    if start < 0 or text.lstrip()[:1] in ("{", "["):  # the fence is inside a text in the JSON
+        return text
+    line_end = text.find("\n", start)
+    end = text.rfind("```")
+    if line_end < 0 or end <= line_end or text[start + 3 : line_end].strip().lower() not in ("", "json"):
+        return text
+    return text[line_end + 1 : end]

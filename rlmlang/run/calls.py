@@ -1,0 +1,246 @@
+"""The calls of a run: answered from the memo, by an equal call under way, or by the model; and counted by the line they stand on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import define, field
+
+from rlmlang.errors import Failure, RlmError
+from rlmlang.lm.client import Client, Dropped
+from rlmlang.lm.render import render
+from rlmlang.lm.request import Charge, Meter, Model, Reply, Request
+from rlmlang.run.flow import Here, Scope
+from rlmlang.run.memo import Memo, MemoRow
+from rlmlang.syntax import nodes as n
+from rlmlang.syntax.source import Span
+from rlmlang.types import Type
+
+_FAILURES_KEPT = 1_000  # in the report; the rest is counted
+
+
+@define(eq=False)
+class Site:
+    """A place in a program that calls a model, and what its calls took so far. `requests` and tokens are of the replies that came;
+    money in nano-dollars, None once a price was unknown."""
+
+    span: Span
+    type: Type
+    model: str | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    calls: int = 0
+    from_memo: int = 0
+    shared: int = 0
+    requests: int = 0
+    failed: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    nanodollars: int | None = 0
+
+    @staticmethod
+    def of(node: n.Call, type: Type) -> Site:
+        """The site of a call; its options are literals (the checker sees to that)."""
+        options = {o.name: o.value.value for o in node.options if isinstance(o.value, n.Literal)}
+        model, most, temperature = options.get("model"), options.get("max_tokens"), options.get("temperature")
+        return Site(
+            node.span,
+            type,
+            model if isinstance(model, str) else None,
+            most if isinstance(most, int) else None,
+            float(temperature) if isinstance(temperature, (int, float)) else None,
+        )
+
+
+@define(eq=False)
+class FailureReport:
+    """A failure that a run met: where, for which item, and how many requests were sent for it."""
+
+    line: int
+    item: str | None
+    error: str
+    attempts: int
+    file: str
+
+
+@define(eq=False)
+class Tally(Meter):
+    """A budget that also counts what was settled: every request, of calls that failed, too."""
+
+    budget: Meter
+    input_tokens: int = 0
+    output_tokens: int = 0
+    nanodollars: int = 0
+
+    async def reserve(self, worst: Charge) -> None:
+        await self.budget.reserve(worst)
+
+    def settle(self, worst: Charge, actual: Charge) -> None:
+        self.input_tokens += actual.input_tokens
+        self.output_tokens += actual.output_tokens
+        self.nanodollars += actual.nanodollars
+        self.budget.settle(worst, actual)
+
+
+@define(eq=False)
+class _Flight:
+    """A call under way, and the scopes of those who wait for its reply."""
+
+    landed: asyncio.Future[Any]
+    scopes: list[Scope] = field(factory=list)
+
+    def wanted(self) -> bool:
+        return any(scope.alive() for scope in self.scopes)
+
+
+_LOST = object()  # what a flight lands with when it was dropped before it was sent
+
+
+class Calls:
+    """Answers the calls of one run, within its event loop."""
+
+    def __init__(self, client: Client, memo: Memo) -> None:
+        self.client = client
+        self.memo = memo
+        self.rounds = 0
+        self.depth = 0
+        self.calls = 0
+        self.from_memo = 0
+        self.shared = 0
+        self.unpriced: set[str] = set()
+        self.failures: list[FailureReport] = []
+        self.failures_dropped = 0
+        self._flying: dict[bytes, _Flight] = {}
+        self._failed: dict[bytes, Failure] = {}
+        self._own: set[bytes] = set()  # rows of the memo that this run has paid for
+        self._answers: dict[bytes, Any] | None = {} if memo.path is None else None  # instead of the memo, for this run
+
+    async def ask(self, site: Site, here: Here, prompt: str, data: Sequence[tuple[str | None, Any]], sample: int, system: str | None) -> Any:
+        """The value of one call. Raises Failure; Dropped where nobody needs it any more; what stops the run otherwise."""
+        site.calls += 1
+        self.calls += 1
+        self.depth = 1
+        here.round += 1
+        if here.round > self.rounds:
+            self.rounds = here.round
+        try:
+            model = self.client.model(site.model)
+            request = render(
+                prompt, data, site.type, model, max_tokens=site.max_tokens, temperature=site.temperature, sample=sample, system=system
+            )
+            key = request.key
+            while True:
+                found, value = self._known(key, site)
+                if found:
+                    return value
+                flight = self._flying.get(key)
+                if flight is None:
+                    return await self._fly(site, here, request, key)
+                flight.scopes.append(here.scope)
+                landed = await asyncio.shield(flight.landed)
+                if landed is _LOST:
+                    if not here.scope.alive():
+                        raise Dropped
+                    continue
+                self._count_shared(site)
+                if isinstance(landed, Failure):
+                    raise landed
+                return landed
+        except Failure as failure:
+            site.failed += 1
+            raise Failure(failure.message, span=site.span, hint=failure.hint, attempts=failure.attempts, item=here.items) from None
+        except RlmError as stop:
+            stop.span = stop.span or site.span
+            here.run.stop(stop)
+            raise
+
+    def _known(self, key: bytes, site: Site) -> tuple[bool, Any]:
+        """Whether the answer is there already, and it. Raises the Failure that an equal call ended with."""
+        failed = self._failed.get(key)
+        if failed is not None:
+            self._count_shared(site)
+            raise failed
+        if self._answers is not None:
+            if key in self._answers:
+                self._count_shared(site)
+                return True, self._answers[key]
+            return False, None
+        row = self.memo.get(key)
+        if row is None:
+            return False, None
+        if key in self._own:
+            self._count_shared(site)
+        else:
+            site.from_memo += 1
+            self.from_memo += 1
+        return True, row.value
+
+    def _count_shared(self, site: Site) -> None:
+        site.shared += 1
+        self.shared += 1
+
+    async def _fly(self, site: Site, here: Here, request: Request, key: bytes) -> Any:
+        """Sends the call; equal calls wait for it meanwhile."""
+        flight = self._flying[key] = _Flight(asyncio.get_running_loop().create_future(), [here.scope])
+        landed: Any = _LOST
+        try:
+
+            async def commit(reply: Reply) -> None:
+                await self._keep(key, request.model, reply)
+
+            reply = await self.client.send(request, alive=flight.wanted, commit=commit)
+            landed = reply.value
+            self._count_paid(site, request.model, reply)
+            return landed
+        except Failure as failure:
+            landed = self._failed[key] = failure
+            raise
+        finally:
+            del self._flying[key]
+            flight.landed.set_result(landed)
+
+    def _count_paid(self, site: Site, model: Model, reply: Reply) -> None:
+        site.requests += reply.requests
+        site.input_tokens += reply.usage.input_tokens
+        site.output_tokens += reply.usage.output_tokens
+        if reply.nanodollars is None:
+            self.unpriced.add(model.name)
+            site.nanodollars = None
+        elif site.nanodollars is not None:
+            site.nanodollars += reply.nanodollars
+
+    async def _keep(self, key: bytes, model: Model, reply: Reply) -> None:
+        if self._answers is not None:
+            self._answers[key] = reply.value
+            return
+        usage = reply.usage
+        row = MemoRow(reply.value, usage.input_tokens, usage.output_tokens, usage.cached_tokens, reply.nanodollars, model.name, int(time.time()))
+        await self.memo.put(key, row)
+        self._own.add(key)
+
+    # ---- failures, for the report ----
+
+    def taken(self, failure: Failure) -> None:
+        """`otherwise` took a failure: one of a call is reported all the same."""
+        if failure.attempts:
+            self.report(failure)
+
+    def report(self, failure: RlmError) -> None:
+        """Puts a failure into the report."""
+        if len(self.failures) >= _FAILURES_KEPT:
+            self.failures_dropped += 1
+            return
+        item = failure.item if isinstance(failure, Failure) else ()
+        span = failure.span
+        self.failures.append(
+            FailureReport(
+                0 if span is None else span.line,
+                " / ".join(item) or None,
+                failure.message,
+                failure.attempts if isinstance(failure, Failure) else 0,
+                "" if span is None else span.source.name,
+            )
+        )

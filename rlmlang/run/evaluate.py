@@ -1,0 +1,216 @@
+"""A checked program and its inputs -> a value.
+
+`evaluate` is the one entry. It compiles the program to closures (pure.py, effects.py), runs them on the event loop it is called in, and leaves
+no task behind, however it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from attrs import define
+
+from rlmlang import limits
+from rlmlang.check.checked import Checked
+from rlmlang.errors import Failure, Interrupted, LimitError, RlmError
+from rlmlang.lm.client import Dropped
+from rlmlang.run.calls import Calls, Site
+from rlmlang.run.effects import EffectCode, Open, finishing
+from rlmlang.run.flow import FIRST_SLOT, Effect, Env, Here, Scope
+from rlmlang.run.frames import Frame
+from rlmlang.run.resolve import resolve
+from rlmlang.run.stages import END, GONE, WAIT, collect
+from rlmlang.syntax import nodes as n
+from rlmlang.syntax.source import Span
+
+
+class Run:
+    """The state of one run: its tasks, its calls, what stops it."""
+
+    def __init__(self, calls: Calls, window: int) -> None:
+        self.calls = calls
+        self.window = window
+        self.root = Scope(None)
+        self.live_items = 0
+        self.expected_items = 0
+        self.stopped: RlmError | None = None
+        self.cancelled = False
+        self._steps = 0
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def spawn(self, code: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Runs `code` beside the rest; it ends with the run at the latest."""
+        task = asyncio.get_running_loop().create_task(code)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def end(self) -> None:
+        """Cancels what is still running and waits until it is gone."""
+        self.root.dead = True
+        while self._tasks:
+            tasks = list(self._tasks)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def stop(self, reason: RlmError) -> None:
+        """Something that no `otherwise` takes: no new call starts from here on."""
+        if self.stopped is None:
+            self.stopped = reason
+        self.root.dead = True
+
+    def skipped(self, failure: Failure, items: tuple[str, ...]) -> None:
+        """An item was dropped because it failed (`otherwise skip`)."""
+        failure.item = failure.item or items
+        self.calls.report(failure)
+
+    def expect(self, items: int) -> None:
+        """A stage will have so many items, for the display of progress."""
+        self.expected_items += items
+
+    def step(self, count: int, span: Span) -> None:
+        """Counts the steps of a pure stage before it starts. Raises LimitError where they would be too many."""
+        self._steps += count
+        if count > limits.PURE_STEPS or self._steps > limits.RUN_STEPS:
+            raise LimitError(f"this would take {max(count, self._steps):,} steps; at most {limits.PURE_STEPS:,} are allowed", span=span)
+        if self.cancelled:
+            raise Interrupted("interrupted")
+
+    def check_cancelled(self) -> None:
+        """Raises Interrupted where the run was cancelled while pure code kept the event loop."""
+        if self.cancelled:
+            raise Interrupted("interrupted")
+
+
+@define(eq=False)
+class Compiled:
+    """A program as code: `main` gives the answer; `items` opens it as a feed, where its items may come one by one."""
+
+    frame: Frame
+    inputs: dict[str, int]
+    defaults: dict[str, Any]
+    main: Effect
+    items: Open | None
+    sites: dict[n.Node, Site]
+    steps: list[Callable[[Env], None]]
+    lazies: list[int]
+
+
+def compile_program(checked: Checked) -> Compiled:
+    """The code of a checked program without errors."""
+    facts, inputs = resolve(checked)
+    frame = Frame()
+    sites: dict[n.Node, Site] = {}
+    code = EffectCode(facts, frame, {}, {}, sites)
+    defaults: dict[str, Any] = {}
+    slots: dict[str, int] = {}
+    bindings: list[n.Bind | n.Unpack] = []
+    for module in checked.modules.values():
+        bindings += [s for s in module.statements if isinstance(s, (n.Bind, n.Unpack))]
+    value: n.Expr | None = None
+    for statement in checked.program.statements:
+        match statement:
+            case n.Input():
+                slots[statement.name] = frame.place(inputs[statement.name], "value")
+                if statement.default is not None:
+                    defaults[statement.name] = statement.default
+            case n.Bind() | n.Unpack():
+                bindings.append(statement)
+            case n.Answer() | n.Shown():
+                value = statement.value
+            case _:
+                pass
+    wanted = facts.needs(value) if value is not None else frozenset()
+    steps, lazies = code.bindings(bindings, wanted, value)
+    if value is None:
+        value = n.Literal(checked.program.span, None, "none")
+    items = code.feed(value) if _comes_one_by_one(code, value) else None
+    main = code.compile(value) if items is None else _collecting(items)
+    computed = {name: code.pure.compile(default) for name, default in defaults.items()}
+    return Compiled(frame, slots, computed, main, items, sites, steps, lazies)
+
+
+def _comes_one_by_one(code: EffectCode, value: n.Expr) -> bool:
+    if isinstance(value, n.Name) and value in code.facts.variables:
+        return not code.is_ready(value) and str(code.checked.types[value]).startswith("[")
+    return code.is_feed(value)
+
+
+def _collecting(items: Open) -> Effect:
+    async def whole(env: Env) -> list[Any]:
+        feed = await items(env)
+        try:
+            return await collect(feed, env[0])
+        finally:
+            feed.close()
+
+    return whole
+
+
+async def evaluate(
+    compiled: Compiled, inputs: Mapping[str, Any], run: Run, on_item: Callable[[Any], None] | None = None
+) -> Any:
+    """The answer. `on_item` gets the items of a list answer in order, as soon as each and all before it are there; then None is returned.
+
+    Raises RlmError, or CancelledError where the task was cancelled; either way no task of the run is left.
+    """
+    env: Env = [None] * max(compiled.frame.size, FIRST_SLOT)
+    env[0] = Here(run, run.root, 0, ())
+    env[1] = env[2] = 0
+    try:
+        for name, slot in compiled.inputs.items():
+            env[slot] = inputs[name] if name in inputs else compiled.defaults[name](env)
+        main = compiled.main
+        if on_item is not None:
+            main = _emitting(compiled, on_item)
+        return await finishing(compiled.steps, compiled.lazies, main)(env)
+    except Dropped:
+        raise run.stopped or RlmError("the run was stopped") from None
+    except RecursionError:
+        raise LimitError("the program is nested too deeply to be evaluated here") from None
+    except MemoryError:
+        raise LimitError("the program needs more memory than there is") from None
+    except RlmError as error:
+        raise run.stopped or error from None
+    finally:
+        await run.end()
+
+
+def _emitting(compiled: Compiled, on_item: Callable[[Any], None]) -> Effect:
+    """Hands the items of a list answer on in order. Positions below a flattened list are only put in order at the end."""
+
+    async def emit(env: Env) -> None:
+        if compiled.items is None:
+            value = await compiled.main(env)
+            for item in value if isinstance(value, (list, tuple, range)) else [value]:
+                on_item(item)
+            return
+        feed = await compiled.items(env)
+        ready: dict[Any, Any] = {}
+        following = 0
+        try:
+            while True:
+                event = feed.ready()
+                if event is WAIT:
+                    await feed.wait()
+                    continue
+                if event is END:
+                    break
+                assert isinstance(event, tuple)
+                position, value, _ = event
+                ready[position] = value
+                while following in ready:
+                    item = ready.pop(following)
+                    following += 1
+                    if item is not GONE:
+                        on_item(item)
+        finally:
+            feed.close()
+        for position in sorted(ready):
+            if ready[position] is not GONE:
+                on_item(ready[position])
+
+    return emit

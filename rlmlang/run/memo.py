@@ -1,0 +1,407 @@
+"""The memo store: every answer that was paid for, kept across runs in one SQLite file (WAL), and the journal that a rerun resumes from.
+
+A row is believed only if its checksum fits key, answer and figures; a damaged one is dropped and counted, and a damaged file is moved aside
+and what can be read of it is saved. Values are JSON, nothing else: reading a store never executes anything. It holds no keys, no prompts
+and no failures: whoever puts a row has checked the answer.
+
+Rows are committed in groups by one thread; `put` returns when its row is committed, so that kill -9 loses only what was in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import queue
+import sqlite3
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future as Promise
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final, TextIO, TypeVar
+
+from attrs import field, frozen
+
+from rlmlang.cache import cache_root
+from rlmlang.errors import RlmError
+from rlmlang.limits import MEMO_BYTES
+from rlmlang.run import memo_file
+from rlmlang.run.memo_file import COLUMNS, unusable
+
+T = TypeVar("T")
+
+_GROUP: Final = 2_048  # rows of one transaction at most
+_EVICTED: Final = 16  # rows that go at a time
+_NUMBERS: Final = struct.Struct("<8q").pack
+_DECODE: Final = json.JSONDecoder().raw_decode
+_GET: Final = f"SELECT {COLUMNS} FROM replies WHERE key = ?"
+_PUT: Final = f"INSERT OR IGNORE INTO replies (key, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+def default_path() -> Path:
+    """Where the store is unless said otherwise: in the user's cache folder, or in `RLM_CACHE_DIR`."""
+    return cache_root() / "memo.sqlite"
+
+
+@frozen
+class MemoRow:
+    """One answer: its JSON value, what it took (tokens; nano-dollars, None where no price is known), the model's name, unix seconds."""
+
+    value: Any
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    nanodollars: int | None = 0
+    model: str = ""
+    created: int = field(factory=lambda: int(time.time()))
+
+
+@frozen
+class ModelStats:
+    """Rows stored and rows found (`hits`, over all finished runs) of one model."""
+
+    model: str
+    rows: int
+    hits: int
+
+
+@frozen
+class MemoStats:
+    """`size` in bytes, of the file less what is free in it; `oldest` and `newest` in unix seconds, None if it is empty; `damaged`: rows
+    found damaged since the store was opened."""
+
+    rows: int
+    size: int
+    oldest: int | None
+    newest: int | None
+    damaged: int
+    models: tuple[ModelStats, ...]
+
+
+@frozen
+class _Put:
+    columns: tuple[Any, ...]
+    loop: asyncio.AbstractEventLoop
+    done: asyncio.Future[None]
+
+
+@frozen
+class _Task:
+    """Something else that writes, asked for by a thread that waits for it (or does not)."""
+
+    run: Callable[[sqlite3.Connection], None]
+    done: Promise[None]
+
+
+class Memo:
+    """A memo store, open. `get` may be called from any thread, `put` from any event loop. `path` is None when it is off.
+
+    `warnings` are for the user; `damaged` counts rows found damaged since it was opened.
+    """
+
+    @classmethod
+    def open(cls, path: Path | None, *, max_bytes: int = MEMO_BYTES) -> Memo:
+        """Opens or makes the store (None: off, nothing is kept). Raises UsageError if the file cannot be used; says so in `warnings` if it
+        was damaged and had to be replaced."""
+        return cls(path, max_bytes)
+
+    def __init__(self, path: Path | None, max_bytes: int = MEMO_BYTES) -> None:
+        self.path = path
+        self.damaged = 0
+        self.warnings: list[str] = []
+        self._hits: Counter[str] = Counter()
+        self._closed = path is None
+        if path is None:
+            return
+        self._max_bytes = max_bytes
+        self._retired: list[sqlite3.Connection] = []
+        opened = memo_file.connect(path)
+        self._write, self._inode = opened.db, opened.inode
+        try:
+            self._save_old_rows(opened)
+            self._read = memo_file.connect_reader(path)
+        except BaseException:
+            self._write.close()
+            raise
+        self._queue: queue.SimpleQueue[_Put | _Task | None] = queue.SimpleQueue()
+        self._writer = threading.Thread(target=self._work, name="rlm-memo", daemon=True)
+        self._writer.start()
+
+    def get(self, key: bytes) -> MemoRow | None:
+        """The answer to the request with this key, None if there is none that can be believed. Never waits for a writer."""
+        if self._closed:
+            return None
+        reader = self._read
+        try:
+            columns = reader.execute(_GET, (key,)).fetchone()
+        except sqlite3.Error as error:
+            if not memo_file.is_damage(error):
+                raise self._unreadable(error) from None
+            self.damaged += 1
+            self._submit(lambda _: self._replace(reader))
+            return None
+        if columns is None:
+            return None
+        row = _row(key, columns)
+        if row is None:
+            self.damaged += 1
+            self._submit(lambda db: _drop(db, key, columns))
+            return None
+        self._hits[row.model] += 1
+        return row
+
+    async def put(self, key: bytes, row: MemoRow) -> None:
+        """Stores a checked answer unless there is one for this key already; returns when it is committed. Raises RlmError."""
+        if self.path is None:
+            return
+        if self._closed:
+            raise RlmError(f"the memo store {self.path} is closed")
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        self._queue.put(_Put(_columns(key, row), loop, done))
+        await done
+
+    def stats(self) -> MemoStats:
+        """What the store holds. Raises RlmError."""
+        if self._closed:
+            return MemoStats(0, 0, None, None, 0, ())
+        rows, hits, (oldest, newest), size = self._ask(_count)
+        hits.update({model.encode(): count for model, count in self._hits.items()})
+        models = tuple(ModelStats(_decoded(m), rows.get(m, 0), hits[m]) for m in sorted(rows.keys() | hits.keys(), key=_decoded))
+        return MemoStats(sum(rows.values()), size, oldest, newest, self.damaged, models)
+
+    def clear(self) -> int:
+        """Deletes all rows; how many there were. Raises RlmError."""
+        if self._closed:
+            return 0
+        counted = []
+
+        def clear(db: sqlite3.Connection) -> None:
+            with memo_file.transaction(db):
+                counted.append(db.execute("DELETE FROM replies").rowcount)
+                db.execute("DELETE FROM hits")
+            self._hits.clear()
+            memo_file.shrink(db)
+
+        self._submit(clear).result()
+        return int(counted[0])
+
+    def export(self, out: TextIO) -> int:
+        """Writes all rows as JSON lines, oldest first; how many. Raises RlmError, and what `out.write` raises."""
+        if self._closed:
+            return 0
+        written = 0
+        try:
+            for key, *columns in self._read.execute(f"SELECT key, {COLUMNS} FROM replies ORDER BY id"):
+                row = _row(key, columns)
+                if row is None:
+                    self.damaged += 1
+                    continue
+                fields = {
+                    "key": key.hex(),
+                    "model": row.model,
+                    "created": row.created,
+                    "input_tokens": row.input_tokens,
+                    "output_tokens": row.output_tokens,
+                    "cached_tokens": row.cached_tokens,
+                    "dollars": None if row.nanodollars is None else row.nanodollars / 1e9,
+                    "value": row.value,
+                }
+                out.write(json.dumps(fields, ensure_ascii=False) + "\n")
+                written += 1
+        except sqlite3.Error as error:
+            self._ask(_count)  # replaces a damaged file
+            raise RlmError(f"the memo store {self.path} cannot be read: {unusable(error)}; {written:,} rows were exported") from None
+        return written
+
+    def close(self) -> None:
+        """Commits what is under way and closes the file. Closing twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        self._submit(self._save_hits)
+        self._queue.put(None)
+        self._writer.join()
+        for connection in (self._read, self._write, *self._retired):
+            connection.close()
+
+    def __enter__(self) -> Memo:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """What `question` reads, if need be from the file that replaces a damaged one. Raises RlmError."""
+        reader = self._read
+        try:
+            try:
+                return question(reader)
+            except sqlite3.Error as error:
+                if not memo_file.is_damage(error):
+                    raise
+            self._submit(lambda _: self._replace(reader)).result()
+            return question(self._read)
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from None
+
+    def _unreadable(self, error: sqlite3.Error) -> RlmError:
+        return RlmError(f"the memo store {self.path} cannot be read: {unusable(error)}")
+
+    # ---- the writer's thread ----
+
+    def _submit(self, run: Callable[[sqlite3.Connection], None]) -> Promise[None]:
+        task = _Task(run, Promise())
+        self._queue.put(task)
+        return task.done
+
+    def _work(self) -> None:
+        """Takes all that is queued, commits it, says so; until None comes."""
+        while True:
+            entries = [self._queue.get()]
+            while len(entries) < _GROUP:
+                try:
+                    entries.append(self._queue.get_nowait())
+                except queue.Empty:
+                    break
+            puts: list[_Put] = []
+            for entry in entries:
+                if isinstance(entry, _Put):
+                    puts.append(entry)
+                    continue
+                self._commit(puts)
+                puts = []
+                if entry is None:
+                    return
+                try:
+                    entry.run(self._write)
+                except Exception as error:
+                    entry.done.set_exception(self._unwritable(error))
+                else:
+                    entry.done.set_result(None)
+            self._commit(puts)
+
+    def _commit(self, puts: list[_Put]) -> None:
+        """Writes the rows in one transaction and wakes those who wait for them, once for each event loop."""
+        if not puts:
+            return
+        failed: RlmError | None = None
+        try:
+            try:
+                self._insert(puts)
+            except sqlite3.Error as error:
+                if not memo_file.is_damage(error):
+                    raise
+                self._replace(self._read)
+                self._insert(puts)
+        except Exception as error:
+            failed = self._unwritable(error)
+        waiting: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+        for put in puts:
+            waiting.setdefault(put.loop, []).append(put.done)
+        for loop, futures in waiting.items():
+            try:
+                loop.call_soon_threadsafe(_wake, futures, failed)
+            except RuntimeError:  # the loop was closed: nobody waits any more
+                continue
+
+    def _insert(self, puts: list[_Put]) -> None:
+        db = self._write
+        with memo_file.transaction(db):
+            db.executemany(_PUT, [put.columns for put in puts])
+            while memo_file.used_bytes(db) > self._max_bytes:
+                gone = db.execute("DELETE FROM replies WHERE id IN (SELECT id FROM replies ORDER BY id LIMIT ?)", (_EVICTED,))
+                if not gone.rowcount:
+                    break
+
+    def _replace(self, reader: sqlite3.Connection) -> None:
+        """Goes on with a new file that has the readable rows of the one on which `reader` found damage."""
+        if self.path is None or reader is not self._read:
+            return
+        opened = memo_file.connect(self.path, broken=self._inode)
+        self._retired += [self._write, self._read]  # a get may be under way in another thread
+        self._write, self._inode = opened.db, opened.inode
+        self._save_old_rows(opened)
+        self._read = memo_file.connect_reader(self.path)
+
+    def _save_old_rows(self, opened: memo_file.Opened) -> None:
+        if opened.moved is None:
+            return
+        before = opened.db.total_changes
+        with memo_file.transaction(opened.db):
+            for key, columns in memo_file.readable_rows(opened.moved):
+                row = _row(key, columns)
+                if row is not None:
+                    opened.db.execute(_PUT, _columns(key, row))
+        saved = opened.db.total_changes - before
+        self.warnings.append(f"the memo store {opened.why}: it was moved to {opened.moved}, and {saved:,} rows of it were kept")
+
+    def _save_hits(self, db: sqlite3.Connection) -> None:
+        if self._hits:
+            with memo_file.transaction(db):
+                db.executemany(
+                    "INSERT INTO hits VALUES (?, ?) ON CONFLICT (model) DO UPDATE SET hits = hits + excluded.hits", [*self._hits.items()]
+                )
+
+    def _unwritable(self, error: Exception) -> RlmError:
+        return error if isinstance(error, RlmError) else RlmError(f"the memo store {self.path} cannot be written: {unusable(error)}")
+
+
+def _wake(futures: list[asyncio.Future[None]], failed: RlmError | None) -> None:
+    for future in futures:
+        if future.done():  # cancelled meanwhile; the row is kept all the same
+            continue
+        if failed is None:
+            future.set_result(None)
+        else:
+            future.set_exception(RlmError(failed.message))
+
+
+def _columns(key: bytes, row: MemoRow) -> tuple[Any, ...]:
+    """The row as stored: key, then COLUMNS. Raises RlmError for what is no answer."""
+    figures = (row.input_tokens, row.output_tokens, row.cached_tokens, row.nanodollars)
+    if any(figure is not None and not 0 <= figure < 2**63 for figure in (*figures, row.created)):
+        raise RlmError("an answer with impossible figures cannot be put into the memo store")
+    try:
+        value = json.dumps(row.value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        checksum = _checksum(key, value.encode(), row.model.encode(), figures, row.created)
+    except (TypeError, ValueError, RecursionError):
+        raise RlmError("an answer that is no JSON cannot be put into the memo store") from None
+    return key, checksum, value, *figures, row.model, row.created
+
+
+def _row(key: bytes, columns: Any) -> MemoRow | None:
+    """The row, None if it is damaged. Takes a few microseconds: a rerun asks for every call it makes."""
+    checksum, value, sent, received, cached, nanodollars, model, created = columns
+    try:
+        if checksum != _checksum(key, value, model, (sent, received, cached, nanodollars), created):
+            return None
+        return MemoRow(_DECODE(value.decode())[0], sent, received, cached, nanodollars, model.decode(), created)
+    except (TypeError, ValueError, AttributeError, RecursionError, struct.error):
+        return None
+
+
+def _checksum(key: bytes, value: bytes, model: bytes, figures: tuple[int, int, int, int | None], created: int) -> bytes:
+    sent, received, cached, nanodollars = figures
+    price = -1 if nanodollars is None else nanodollars
+    numbers = _NUMBERS(len(key), len(value), len(model), sent, received, cached, price, created)
+    return blake2b(b"".join((numbers, key, value, model)), digest_size=16).digest()
+
+
+def _count(db: sqlite3.Connection) -> tuple[dict[bytes, int], Counter[bytes], tuple[int | None, int | None], int]:
+    """Rows by model, hits by model, first and last time, bytes used."""
+    rows = dict(db.execute("SELECT model, count(*) FROM replies GROUP BY model").fetchall())
+    hits = Counter(dict(db.execute("SELECT model, hits FROM hits").fetchall()))
+    return rows, hits, db.execute("SELECT min(created), max(created) FROM replies").fetchone(), memo_file.used_bytes(db)
+
+
+def _drop(db: sqlite3.Connection, key: bytes, columns: Any) -> None:
+    """Deletes a damaged row, unless it has been replaced since."""
+    db.execute("DELETE FROM replies WHERE key = ? AND checksum IS ?", (key, columns[0]))
+
+
+def _decoded(model: Any) -> str:
+    return model.decode("utf-8", "replace") if isinstance(model, bytes) else str(model)

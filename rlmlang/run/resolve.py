@@ -1,0 +1,386 @@
+"""What the evaluator must know of a checked program before it starts: which variable each name means, which variables an
+expression mentions, and which it needs in any case (LANGUAGE.md, "Meaning that must hold", point 2).
+
+A variable is *needed* by an expression if every way of evaluating that expression uses it. A needed binding starts as soon as its inputs
+are there; one that only some ways use waits until it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from attrs import define, field
+
+from rlmlang.builtins.declare import Builtin
+from rlmlang.check.checked import Checked, Function
+from rlmlang.syntax import nodes as n
+
+Names = dict[str, "Variable"]
+Variables = frozenset["Variable"]
+_NONE: Variables = frozenset()
+
+
+@define(eq=False)
+class Variable:
+    """One binding of a name: an input, a bind statement, a parameter, the item of a map.
+
+    `uses` counts the places that read it (one in a body that runs for many items counts twice); `guarded`: at least one of them is where
+    `otherwise` would take its failure.
+    """
+
+    name: str
+    level: int = 0  # how many bodies (of maps, lambdas, functions) it lies in
+    uses: int = 0
+    guarded: bool = False
+
+
+@define(eq=False)
+class FunctionFacts:
+    """What is known of a declared function: its parameters as variables, and what its body mentions and needs."""
+
+    function: Function
+    params: tuple[Variable, ...] = ()
+    mentions: Variables = _NONE  # beside the parameters: what stands above it
+    needs: Variables = _NONE
+
+
+@define(eq=False)
+class Facts:
+    """The tables. `bound[node]` gives the variables that a binding construct introduces, in the order of its names."""
+
+    checked: Checked
+    variables: dict[n.Name, Variable] = field(factory=dict)
+    bound: dict[n.Node, tuple[Variable, ...]] = field(factory=dict)
+    functions: dict[n.Fn, FunctionFacts] = field(factory=dict)
+    _mentions: dict[n.Node, Variables] = field(factory=dict)
+    _needs: dict[n.Node, Variables] = field(factory=dict)
+    _busy: set[n.Fn] = field(factory=set)
+    _done: set[n.Fn] = field(factory=set)
+
+    # ---- mentions ----
+
+    def mentions(self, node: n.Node) -> Variables:
+        """The variables from outside that evaluating `node` may read, also through the functions it calls."""
+        known = self._mentions.get(node)
+        if known is None:
+            known = self._mentions[node] = self._find_mentions(node)
+        return known
+
+    def _find_mentions(self, node: n.Node) -> Variables:
+        if isinstance(node, n.Name):
+            callee = self.checked.callees.get(node)
+            if callee is not None:
+                return self._function_mentions(callee)
+            return frozenset((self.variables[node],))
+        found: set[Variable] = set()
+        for child in parts(node):
+            found |= self.mentions(child)
+        if isinstance(node, n.Apply):
+            found |= self._function_mentions(self.checked.callees[node])
+        own = self.bound.get(node)
+        if own:
+            found.difference_update(own)
+        if isinstance(node, n.Block):
+            for binding in node.bindings:
+                found.difference_update(self.bound[binding])
+        return frozenset(found)
+
+    def _function_mentions(self, callee: Builtin | Function) -> Variables:
+        if isinstance(callee, Builtin):
+            return _NONE
+        return self.facts_of(callee).mentions
+
+    def facts_of(self, function: Function) -> FunctionFacts:
+        """What is known of a function, found out when first asked for."""
+        fn = function.node
+        facts = self.functions[fn]
+        if fn in self._busy or fn in self._done:
+            return facts  # busy: it calls itself, and this is what is known so far, improved until it is stable
+        self._busy.add(fn)
+        own = frozenset(facts.params)
+        facts.needs = own
+        while True:
+            before = (facts.mentions, facts.needs)
+            self._forget(fn.body)
+            facts.mentions = self.mentions(fn.body) - own
+            facts.needs = self.needs(fn.body)
+            if (facts.mentions, facts.needs) == before or fn.depth is None:
+                break
+        self._busy.discard(fn)
+        self._done.add(fn)
+        return facts
+
+    def _forget(self, node: n.Node) -> None:
+        pending = [node]
+        while pending:
+            part = pending.pop()
+            self._mentions.pop(part, None)
+            self._needs.pop(part, None)
+            pending += parts(part)
+
+    # ---- needs ----
+
+    def needs(self, node: n.Node) -> Variables:
+        """The variables that every way of evaluating `node` reads."""
+        known = self._needs.get(node)
+        if known is None:
+            known = self._needs[node] = self._find_needs(node)
+        return known
+
+    def _find_needs(self, node: n.Node) -> Variables:
+        match node:
+            case n.Name():
+                callee = self.checked.callees.get(node)
+                return _NONE if callee is not None else frozenset((self.variables[node],))
+            case n.If():
+                return self.needs(node.condition) | (self.needs(node.then) & self.needs(node.orelse))
+            case n.Logic() | n.Default():
+                return self.needs(node.left)
+            case n.Otherwise():
+                return self.needs(node.value)
+            case n.Compare():
+                return self.needs(node.operands[0]) | self.needs(node.operands[1])
+            case n.Map() | n.Filter():
+                body = node.body if isinstance(node, n.Map) else node.condition
+                rest = self.needs(body) - frozenset(self.bound[node]) if not_empty(node.source) else _NONE
+                return self.needs(node.source) | rest
+            case n.Reduce():
+                return self.needs(node.source)
+            case n.Fold():
+                rest = self.needs(node.body) - frozenset(self.bound[node]) if not_empty(node.source) else _NONE
+                return self.needs(node.source) | self.needs(node.initial) | rest
+            case n.First():
+                return self.needs(node.source) | self.needs(node.count)
+            case n.Lambda():
+                return _NONE
+            case n.Block():
+                wanted = self.needs(node.value)
+                for binding in reversed(node.bindings):
+                    own = frozenset(self.bound[binding])
+                    if own & wanted:
+                        wanted = (wanted - own) | self.needs(binding.value)
+                return wanted
+            case n.Apply():
+                return self._apply_needs(node)
+            case _:
+                found: set[Variable] = set()
+                for child in parts(node):
+                    found |= self.needs(child)
+                return frozenset(found)
+
+    def _apply_needs(self, node: n.Apply) -> Variables:
+        callee = self.checked.callees[node]
+        given = self.checked.arguments[node]
+        found: set[Variable] = set()
+        if isinstance(callee, Builtin):
+            for argument in given:
+                if argument is not None:
+                    found |= self.needs(argument)
+            return frozenset(found)
+        facts = self.facts_of(callee)
+        for param, argument, declared in zip(facts.params, given, callee.node.params, strict=False):
+            value = argument if argument is not None else declared.default
+            if param in facts.needs and value is not None:
+                found |= self.needs(value)
+        return frozenset(found) | (facts.needs - frozenset(facts.params))
+
+
+def not_empty(source: n.Expr) -> bool:
+    """Whether a list is known to have items before it is computed."""
+    return isinstance(source, n.ListExpr) and bool(source.items)
+
+
+def parts(node: n.Node) -> Iterator[n.Node]:
+    """The expressions directly below an expression (of a binding construct, all of them: source, body …), in program order."""
+    match node:
+        case n.Literal() | n.Name():
+            return
+        case n.FString():
+            for piece in node.parts:
+                if not isinstance(piece, str):
+                    yield piece.value
+        case n.ListExpr():
+            yield from node.items
+        case n.Record():
+            for item in node.items:
+                yield item.value
+        case n.Unary():
+            yield node.operand
+        case n.Binary() | n.Logic() | n.Default():
+            yield node.left
+            yield node.right
+        case n.Compare():
+            yield from node.operands
+        case n.Index():
+            yield node.base
+            yield node.index
+        case n.Slice():
+            yield node.base
+            yield from _given(node.start, node.stop)
+        case n.FieldAccess():
+            yield node.base
+        case n.Lambda():
+            yield node.body
+        case n.Apply():
+            for argument in node.args:
+                yield argument.value
+        case n.Block():
+            for binding in node.bindings:
+                yield binding.value
+            yield node.value
+        case n.If():
+            yield node.condition
+            yield node.then
+            yield node.orelse
+        case n.Otherwise():
+            yield node.value
+            yield node.fallback
+        case n.Fail():
+            yield node.message
+        case n.Call() | n.Solve():
+            yield node.prompt
+            for datum in node.data:
+                yield datum.value
+            for option in node.options:
+                yield option.value
+        case n.Map():
+            yield node.source
+            yield node.body
+        case n.Filter():
+            yield node.source
+            yield node.condition
+        case n.Reduce():
+            yield node.source
+            yield from _given(node.initial)
+            yield node.body
+        case n.Fold():
+            yield node.source
+            yield node.initial
+            yield node.body
+        case n.First():
+            yield node.source
+            yield node.count
+            yield node.condition
+        case _:
+            raise TypeError(f"no expression: {node!r}")
+
+
+def _given(*nodes: n.Expr | None) -> Iterable[n.Expr]:
+    return (node for node in nodes if node is not None)
+
+
+def resolve(checked: Checked) -> tuple[Facts, Names]:
+    """The facts of a checked program, and the variables of its inputs by name."""
+    facts = Facts(checked)
+    resolver = _Resolver(facts)
+    for module in checked.modules.values():
+        resolver.program(module)
+    inputs = resolver.program(checked.program)
+    return facts, inputs
+
+
+@define(eq=False)
+class _Resolver:
+    facts: Facts
+    level: int = 0
+    guards: int = 0
+
+    def program(self, program: n.Program) -> Names:
+        names: Names = {}
+        inputs: Names = {}
+        for statement in program.statements:
+            match statement:
+                case n.Input():
+                    if statement.default is not None:
+                        self.expr(statement.default, names)
+                    (variable,) = self.bind(statement, (statement.name,), names)
+                    inputs[statement.name] = variable
+                case n.Bind() | n.Unpack():
+                    self.binding(statement, names)
+                case n.Fn():
+                    self.function(statement, names)
+                case n.Answer() | n.Shown():
+                    self.expr(statement.value, names)
+                case _:
+                    pass
+        return inputs
+
+    def function(self, fn: n.Fn, names: Names) -> None:
+        for param in fn.params:
+            if param.default is not None:
+                self.expr(param.default, names)
+        inner = dict(names)
+        params = self.bind(fn, tuple(p.name for p in fn.params), inner)
+        function = self.facts.checked.functions.get(fn)
+        if function is None:
+            return  # nothing calls it
+        self.facts.functions[fn] = FunctionFacts(function, params)
+        self.level += 1
+        self.guards += 1  # it may be called where `otherwise` takes what fails
+        self.expr(fn.body, inner)
+        self.level -= 1
+        self.guards -= 1
+
+    def bind(self, node: n.Node, written: tuple[str, ...], names: Names) -> tuple[Variable, ...]:
+        variables = tuple(Variable(name, level=self.level) for name in written)
+        names.update(zip(written, variables, strict=True))
+        self.facts.bound[node] = variables
+        return variables
+
+    def binding(self, node: n.Bind | n.Unpack, names: Names) -> None:
+        self.expr(node.value, names)
+        self.bind(node, (node.name,) if isinstance(node, n.Bind) else node.names, names)
+
+    def expr(self, node: n.Node, names: Names) -> None:
+        match node:
+            case n.Name():
+                if node not in self.facts.checked.callees:
+                    variable = names[node.name]
+                    variable.uses += 2 if self.level > variable.level else 1
+                    variable.guarded |= self.guards > 0
+                    self.facts.variables[node] = variable
+            case n.Block():
+                inner = dict(names)
+                for binding in node.bindings:
+                    self.binding(binding, inner)
+                self.expr(node.value, inner)
+            case n.Otherwise():
+                self.guards += 1
+                self.expr(node.value, names)
+                self.guards -= 1
+                self.expr(node.fallback, names)
+            case n.Map():
+                self.expr(node.source, names)
+                written = node.target if node.position is None else (*node.target, node.position)
+                self.guards += node.skip
+                self.inside(node, written, node.body, names)
+                self.guards -= node.skip
+            case n.Filter():
+                self.expr(node.source, names)
+                self.guards += node.skip
+                self.inside(node, node.target, node.condition, names)
+                self.guards -= node.skip
+            case n.Reduce():
+                for part in _given(node.source, node.initial):
+                    self.expr(part, names)
+                self.inside(node, (node.left, node.right), node.body, names)
+            case n.Fold():
+                self.expr(node.source, names)
+                self.expr(node.initial, names)
+                self.inside(node, (node.accumulator, node.item), node.body, names)
+            case n.First():
+                self.expr(node.source, names)
+                self.expr(node.count, names)
+                self.inside(node, (node.item,), node.condition, names)
+            case n.Lambda():
+                self.inside(node, node.params, node.body, names)
+            case _:
+                for part in parts(node):
+                    self.expr(part, names)
+
+    def inside(self, node: n.Node, written: tuple[str, ...], body: n.Expr, names: Names) -> None:
+        self.level += 1
+        inner = dict(names)
+        self.bind(node, written, inner)
+        self.expr(body, inner)
+        self.level -= 1

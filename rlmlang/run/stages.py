@@ -1,0 +1,385 @@
+"""Maps and filters whose bodies may reach a model: stages that stream into one another.
+
+A stage takes events (position, value, round) from a feed in whatever order they come, works on a bounded number of them at once, and puts
+one event for each into its stream: the value made, or GONE where the item is dropped. An item so goes on as soon as it is through; the
+order is made again by position where a list is wanted. `round` is the longest chain of calls that an item took so far.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, Final, Protocol
+
+from rlmlang import limits
+from rlmlang.errors import Failure
+from rlmlang.lm.client import Dropped
+from rlmlang.run.flow import Effect, Env, Here, Lazy, Scope, worse
+from rlmlang.run.pure import label
+
+Position = Any  # an int, or a pair (position, int) below a flattened list: compared within one stage only
+Event = tuple[Position, Any, int]
+
+
+class Mark:
+    """A value that no program has."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return self._name
+
+
+GONE: Final = Mark("GONE")  # the item was dropped
+WAIT: Final = Mark("WAIT")  # nothing yet
+END: Final = Mark("END")  # nothing more
+
+
+class Feed(Protocol):
+    """Where a stage takes its items from."""
+
+    def ready(self) -> Event | Mark:
+        """The next event, WAIT or END. Raises what the source failed with."""
+
+    async def wait(self) -> None:
+        """Until `ready` has something else than WAIT to say."""
+
+    def close(self) -> None:
+        """Nobody takes any more."""
+
+
+class ListFeed:
+    """The items of a list that is there."""
+
+    def __init__(self, values: Sequence[Any], round: int) -> None:
+        self._events: Iterator[tuple[int, Any]] = enumerate(values)
+        self._round = round
+
+    def ready(self) -> Event | Mark:
+        for position, value in self._events:
+            return position, value, self._round
+        return END
+
+    async def wait(self) -> None:
+        return None
+
+    def close(self) -> None:
+        return None
+
+
+class Stream:
+    """What a stage has made so far. With `keep`, all of it stays, for any number of readers; else one reader takes each event away, and the
+    stage waits while more than `room` lie ready."""
+
+    def __init__(self, *, keep: bool, room: int) -> None:
+        self.events: deque[Event] | list[Event] = [] if keep else deque()
+        self.keep = keep
+        self.done = False
+        self.closed = False
+        self.error: BaseException | None = None
+        self._room = room
+        self._readers: list[asyncio.Future[None]] = []
+        self._writer: asyncio.Future[None] | None = None
+
+    def put(self, position: Position, value: Any, round: int) -> None:
+        self.events.append((position, value, round))
+        if self._readers:
+            self._wake()
+
+    def finish(self, error: BaseException | None = None) -> None:
+        self.error = error
+        self.done = True
+        self._wake()
+
+    def _wake(self) -> None:
+        for reader in self._readers:
+            if not reader.done():
+                reader.set_result(None)
+        self._readers.clear()
+
+    def full(self) -> bool:
+        return not self.keep and not self.closed and len(self.events) >= self._room
+
+    async def wait_room(self) -> None:
+        self._writer = asyncio.get_running_loop().create_future()
+        await self._writer
+
+    def made_room(self) -> None:
+        if self._writer is not None and not self._writer.done():
+            self._writer.set_result(None)
+
+    async def wait_event(self) -> None:
+        reader = asyncio.get_running_loop().create_future()
+        self._readers.append(reader)
+        await reader
+
+
+class Reader:
+    """Takes the events of a stream, from the first one on."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._at = 0
+
+    def ready(self) -> Event | Mark:
+        stream = self._stream
+        events = stream.events
+        if isinstance(events, deque):
+            if events:
+                event = events.popleft()
+                stream.made_room()
+                return event
+        elif self._at < len(events):
+            self._at += 1
+            return events[self._at - 1]
+        if not stream.done:
+            return WAIT
+        if stream.error is not None:
+            raise stream.error
+        return END
+
+    async def wait(self) -> None:
+        await self._stream.wait_event()
+
+    def close(self) -> None:
+        stream = self._stream
+        if not stream.keep:
+            stream.closed = True
+            stream.made_room()
+
+
+class Changed:
+    """Another feed's items through a pure function of value and position, which may give GONE."""
+
+    def __init__(self, feed: Feed, change: Callable[[Any, Position], Any]) -> None:
+        self._feed = feed
+        self._change = change
+        self.wait = feed.wait
+        self.close = feed.close
+
+    def ready(self) -> Event | Mark:
+        event = self._feed.ready()
+        if isinstance(event, Mark):
+            return event
+        position, value, round = event
+        return event if value is GONE else (position, self._change(value, position), round)
+
+
+class Flattened:
+    """The items of another feed's lists."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._rest: deque[Event] = deque()
+        self.wait = feed.wait
+        self.close = feed.close
+
+    def ready(self) -> Event | Mark:
+        while not self._rest:
+            event = self._feed.ready()
+            if isinstance(event, Mark):
+                return event
+            position, values, round = event
+            if values is not GONE:
+                self._rest.extend(((position, at), value, round) for at, value in enumerate(values))
+        return self._rest.popleft()
+
+
+class StreamLazy(Lazy):
+    """A lazy list that others may read item by item while it grows."""
+
+    __slots__ = ("stream",)
+
+    def __init__(self, open_feed: Callable[[Env], Awaitable[Feed]], env: Env) -> None:
+        stream = Stream(keep=True, room=0)
+
+        async def collect_all(own: Env) -> list[Any]:
+            feed: Feed | None = None
+            try:
+                feed = await open_feed(own)
+                values = await collect(feed, own[0], stream)
+            except BaseException as error:
+                stream.finish(error if isinstance(error, Exception) else Dropped())
+                raise
+            finally:
+                if feed is not None:
+                    feed.close()
+            stream.finish()
+            return values
+
+        super().__init__(collect_all, env)
+        self.stream = stream
+
+
+async def collect(feed: Feed, here: Here, copy: Stream | None = None) -> list[Any]:
+    """All items of a feed, in order. `copy` gets each event as it comes."""
+    made: list[tuple[Position, Any]] = []
+    last: Position = -1
+    ordered = True
+    while True:
+        event = feed.ready()
+        if event is WAIT:
+            await feed.wait()
+            continue
+        if event is END:
+            break
+        assert isinstance(event, tuple)
+        position, value, round = event
+        if copy is not None:
+            copy.put(position, value, round)
+        if round > here.round:
+            here.round = round
+        if value is GONE:
+            continue
+        if ordered:
+            ordered = last == -1 or position > last
+            last = position
+        made.append((position, value))
+    if not ordered:
+        made.sort(key=_position)
+    return [value for _, value in made]
+
+
+def _position(pair: tuple[Position, Any]) -> Position:
+    return pair[0]
+
+
+def start_stage(
+    env: Env,
+    feed: Feed,
+    work: Effect,
+    store: Callable[[Env, Any, Position], None],
+    *,
+    keep_value: bool = False,
+    skip: bool = False,
+) -> Feed:
+    """Begins to work on the items of `feed`, each in an environment of its own in which `store` has put it; gives what comes out.
+
+    With `keep_value` the work decides whether an item stays (a filter). With `skip` an item that fails is dropped and reported.
+    """
+    run = env[0].run
+    out = Stream(keep=False, room=run.window)
+    stage = _Stage(env, feed, work, store, out, keep_value, skip)
+    run.spawn(stage.drive())
+    return Reader(out)
+
+
+class _Stage:
+    def __init__(
+        self,
+        env: Env,
+        feed: Feed,
+        work: Effect,
+        store: Callable[[Env, Any, Position], None],
+        out: Stream,
+        keep_value: bool,
+        skip: bool,
+    ) -> None:
+        here: Here = env[0]
+        self.env = env
+        self.feed = feed
+        self.work = work
+        self.store = store
+        self.out = out
+        self.keep_value = keep_value
+        self.skip = skip
+        self.run = here.run
+        self.items = here.items
+        self.round = here.round
+        self.scope = Scope(here.scope)
+        self.live = 0
+        self.wake: asyncio.Future[None] | None = None
+        self.failed: tuple[Position, BaseException] | None = None
+
+    async def drive(self) -> None:
+        """Takes items while there is room, until there are none or one has failed; then waits for those under way."""
+        error: BaseException | None = None
+        try:
+            await self._take()
+        except (Exception, asyncio.CancelledError) as stopped:
+            self.scope.dead = True
+            error = stopped
+        try:
+            while self.live:
+                await self._wait()
+        except asyncio.CancelledError as stopped:
+            error = stopped
+        self.feed.close()
+        if self.failed is not None:
+            error = worse(error, self.failed[1])
+        if error is None and not self.scope.alive():
+            error = Dropped()
+        self.out.finish(Dropped() if isinstance(error, asyncio.CancelledError) else error)
+        if isinstance(error, asyncio.CancelledError):
+            raise error
+
+    async def _take(self) -> None:
+        feed, out, run = self.feed, self.out, self.run
+        window = run.window
+        while self.scope.alive() and not out.closed:
+            if self.live >= window or (self.live and self.items and run.live_items >= limits.LIVE_ITEMS):
+                await self._wait()
+                continue
+            if out.full():
+                await out.wait_room()
+                continue
+            event = feed.ready()
+            if event is WAIT:
+                await feed.wait()
+                continue
+            if event is END:
+                return
+            assert isinstance(event, tuple)
+            position, value, round = event
+            if value is GONE:
+                out.put(position, GONE, round)
+                continue
+            own = self.env.copy()
+            scope = Scope(self.scope) if self.skip else self.scope
+            own[0] = Here(run, scope, max(round, self.round), (*self.items, label(value, position_number(position))))
+            self.live += 1
+            run.live_items += 1
+            run.spawn(self._item(own, position, value))
+
+    async def _wait(self) -> None:
+        self.wake = asyncio.get_running_loop().create_future()
+        await self.wake
+
+    async def _item(self, own: Env, position: Position, value: Any) -> None:
+        here: Here = own[0]
+        try:
+            self.store(own, value, position)
+            made = await self.work(own)
+            if self.keep_value:
+                made = value if made else GONE
+            self.out.put(position, made, here.round)
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            if isinstance(error, Failure):
+                if not error.item:
+                    error.item = here.items
+                if self.skip:
+                    here.scope.dead = True
+                    self.run.skipped(error, error.item)
+                    self.out.put(position, GONE, here.round)
+                    return
+            self.scope.dead = True
+            if self.failed is None or worse(*_in_order((position, error), self.failed)) is error:
+                self.failed = (position, error)
+        finally:
+            self.live -= 1
+            self.run.live_items -= 1
+            if self.wake is not None and not self.wake.done():
+                self.wake.set_result(None)
+
+
+def _in_order(a: tuple[Position, BaseException], b: tuple[Position, BaseException]) -> tuple[BaseException, BaseException]:
+    return (a[1], b[1]) if a[0] <= b[0] else (b[1], a[1])
+
+
+def position_number(position: Position) -> int:
+    """The position of an item in its own list."""
+    return position[-1] if isinstance(position, tuple) else int(position)

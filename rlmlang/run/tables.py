@@ -1,0 +1,168 @@
+"""Rows from files that a user gives: CSV and JSON lines, read by the type that the program declares.
+
+They raise Mismatch with the row and column, or line, where something does not fit.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from rlmlang.limits import CSV_CELL_CHARS, INT_BITS, JSON_ITEMS
+from rlmlang.types import BOOL, FLOAT, INT, JSON, NONE, TEXT, UNKNOWN, Enum, ListOf, Optional, RecordOf, Type
+from rlmlang.values import Mismatch, conform, parse_json_text, quote
+
+Cell = Callable[[str], Any]
+
+_INT: Final = re.compile(r"[+-]?[0-9]+(?:_[0-9]+)*")
+_FLOAT: Final = re.compile(r"[+-]?(?:[0-9]+(?:_[0-9]+)*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,5})?")
+_BOOLS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_STRINGS: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"')
+_FEW_BRACKETS: Final = 20  # of a line: not worth telling those in texts from those of JSON
+_DIGITS: Final = INT_BITS // 3  # more cannot be INT_BITS bits
+_CSV_LOCK: Final = threading.Lock()  # the csv module has one cell limit for everybody
+
+
+def read_scalar(text: str, type: Type) -> Any:
+    """A value of a type with no parts, as a person writes it: `3`, `0.5`, `true`, a word of an enum. Raises Mismatch."""
+    if isinstance(type, Optional):
+        return None if text.strip() in ("", "none", "None", "null") else read_scalar(text, type.item)
+    if type == TEXT:
+        return conform(text, type, "text")
+    if isinstance(type, Enum):
+        word = text if text in type.words else text.strip()
+        if word in type.words:
+            return word
+    bare = text.strip()
+    if type == BOOL and bare in _BOOLS:
+        return _BOOLS[bare]
+    if type == INT and len(bare) <= _DIGITS and _INT.fullmatch(bare):
+        return conform(int(bare), type, "number")
+    if type == FLOAT and len(bare) <= _DIGITS and _FLOAT.fullmatch(bare):
+        return conform(float(bare), type, "number")
+    if type == NONE and bare in ("none", "None", "null"):
+        return None
+    raise Mismatch(f"expected {type}, got {quote(text)}")
+
+
+def has_parts(type: Type) -> bool:
+    """Whether a value of the type is written as JSON, not as a bare word."""
+    return has_parts(type.item) if isinstance(type, Optional) else not isinstance(type, Enum) and type not in (TEXT, INT, FLOAT, BOOL, NONE)
+
+
+def read_csv(text: str, type: ListOf) -> list[Any]:
+    """The rows below the header, each a record of the list's item type (or its one cell, if the item is no record).
+
+    Columns that the type does not ask for are left out; an empty cell is none where the type is optional. Rows count from 1, the header's.
+    """
+    with _CSV_LOCK:
+        before = csv.field_size_limit(CSV_CELL_CHARS)
+        try:
+            return _read_csv(text, type)
+        finally:
+            csv.field_size_limit(before)
+
+
+def _read_csv(text: str, type: ListOf) -> list[Any]:
+    if "\0" in text:
+        raise Mismatch(f"line {text.count(chr(10), 0, text.index(chr(0))) + 1} has a zero byte: this is no CSV text")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[Any] = []
+    number = 0
+    make: Callable[[list[str], int], Any] | None = None
+    width = 0
+    try:
+        for number, cells in enumerate(reader, start=1):
+            if make is None:
+                header = [cell.strip() for cell in cells]
+                make, width = _row_reader(header, type), len(header)
+            elif not cells and width != 1:  # a blank line
+                continue
+            elif len(cells or [""]) != width:
+                raise Mismatch(f"row {number} has {len(cells)} cells, but the header has {width}")
+            elif len(rows) == JSON_ITEMS:
+                raise Mismatch(f"a table may have at most {JSON_ITEMS:,} rows")
+            elif cells:
+                rows.append(make(cells, number))
+    except csv.Error as error:
+        reason = f"a cell has more than {CSV_CELL_CHARS:,} characters" if "field limit" in str(error) else str(error)
+        raise Mismatch(f"row {number + 1} (line {reader.line_num}): {reason}") from None
+    if make is None:
+        raise Mismatch("there is no header row")
+    return _at_most(rows, type)
+
+
+def _row_reader(header: list[str], type: ListOf) -> Callable[[list[str], int], Any]:
+    """What makes a row's cells a value of the list's item type."""
+    repeated = next((name for i, name in enumerate(header) if name and name in header[:i]), None)
+    if repeated is not None:
+        raise Mismatch(f"the column {quote(repeated)} occurs twice")
+    item = type.item
+    if item in (JSON, UNKNOWN):
+        item = RecordOf(tuple((name, TEXT) for name in header if name))
+    if not isinstance(item, RecordOf):
+        if len(header) != 1 or has_parts(item):
+            raise Mismatch(f"the rows of a table are records, such as {{{header[0] if header else 'name'}: text}}, not {item}")
+        only = _cell_reader(item)
+        return lambda cells, number: _cell(cells[0], only, number, header[0])
+    missing = [name for name, t in item.fields if name not in header and not isinstance(t, Optional)]
+    if missing:
+        raise Mismatch(f"there is no column {', '.join(map(quote, missing))}; the columns are {', '.join(map(quote, header))}")
+    columns = [(name, header.index(name) if name in header else None, _cell_reader(t)) for name, t in item.fields]
+
+    def record(cells: list[str], number: int) -> dict[str, Any]:
+        return {name: None if at is None else _cell(cells[at], read, number, name) for name, at, read in columns}
+
+    return record
+
+
+def _cell(text: str, read: Cell, number: int, column: str) -> Any:
+    try:
+        return read(text)
+    except Mismatch as mismatch:
+        raise Mismatch(f"row {number}, column {quote(column)}: {mismatch.message}") from None
+
+
+def _cell_reader(type: Type) -> Cell:
+    if type == TEXT:
+        return str
+    if not has_parts(type):
+        return lambda text: read_scalar(text, type)
+    if isinstance(type, Optional):
+        inner = _cell_reader(type.item)
+        return lambda text: None if not text.strip() else inner(text)
+    if type in (JSON, UNKNOWN):
+        return str
+    return lambda text: conform(parse_json_text(text), type)
+
+
+def read_json_lines(text: str, type: Type) -> list[Any]:
+    """One JSON value a line; blank lines are left out."""
+    item = type.item if isinstance(type, ListOf) else JSON
+    values: list[Any] = []
+    containers = 0
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        brackets = line.count("[") + line.count("{")
+        if brackets > _FEW_BRACKETS:
+            bare = _STRINGS.sub("", line)
+            brackets = bare.count("[") + bare.count("{")
+        containers += brackets
+        try:
+            if containers > JSON_ITEMS or len(values) == JSON_ITEMS:
+                raise Mismatch(f"the file holds more than {JSON_ITEMS:,} lists and records")
+            values.append(conform(parse_json_text(line), item))
+        except Mismatch as mismatch:
+            raise Mismatch(f"line {number}: {mismatch.message}") from None
+    return _at_most(values, type)
+
+
+def _at_most(rows: list[Any], type: Type) -> list[Any]:
+    if isinstance(type, ListOf) and type.most is not None and len(rows) > type.most:
+        raise Mismatch(f"expected at most {type.most} items, got {len(rows)}")
+    return rows

@@ -1,0 +1,67 @@
+"""Going through a tree without knowing its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import attrs
+
+from rlmlang.syntax.nodes import Node
+
+_NO_NODES = frozenset(("span", "name_span", "name_spans", "name", "names", "raw", "op", "ops", "comments", "words"))
+
+
+@cache
+def _fields(kind: type[Node]) -> tuple[str, ...]:
+    return tuple(a.name for a in attrs.fields(kind) if a.name not in _NO_NODES)
+
+
+def children(node: Node) -> Iterator[Node]:
+    """The nodes right below `node`, in the order of the class's fields (which is that of the text, save that an `if` has its condition first)."""
+    for name in _fields(type(node)):
+        value = getattr(node, name)
+        if isinstance(value, Node):
+            yield value
+        elif isinstance(value, tuple):
+            for item in value:
+                if isinstance(item, Node):
+                    yield item
+                elif isinstance(item, tuple):  # a field of a record type: its name and its type
+                    yield from (part for part in item if isinstance(part, Node))
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """`node` and all below it, each before what is below it; needs no recursion."""
+    pending = [node]
+    while pending:
+        node = pending.pop()
+        yield node
+        pending.extend(reversed(tuple(children(node))))
+
+
+_NO_MEANING = frozenset(("span", "name_span", "name_spans", "source", "comments", "raw", "comprehension", "block", "method", "short"))
+
+
+@cache
+def _meaning(kind: type[Node]) -> tuple[str, ...]:
+    return tuple(a.name for a in attrs.fields(kind) if a.name not in _NO_MEANING)
+
+
+def same_tree(a: Node, b: Node) -> bool:
+    """Whether two trees are equal but for places, comments and spelling: a text's quotes, block or comprehension, method or function."""
+    pending: list[tuple[Any, Any]] = [(a, b)]
+    while pending:
+        left, right = pending.pop()
+        if type(left) is not type(right):
+            return False
+        if isinstance(left, Node):
+            pending.extend((getattr(left, name), getattr(right, name)) for name in _meaning(type(left)))
+        elif isinstance(left, tuple):
+            if len(left) != len(right):
+                return False
+            pending.extend(zip(left, right, strict=True))
+        elif left != right:
+            return False
+    return True

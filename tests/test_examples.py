@@ -1,0 +1,118 @@
+"""Each example runs on its own data with its scripted model, and gives the answer that stands beside it.
+
+Those marked `embedded` ask the model that is built in. It is small, so they assert what must hold of any answer and that it is better than
+chance, not its words.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlmlang.cli.main import main
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted(p.parent for p in (ROOT / "examples").glob("*/script.jsonl"))
+
+
+def command(example: Path) -> list[str]:
+    """The arguments of the first `rlm run` that the example's own first lines name."""
+    programs = [p.read_text(encoding="utf-8") for p in sorted(example.glob("*.rlm"))]
+    found = next(m for text in programs if (m := re.search(r"^#   rlm run (.*)$", text, re.M)))
+    words = shlex.split(found[1])
+    return words[: words.index("--out")] if "--out" in words else words
+
+
+@pytest.fixture(autouse=True)
+def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In the repository's root, with nothing of this machine's own configuration."""
+    monkeypatch.chdir(ROOT)
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    for name in ("RLM_MODEL", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def run(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """The JSON report of `rlm run`."""
+    monkeypatch.setattr(sys, "argv", ["rlm", "run", *arguments, "--memo", "off", "--json", "--quiet", "--yes"])
+    try:
+        code = main() or 0
+    except SystemExit as stop:
+        code = stop.code or 0
+    shown = capsys.readouterr()
+    assert code == 0, shown.err
+    return json.loads(shown.out)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.name)
+def test_scripted(example: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    report = run([*command(example), "--model", f"script:{example / 'script.jsonl'}"], monkeypatch, capsys)
+    assert report["answer"] == json.loads((example / "expected.json").read_text(encoding="utf-8"))
+    assert report["warnings"] == [] and report["failures"] == []
+    for figure in ("calls", "rounds", "depth"):
+        bound = report["bound"][figure]
+        assert bound["min"] <= report["used"][figure] <= bound["max"], figure
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.name)
+def test_checks_clean(example: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["rlm", "check", "--json", *map(str, sorted(example.glob("*.rlm")))])
+    with contextlib.suppress(SystemExit):
+        main()
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_every_example_is_listed() -> None:
+    page = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    assert len(EXAMPLES) >= 8
+    assert {p.name for p in EXAMPLES} == set(re.findall(r"^\| \[(\w+)\]", page, re.M))
+
+
+def test_records_as_json_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    example = ROOT / "examples" / "extract_records"
+    out = tmp_path / "orders.jsonl"
+    run([*command(example), "--model", f"script:{example / 'script.jsonl'}", "--out", str(out)], monkeypatch, capsys)
+    rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert rows == json.loads((example / "expected.json").read_text(encoding="utf-8"))
+
+
+# ---- with the embedded model ----
+
+
+def embedded(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *more: str) -> Any:
+    pytest.importorskip("xllamacpp", reason="the embedded model is the extra `local`")
+    return run([*command(ROOT / "examples" / name), *more], monkeypatch, capsys)
+
+
+@pytest.mark.embedded
+def test_triage_on_the_embedded_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = (ROOT / "examples" / "triage_reviews" / "reviews.csv").read_text(encoding="utf-8").splitlines()
+    some = tmp_path / "reviews.csv"
+    some.write_text("\n".join([rows[0], *rows[1::4]]) + "\n", encoding="utf-8")
+    report = embedded("triage_reviews", monkeypatch, capsys, f"reviews=@{some}")
+    answer = report["answer"]
+    assert sum(p["reviews"] for p in answer["products"]) == 10
+    assert report["used"]["calls"] == 10
+    assert all(0 <= p["complaints"] <= 100 for p in answer["products"])
+    assert len(answer["stars_disagree"]) <= 6  # stars and words agree in nine of these ten
+
+
+@pytest.mark.embedded
+def test_votes_of_the_embedded_model(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = embedded("majority_vote", monkeypatch, capsys)["answer"]
+    assert len(answer["happy"]) + len(answer["angry"]) + len(answer["ask_a_person"]) == 6
+
+
+@pytest.mark.embedded
+def test_mail_sorted_by_the_embedded_model(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = embedded("sort_mail", monkeypatch, capsys)["answer"]
+    assert answer["complaints"] + answer["thanks"] == 6
+    assert set(answer["orders_complained_of"]) <= {"KX-2201", "KX-2178", "LM-0034", "LM-0051"}
