@@ -8,14 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rlmlang.run.report import Result
     from rlmlang.syntax.diagnostics import Diagnostic
     from rlmlang.syntax.source import Span
 
 
 class RlmError(Exception):
-    """Root of all errors of rlmlang. `message` is one or two plain sentences; `span` says where, if it is about a place."""
+    """Root of all errors of rlmlang. `message` is one or two plain sentences; `span` says where, if it is about a place.
+
+    `result` is the report of the run that ended with it, where there was one.
+    """
 
     exit_code = 1
+    result: Result | None = None
 
     def __init__(self, message: str, *, span: Span | None = None, hint: str | None = None) -> None:
         super().__init__(message)

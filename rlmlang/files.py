@@ -167,7 +167,10 @@ class DirValue:
 
     @_identity.default
     def _identify(self) -> tuple[int, int]:
-        status = os.stat(self.root)
+        try:
+            status = os.stat(self.root)
+        except OSError as error:
+            raise UsageError(f"cannot read {_show(self.root)}: {_reason(error)}") from None
         return status.st_dev, status.st_ino
 
     def files(self, glob: str = "**/*") -> list[FileValue]:

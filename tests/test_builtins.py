@@ -178,7 +178,7 @@ CASES: list[tuple[str, tuple[Any, ...], Any]] = [
     ("take", (range(10), 2), [0, 1]),
     ("drop", ([1, 2, 3], 1), [2, 3]),
     ("drop", ([1], HUGE), []),
-    ("sample", (range(100), 5, 1), [66, 64, 8, 85, 75]),
+    ("sample", (range(100), 5, 1), [9, 47, 57, 48, 96]),
     ("sample", (["a"], 5), ["a"]),
     ("reversed", ([1, 2],), [2, 1]),
     ("reversed", ("ab",), "ba"),
@@ -345,7 +345,7 @@ TOO_LARGE: list[tuple[str, tuple[Any, ...]]] = [
     ("replace", (LONG, "", "aa")),
     ("join", ([LONG] * 3,)),
     ("join", (["a"] * 1_000_000, "x" * 100)),
-    ("join", ([[0] * 1_000_000] * 1_000,)),
+    ("join", ([["x" * 1_000_000] * 10] * 100_000,)),
     ("split", (LONG, "a")),
     ("chunks", (LONG, 1)),
     ("format", ("{0}" * 1_000, "a" * 1_000_000)),
@@ -373,13 +373,16 @@ def test_files(tmp_path: Any) -> None:
 # ---- declarations ----
 
 
+NAMES = """
+len str json same lower upper strip split lines words join replace startswith endswith contains find findall matches extract format chunks
+paragraphs sentences head tail count title dedent int float abs round min max sum mean floor ceil clamp first last take drop reversed
+sorted unique flatten zip enumerate range any all index group_by batch pairs windows argmax argmin sample keys values items get parse_json
+files
+"""
+
+
 def test_every_builtin_is_declared_and_tried() -> None:
-    named = set(
-        """len str json same lower upper strip split lines words join replace startswith endswith contains find findall matches extract
-        format chunks paragraphs sentences head tail count title dedent int float abs round min max sum mean floor ceil clamp first last
-        take drop reversed sorted unique flatten zip enumerate range any all index group_by batch pairs windows argmax argmin sample keys
-        values items get parse_json files""".split()
-    )
+    named = set(NAMES.split())
     assert set(REGISTRY) == named
     assert {name for name, _, _ in CASES} | {"files"} == named
 

@@ -164,9 +164,8 @@ def test_messages_quote_shortly_and_visibly() -> None:
     assert len(describe("x" * 1_000)) < 100
     assert describe({"a": 1}) == "record {a}"
     assert describe(2**4000) == "int of 4001 bits"
-    assert [type_name(v) for v in ("", 1, 1.0, True, None, [], range(1), {}, len)] == [
-        "text", "int", "float", "bool", "none", "list", "list", "record", "function"
-    ]  # fmt: skip
+    kinds: list[Any] = ["", 1, 1.0, True, None, [], range(1), {}, len]
+    assert list(map(type_name, kinds)) == ["text", "int", "float", "bool", "none", "list", "list", "record", "function"]
 
 
 # ---- JSON ----

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from rlmlang.builtins.declare import builtin
 from rlmlang.builtins.numbers import position_of
-from rlmlang.builtins.operators import check_list_items, need_int, need_list, order_keys
+from rlmlang.builtins.operators import check_list_items, keys_of, need_int, need_list, order_keys
 from rlmlang.errors import Failure
 from rlmlang.limits import LIST_ITEMS
 from rlmlang.values import Value, check_value, hashable
@@ -88,15 +88,16 @@ def reversed_(xs: Value) -> Value:
 )
 def sorted_(xs: Value, key: Key = None, reverse: bool | None = None) -> list[Value]:
     items = need_list(xs, "sorted")
-    keys = order_keys(list(map(key, items)) if key else items)
+    keys = order_keys(keys_of(items, key, "sorted"))
     return [items[i] for i in sorted(range(len(keys)), key=keys.__getitem__, reverse=reverse is True)]
 
 
 @builtin("unique(xs: [T], key: (T) -> K = none) -> [T]", help="Without repeats, by key if there is one; the first of each is kept.")
 def unique(xs: Value, key: Key = None) -> list[Value]:
+    items = need_list(xs, "unique")
     kept: dict[object, Value] = {}
-    for item in need_list(xs, "unique"):
-        kept.setdefault(hashable(key(item) if key else item), item)
+    for item, of in zip(items, keys_of(items, key, "unique"), strict=True):
+        kept.setdefault(hashable(of), item)
     return list(kept.values())
 
 
@@ -115,9 +116,10 @@ def argmin(xs: Value, key: Key = None) -> int:
 
 
 def _position_of(what: str, choose: Callable[..., int], xs: Value, key: Key) -> int:
-    if not (items := need_list(xs, "argmax" if choose is builtins.max else "argmin")):
+    name = f"arg{choose.__name__}"
+    if not (items := need_list(xs, name)):
         raise Failure(f"an empty list has no {what} item")
-    return position_of(choose, items, key)
+    return position_of(choose, keys_of(items, key, name))
 
 
 # ---- questions ----
@@ -180,10 +182,10 @@ def flatten(xs: Value) -> list[Value]:
 @builtin(
     "group_by(xs: [T], key: (T) -> K) -> [{key: K, items: [T]}]", help="The items of equal key together, in order of first appearance."
 )
-def group_by(xs: Value, key: Callable[[Value], Value]) -> Value:
+def group_by(xs: Value, key: Key) -> Value:
+    items = need_list(xs, "group_by")
     groups: dict[object, dict[str, Value]] = {}
-    for item in need_list(xs, "group_by"):
-        of = key(item)
+    for item, of in zip(items, keys_of(items, key, "group_by"), strict=True):
         groups.setdefault(hashable(of), {"key": of, "items": []})["items"].append(item)
     return check_value(list(groups.values()))
 

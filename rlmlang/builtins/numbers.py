@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from rlmlang.builtins.declare import builtin
-from rlmlang.builtins.operators import check_int, finite, need_int, need_list, order_keys
+from rlmlang.builtins.operators import check_int, finite, keys_of, need_int, need_list, order_keys
 from rlmlang.errors import Failure
 from rlmlang.limits import INT_BITS
 from rlmlang.values import Value, describe, quote
@@ -166,11 +166,11 @@ def _extreme(name: str, choose: Callable[..., Any], xs: tuple[Value, ...]) -> Va
     items = need_list(xs[0], name) if key or len(xs) == 1 else xs
     if not items:
         raise Failure(f"an empty list has no {name}", hint=f"write `{name}(xs) otherwise 0`")
-    return items[position_of(choose, items, key)]
+    return items[position_of(choose, keys_of(items, key, name))]
 
 
-def position_of(choose: Callable[..., Any], items: Sequence[Value], key: Callable[[Value], Value] | None) -> int:
-    """The position of the first item that `choose` (Python's max or min) takes, by its key if there is one."""
-    keys = order_keys(list(map(key, items)) if key else items)
+def position_of(choose: Callable[..., Any], values: Sequence[Value]) -> int:
+    """The position of the first value that `choose` (Python's max or min) takes."""
+    keys = order_keys(values)
     position: int = choose(range(len(keys)), key=keys.__getitem__)
     return position

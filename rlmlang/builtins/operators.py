@@ -279,6 +279,15 @@ def need_text(value: Value, what: str) -> str:
     raise Failure(f"{what} needs a text, not {describe(value)}", hint=hint)
 
 
+def keys_of(items: Sequence[Value], key: Value, what: str) -> Sequence[Value]:
+    """What the function `key` gives for each item, in order; the items themselves where it is none."""
+    if key is None:
+        return items
+    if not callable(key):
+        raise Failure(f"{what} needs a function as its key, not {describe(key)}", hint="for example x => x.size")
+    return list(map(key, items))
+
+
 def need_list(value: Value, what: str) -> Sequence[Value]:
     """`value` if it is a list; else a Failure that says what needs one."""
     if isinstance(value, SEQUENCES):

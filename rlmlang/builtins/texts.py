@@ -70,8 +70,12 @@ def join(xs: Value, sep: Value = None) -> str:
         xs, sep = sep, xs
     items = need_list(xs, "join")
     between = "" if sep is None else need_text(sep, "sep")
-    texts = items if all(type(x) is str for x in items) else list(map(to_text, items))
-    check_text_chars(sum(map(len, texts)) + len(between) * (len(texts) - 1))
+    texts: list[str] = []
+    size = -len(between)
+    for item in items:
+        texts.append(to_text(item))
+        size += len(texts[-1]) + len(between)
+        check_text_chars(size)
     return between.join(texts)
 
 

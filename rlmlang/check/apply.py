@@ -235,9 +235,7 @@ def _complain(c: Checker, node: Apply, callee: Callee, signatures: tuple[Signatu
     """Why no signature takes the arguments: what is wrong with the one at fault, or what was given and what is accepted."""
     for argument in node.args:  # what stands in a lambda has its mistakes, too
         if isinstance(argument.value, Lambda):
-            mark = c.report.mark()
             c.infer_lambda(argument.value, [UNKNOWN] * len(argument.value.params))
-            c.report.rollback(mark)
     placements = [(s, p) for s in signatures if not isinstance(p := _place(s, node.args), _Misplaced)]
     if not placements:
         misplaced = _place(signatures[0], node.args)
@@ -250,20 +248,17 @@ def _complain(c: Checker, node: Apply, callee: Callee, signatures: tuple[Signatu
                 message = f"it does not take {len(node.args)} arguments"
             c.error("arguments", misplaced.at.span if misplaced.at else node.name_span, f"{node.name}: {message}", hint)
         return
-    optionals = [a for a, t in given.items() if isinstance(t, Optional)]
-    for argument in optionals:
-        inner = {**given, argument: given[argument].item}  # type: ignore[union-attr]
-        if _fitting(c, node, signatures, inner) is not None and not isinstance(argument.value, Lambda):
-            found = given[argument]
-            if isinstance(found, Optional):
+    for argument, found in given.items():
+        if isinstance(found, Optional) and _fitting(c, node, signatures, {**given, argument: found.item}) is not None:
+            if isinstance(argument.value, Expr):
                 c.optional_misused(argument.value, found)
             return
     _signature, placement = _nearest(c, placements, given)
-    for parameter, argument in placement:
+    for parameter, placed in placement:
         bound: Bindings = {}
-        _bind_others(placement, argument, given, bound)
-        if argument is not None and not (_takes(c, parameter, argument, given, bound) and _ordered(bound)):
-            _complain_of(c, node, callee, signatures, parameter, argument, given, bound)
+        _bind_others(placement, placed, given, bound)
+        if placed is not None and not (_takes(c, parameter, placed, given, bound) and _ordered(bound)):
+            _complain_of(c, node, callee, signatures, parameter, placed, given, bound)
             return
     hint = f"it is {_written(callee)}"
     if node.name in ("sorted", "max", "min", "argmax", "argmin"):

@@ -164,11 +164,12 @@ def _field_of(c: Checker, node: FieldAccess, base: Type) -> Type:
     if isinstance(base, Optional):
         if isinstance(base.item, RecordOf) and base.item.get(name) is None:
             return _field_of(c, node, base.item)
-        hint = f"write {short(node.base)}?.{name} (none where there is none), or test it first: if {short(node.base)} != none"
-        c.error("optional", node.base.span, f"this may be none: it is {base}", hint)
+        instead = f"write {short(node.base)}?.{name} (none where there is none), or test it first: if {short(node.base)} != none"
+        c.error("optional", node.base.span, f"this may be none: it is {base}", instead)
         return UNKNOWN
     owner = short(node.base)
-    hint: str | None = habits.field_hint(name, owner)
+    close = similar(name, fields)
+    hint = None if close else habits.field_hint(name, owner, base)
     if hint is None and base is JSON:
         hint = "json data is shown, compared and given to a model; ask for a type where it comes from: call … -> {…}"
     if hint is None and isinstance(base, (ListOf, Tuple)):
@@ -178,10 +179,7 @@ def _field_of(c: Checker, node: FieldAccess, base: Type) -> Type:
     if hint is None and c.function_named(name) is not None:
         hint = f"{name} is a function: {owner}.{name}()"
     if hint is None and fields:
-        close = similar(name, fields)
-        hint = f"did you mean {close}?" if close else f"its fields are {listing(fields)}"
-        if close and len(fields) <= 8:
-            hint += f" its fields are {listing(fields)}"
+        hint = (f"did you mean {close}? " if close else "") + f"its fields are {listing(fields)}"
     what = "a file" if base is FILE else "a dir" if base is DIR else "this record" if isinstance(base, RecordOf) else str(base)
     c.error("unknown-field", where, f"{what} has no field {name}", hint)
     return UNKNOWN

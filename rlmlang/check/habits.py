@@ -177,10 +177,12 @@ def function_hint(name: str, owner: str | None, args: list[str]) -> str | None:
     return hint.format(*parts, *["…"] * 3)
 
 
-def field_hint(name: str, owner: str) -> str | None:
-    """What to write instead of a property that other languages have."""
+def field_hint(name: str, owner: str, of: Type) -> str | None:
+    """What to write instead of a property of a value of type `of` that other languages have."""
     hint = _FIELDS.get(name)
-    return None if hint is None else hint.format(owner)
+    if hint is None or isinstance(of, RecordOf) or (name in _OF_FILES and of is not FILE):
+        return None
+    return hint.format(owner)
 
 
 def argument_hint(function: str, keyword: str | None) -> str | None:

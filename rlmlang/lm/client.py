@@ -84,7 +84,7 @@ class Client:
     def __init__(self, models: Mapping[str, Model], meter: Meter, *, offline: bool = False) -> None:
         if not models:
             raise UsageError("no model is configured")
-        self._models = dict(models)
+        self._models = models
         self._meter = meter
         self._offline = offline
         self._lanes: dict[Model, _Lane] = {}
@@ -102,7 +102,7 @@ class Client:
     def model(self, name: str | None) -> Model:
         """The model of that name, or the default. Raises UsageError for a name that is not configured."""
         if name is None:
-            return next(iter(self._models.values()))
+            name = next(iter(self._models))
         try:
             return self._models[name]
         except KeyError:

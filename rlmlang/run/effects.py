@@ -29,14 +29,13 @@ Step = Callable[[Env], None]
 class EffectFunction:
     """A function whose arguments may still be on their way: each is a Lazy."""
 
-    __slots__ = ("body", "depth", "frame", "name", "slots", "strict")
+    __slots__ = ("body", "depth", "frame", "name", "slots")
 
-    def __init__(self, name: str, frame: Frame, depth: int | None, slots: list[int], strict: list[bool]) -> None:
+    def __init__(self, name: str, frame: Frame, depth: int | None, slots: list[int]) -> None:
         self.name = name
         self.frame = frame
         self.depth = depth
         self.slots = slots
-        self.strict = strict
         self.body: Effect = _unset
 
 
@@ -76,7 +75,7 @@ class EffectCode:
 
     def is_plain(self, node: n.Node) -> bool:
         """Whether a pure closure can compute it once the pending variables it mentions are there (each of them is needed)."""
-        return not self.has_effect(node) and self.pending(node) <= self.facts.needs(node)
+        return not self.has_effect(node) and self.pending(node) <= self.facts.awaits(node)
 
     def is_ready(self, node: n.Node) -> bool:
         """Whether nothing needs to be awaited for it at all."""
@@ -91,9 +90,9 @@ class EffectCode:
                 keyed = any(isinstance(a, n.Lambda) and self.has_effect(a) for a in given) or self._named_effect(given)
                 return not keyed and not self._takes_first(node)
             facts = self.facts.facts_of(callee)
-            if callee.effectful or not {v for v in facts.mentions if self.frame.find(v)[1] == "pending"} <= facts.needs:
+            if callee.effectful or not {v for v in facts.mentions if self.frame.find(v)[1] == "pending"} <= facts.awaits:
                 return False
-            return all(a is None or p in facts.needs or self.is_ready(a) for p, a in zip(facts.params, given, strict=False))
+            return all(a is None or p in facts.awaits or self.is_ready(a) for p, a in zip(facts.params, given, strict=False))
         return type(node) in _STRICT
 
     def _named_effect(self, given: Sequence[n.Expr | n.Lambda | None]) -> bool:
@@ -231,18 +230,20 @@ class EffectCode:
 
     def block(self, bindings: Sequence[n.Bind | n.Unpack], value: n.Expr) -> Effect:
         """Bindings, each started when it may be, then the value."""
-        steps, lazies = self.bindings(bindings, self.facts.needs(value), value)
+        steps, lazies = self.bindings(bindings, value)
         code = self.compile(value)
         return finishing(steps, lazies, code)
 
-    def bindings(self, bindings: Sequence[n.Bind | n.Unpack], wanted: frozenset[Variable], value: n.Expr | None) -> tuple[list[Step], list[int]]:
+    def bindings(self, bindings: Sequence[n.Bind | n.Unpack], value: n.Expr) -> tuple[list[Step], list[int]]:
         """The steps that make or start a block's bindings, and the slots of those lazy values whose failure is the block's."""
-        needed = self.pure.needed_bindings(bindings, wanted)
+        facts = self.facts
+        needed = self.pure.needed_bindings(bindings, facts.needs(value), facts.needs)
+        at_once = self.pure.needed_bindings(bindings, facts.awaits(value), facts.awaits)
         steps: list[Step] = []
         lazies: list[int] = []
         for at, binding in enumerate(bindings):
             if self.is_ready(binding.value):
-                step = self.pure.binding(binding, binding in needed)
+                step = self.pure.binding(binding, binding in at_once)
                 if step is not None:
                     steps.append(step)
                 continue
@@ -257,12 +258,12 @@ class EffectCode:
             lazies += [self.frame.find(v)[0] for v in variables if not v.guarded]
         return steps, lazies
 
-    def _streams_on(self, binding: n.Bind | n.Unpack, rest: Sequence[n.Bind | n.Unpack], value: n.Expr | None) -> bool:
+    def _streams_on(self, binding: n.Bind | n.Unpack, rest: Sequence[n.Bind | n.Unpack], value: n.Expr) -> bool:
         """Whether a map or filter is read by nothing but one map or filter of the same block: then nobody keeps its list."""
         (variable, *others) = self.facts.bound[binding]
         if others or variable.uses != 1 or not isinstance(binding.value, (n.Map, n.Filter)) or not self.is_feed(binding.value):
             return False
-        for node in (*(b.value for b in rest), *(() if value is None else (value,))):
+        for node in (*(b.value for b in rest), value):
             while isinstance(node, (n.Map, n.Filter)):
                 if isinstance(node.source, n.Name) and self.facts.variables.get(node.source) is variable:
                     return not (isinstance(node, n.Map) and node.position is not None) and self.has_effect(node)
@@ -310,10 +311,11 @@ class EffectCode:
         same_function = callee.node is self.own
         copies = self.pure.copies(code.frame)
         makers: list[Callable[[Env], Lazy]] = []
-        for given, declared, strict in zip(self.checked.arguments[node], callee.node.params, code.strict, strict=False):
+        facts = self.facts.facts_of(callee)
+        for given, declared, param in zip(self.checked.arguments[node], callee.node.params, facts.params, strict=False):
             argument = given if given is not None else declared.default
             assert argument is not None
-            makers.append(self._lazy_argument(argument, strict))
+            makers.append(self._lazy_argument(argument, param in facts.needs, param in facts.awaits))
         pairs = list(zip(code.slots, makers, strict=True))
         span = node.span
 
@@ -331,15 +333,15 @@ class EffectCode:
 
         return call
 
-    def _lazy_argument(self, argument: n.Expr | n.Lambda, strict: bool) -> Callable[[Env], Lazy]:
-        if strict and self.is_ready(argument):
+    def _lazy_argument(self, argument: n.Expr | n.Lambda, needed: bool, at_once: bool) -> Callable[[Env], Lazy]:
+        if at_once and self.is_ready(argument):
             pure = self.pure.compile(argument)
             return lambda env: Lazy.of(pure(env), env[0].round)
         code = self.compile(argument)
 
         def make(env: Env) -> Lazy:
             lazy = Lazy(code, env)
-            if strict:
+            if needed:
                 lazy.start()
             return lazy
 
@@ -353,8 +355,7 @@ class EffectCode:
             top = self.frame if self.frame.outer is None else self.frame.outer
             frame = Frame(top)
             slots = [frame.place(p, "pending") for p in facts.params]
-            strict = [p in facts.needs for p in facts.params]
-            code = self.effect_functions[function.node] = EffectFunction(function.node.name, frame, function.node.depth, slots, strict)
+            code = self.effect_functions[function.node] = EffectFunction(function.node.name, frame, function.node.depth, slots)
             inner = EffectCode(self.facts, frame, self.pure.functions, self.effect_functions, self.sites, function.node)
             code.body = inner.compile(function.node.body)
         return code
@@ -450,7 +451,7 @@ class EffectCode:
         flatten = isinstance(node, n.Map) and node.flatten
         plain = not self.has_effect(body) and not skip
         pending = self.pending(body)
-        if plain and pending <= self.facts.needs(body):
+        if plain and pending <= self.facts.awaits(body):
             pure = self.pure.compile(body)
             waits = sorted(self.frame.find(v)[0] for v in pending)
 

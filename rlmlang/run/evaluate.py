@@ -123,10 +123,9 @@ def compile_program(checked: Checked) -> Compiled:
                 value = statement.value
             case _:
                 pass
-    wanted = facts.needs(value) if value is not None else frozenset()
-    steps, lazies = code.bindings(bindings, wanted, value)
     if value is None:
         value = n.Literal(checked.program.span, None, "none")
+    steps, lazies = code.bindings(bindings, value)
     items = code.feed(value) if _comes_one_by_one(code, value) else None
     main = code.compile(value) if items is None else _collecting(items)
     computed = {name: code.pure.compile(default) for name, default in defaults.items()}

@@ -26,7 +26,7 @@ from typing import Any, Final, TextIO, TypeVar
 from attrs import field, frozen
 
 from rlmlang.cache import cache_root
-from rlmlang.errors import RlmError
+from rlmlang.errors import RlmError, UsageError
 from rlmlang.limits import MEMO_BYTES
 from rlmlang.run import memo_file
 from rlmlang.run.memo_file import COLUMNS, unusable
@@ -123,9 +123,9 @@ class Memo:
         try:
             self._save_old_rows(opened)
             self._read = memo_file.connect_reader(path)
-        except BaseException:
+        except sqlite3.Error as error:
             self._write.close()
-            raise
+            raise UsageError(f"the memo store {path} cannot be used: {unusable(error)}") from None
         self._queue: queue.SimpleQueue[_Put | _Task | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._work, name="rlm-memo", daemon=True)
         self._writer.start()

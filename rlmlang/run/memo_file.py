@@ -25,19 +25,11 @@ _APPLICATION: Final = 0x524C4D4D  # "RLMM", in the file's header
 _VERSION: Final = 1
 _WAIT: Final = 10.0  # seconds for another process to finish opening the file
 _BUSY: Final = 5.0  # seconds for another process to finish a write
-_HEADER: Final = b"SQLite format 3\0"
-_SCHEMA: Final = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS replies (
-    id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, checksum BLOB NOT NULL, value TEXT NOT NULL,
-    input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL, nanodollars INTEGER,
-    model TEXT NOT NULL, created INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS hits (model TEXT PRIMARY KEY, hits INTEGER NOT NULL) WITHOUT ROWID;
-PRAGMA application_id = {_APPLICATION};
-PRAGMA user_version = {_VERSION};
-COMMIT;
-"""
+_TABLES: Final = (
+    "replies (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, checksum BLOB NOT NULL, value TEXT NOT NULL, input_tokens INTEGER NOT NULL,"
+    " output_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL, nanodollars INTEGER, model TEXT NOT NULL, created INTEGER NOT NULL)",
+    "hits (model TEXT PRIMARY KEY, hits INTEGER NOT NULL) WITHOUT ROWID",
+)
 
 
 @frozen
@@ -152,12 +144,18 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 def _connected(path: Path) -> sqlite3.Connection:
     """A connection that has proved that it can read and write the store."""
-    if not path.exists():
-        _check_file(path)
+    _check_file(path)
     db = _opened(path)
     try:
         db.execute("PRAGMA trusted_schema = OFF")
-        db.executescript(_SCHEMA)  # before there is a WAL: our mark must be in the file itself
+        with transaction(db):  # before there is a WAL: our mark must be in the file itself
+            for table in _TABLES:
+                db.execute(f"CREATE TABLE IF NOT EXISTS {table}")
+            db.execute(f"PRAGMA application_id = {_APPLICATION}")
+            db.execute(f"PRAGMA user_version = {_VERSION}")
+        made = {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master")}
+        if not made.issuperset(f"CREATE TABLE {table}".encode() for table in _TABLES):
+            raise _corrupt("the tables are not as they were made")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA journal_size_limit = 67108864")
@@ -168,59 +166,49 @@ def _connected(path: Path) -> sqlite3.Connection:
     return db
 
 
+def _corrupt(message: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(message)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
 def _outdated(path: Path) -> str:
-    """Why the existing file cannot be used but may be moved aside; empty if it can. Raises UsageError for another program's database."""
-    with open(path, "rb") as file:
-        header = file.read(100)
-    if not header:
-        return ""
-    if not header.startswith(_HEADER):
-        return "is no SQLite file"
-    if len(header) < 100:
-        return "was cut off"
-    if int.from_bytes(header[68:72], "big") != _APPLICATION:
-        if _is_empty(path):
-            return ""
-        raise UsageError(f"{path} is another program's database", hint="give another path for the memo store")
-    if int.from_bytes(header[60:64], "big") != _VERSION:
-        return "was written by another version"
-    return ""
+    """Why the existing file cannot be used but may be moved aside; empty if it can. Raises UsageError for another program's database.
 
-
-def _is_empty(path: Path) -> bool:
-    """Whether a database has no tables: another process was killed as it made the store."""
-    db = sqlite3.connect(path)
+    SQLite must do the reading: closing a descriptor of our own would take the locks that another connection of this process has.
+    """
+    db = _opened(path)
     try:
-        return bool(db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0)
-    except sqlite3.DatabaseError as error:
+        application, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+        tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    except sqlite3.Error as error:
         if is_damage(error):
-            return False
+            return "was damaged or is none"
         raise
     finally:
         db.close()
+    if not tables:  # new, or its maker was killed
+        return ""
+    if application != _APPLICATION:
+        raise UsageError(f"{path} is another program's database", hint="give another path for the memo store")
+    return "" if version == _VERSION else "was written by another version"
 
 
 def _check_file(path: Path) -> bool:
     """Makes the file if there is none; whether there was. Raises UsageError for a file that is not ours to use."""
     try:
-        opened = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        status = os.lstat(path)
     except FileNotFoundError:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         return False
-    except OSError:
-        if path.is_symlink():
-            raise UsageError(f"the memo store {path} is a symbolic link", hint="give the path of the file itself") from None
-        raise
-    try:
-        status = os.fstat(opened)
-        if not stat.S_ISREG(status.st_mode):
-            raise UsageError(f"the memo store {path} is not a regular file")
-        if status.st_uid != os.geteuid():
-            raise UsageError(f"the memo store {path} belongs to another user")
-        if status.st_mode & 0o177:
-            os.fchmod(opened, 0o600)
-    finally:
-        os.close(opened)
+    if stat.S_ISLNK(status.st_mode):
+        raise UsageError(f"the memo store {path} is a symbolic link", hint="give the path of the file itself")
+    if not stat.S_ISREG(status.st_mode):
+        raise UsageError(f"the memo store {path} is not a regular file")
+    if status.st_uid != os.geteuid():
+        raise UsageError(f"the memo store {path} belongs to another user")
+    if status.st_mode & 0o177:
+        os.chmod(path, 0o600)
     return True
 
 

@@ -331,7 +331,7 @@ class PureCode:
             facts = self.facts.facts_of(function)
             top = self.frame if self.frame.outer is None else self.frame.outer
             frame = Frame(top)
-            strict = [param in facts.needs for param in facts.params]
+            strict = [param in facts.awaits for param in facts.params]
             slots = [frame.place(p, "value" if needed else "thunk") for p, needed in zip(facts.params, strict, strict=True)]
             code = self.functions[function.node] = FunctionCode(function.node.name, frame, function.node.depth, slots, strict)
             code.body = PureCode(self.facts, frame, self.functions, function.node).compile(function.node.body)
@@ -438,16 +438,18 @@ class PureCode:
 
     def bindings(self, node: n.Block) -> list[Callable[[Env], None]]:
         """What a block does before its value: needed bindings are computed, others made ready, unused ones left out."""
-        needed = self.needed_bindings(node.bindings, self.facts.needs(node.value))
+        needed = self.needed_bindings(node.bindings, self.facts.awaits(node.value), self.facts.awaits)
         return [step for b in node.bindings if (step := self.binding(b, b in needed)) is not None]
 
-    def needed_bindings(self, bindings: Sequence[n.Bind | n.Unpack], wanted: frozenset[Variable]) -> set[n.Node]:
-        """Those that every way to a value which needs `wanted` uses."""
+    def needed_bindings(
+        self, bindings: Sequence[n.Bind | n.Unpack], wanted: frozenset[Variable], needs: Callable[[n.Node], frozenset[Variable]]
+    ) -> set[n.Node]:
+        """Those that every way to a value which needs `wanted` uses; `needs` says what their own values need."""
         needed: set[n.Node] = set()
         for binding in reversed(bindings):
             if not wanted.isdisjoint(self.facts.bound[binding]):
                 needed.add(binding)
-                wanted = wanted | self.facts.needs(binding.value)
+                wanted = wanted | needs(binding.value)
         return needed
 
     def binding(self, binding: n.Bind | n.Unpack, needed: bool) -> Callable[[Env], None] | None:
@@ -470,7 +472,7 @@ class PureCode:
         def postpone(env: Env) -> None:
             env[whole] = shared = Thunk(taking, env)
             for at, slot in enumerate(thunks):
-                env[slot] = Thunk(lambda _, at=at: shared.force()[at], env)
+                env[slot] = Thunk(_part_of(shared, at), env)
 
         return postpone
 
@@ -728,6 +730,10 @@ def _postponing(slot: int, code: Pure) -> Callable[[Env], None]:
         env[slot] = Thunk(code, env)
 
     return postpone
+
+
+def _part_of(shared: Thunk, at: int) -> Pure:
+    return lambda env: shared.force()[at]
 
 
 def _storing_all(slots: Sequence[int], taking: Pure) -> Callable[[Env], None]:

@@ -7,7 +7,7 @@ are there; one that only some ways use waits until it is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from attrs import define, field
 
@@ -42,6 +42,7 @@ class FunctionFacts:
     params: tuple[Variable, ...] = ()
     mentions: Variables = _NONE  # beside the parameters: what stands above it
     needs: Variables = _NONE
+    awaits: Variables = _NONE
 
 
 @define(eq=False)
@@ -54,6 +55,7 @@ class Facts:
     functions: dict[n.Fn, FunctionFacts] = field(factory=dict)
     _mentions: dict[n.Node, Variables] = field(factory=dict)
     _needs: dict[n.Node, Variables] = field(factory=dict)
+    _awaits: dict[n.Node, Variables] = field(factory=dict)
     _busy: set[n.Fn] = field(factory=set)
     _done: set[n.Fn] = field(factory=set)
 
@@ -98,13 +100,13 @@ class Facts:
             return facts  # busy: it calls itself, and this is what is known so far, improved until it is stable
         self._busy.add(fn)
         own = frozenset(facts.params)
-        facts.needs = own
+        facts.needs = facts.awaits = own
         while True:
-            before = (facts.mentions, facts.needs)
+            before = (facts.mentions, facts.needs, facts.awaits)
             self._forget(fn.body)
             facts.mentions = self.mentions(fn.body) - own
-            facts.needs = self.needs(fn.body)
-            if (facts.mentions, facts.needs) == before or fn.depth is None:
+            facts.needs, facts.awaits = self.needs(fn.body), self.awaits(fn.body)
+            if (facts.mentions, facts.needs, facts.awaits) == before or fn.depth is None:
                 break
         self._busy.discard(fn)
         self._done.add(fn)
@@ -116,73 +118,83 @@ class Facts:
             part = pending.pop()
             self._mentions.pop(part, None)
             self._needs.pop(part, None)
+            self._awaits.pop(part, None)
             pending += parts(part)
 
     # ---- needs ----
 
     def needs(self, node: n.Node) -> Variables:
         """The variables that every way of evaluating `node` reads."""
-        known = self._needs.get(node)
-        if known is None:
-            known = self._needs[node] = self._find_needs(node)
-        return known
+        return self._needed(node, self._needs, True)
 
-    def _find_needs(self, node: n.Node) -> Variables:
+    def awaits(self, node: n.Node) -> Variables:
+        """Those of them whose failure is the failure of `node`, because no `otherwise` stands between: they may be computed before it."""
+        return self._needed(node, self._awaits, False)
+
+    def _needed(self, node: n.Node, known: dict[n.Node, Variables], guarded: bool) -> Variables:
+        found = known.get(node)
+        if found is None:
+            found = known[node] = self._find_needed(node, known, guarded)
+        return found
+
+    def _find_needed(self, node: n.Node, known: dict[n.Node, Variables], guarded: bool) -> Variables:
+        def of(part: n.Node) -> Variables:
+            return self._needed(part, known, guarded)
+
         match node:
             case n.Name():
                 callee = self.checked.callees.get(node)
                 return _NONE if callee is not None else frozenset((self.variables[node],))
             case n.If():
-                return self.needs(node.condition) | (self.needs(node.then) & self.needs(node.orelse))
+                return of(node.condition) | (of(node.then) & of(node.orelse))
             case n.Logic() | n.Default():
-                return self.needs(node.left)
+                return of(node.left)
             case n.Otherwise():
-                return self.needs(node.value)
+                return of(node.value) if guarded else _NONE
             case n.Compare():
-                return self.needs(node.operands[0]) | self.needs(node.operands[1])
+                return of(node.operands[0]) | of(node.operands[1])
             case n.Map() | n.Filter():
                 body = node.body if isinstance(node, n.Map) else node.condition
-                rest = self.needs(body) - frozenset(self.bound[node]) if not_empty(node.source) else _NONE
-                return self.needs(node.source) | rest
+                inside = not_empty(node.source) and (guarded or not node.skip)
+                rest = of(body) - frozenset(self.bound[node]) if inside else _NONE
+                return of(node.source) | rest
             case n.Reduce():
-                return self.needs(node.source)
+                return of(node.source)
             case n.Fold():
-                rest = self.needs(node.body) - frozenset(self.bound[node]) if not_empty(node.source) else _NONE
-                return self.needs(node.source) | self.needs(node.initial) | rest
+                rest = of(node.body) - frozenset(self.bound[node]) if not_empty(node.source) else _NONE
+                return of(node.source) | of(node.initial) | rest
             case n.First():
-                return self.needs(node.source) | self.needs(node.count)
+                return of(node.source) | of(node.count)
             case n.Lambda():
                 return _NONE
             case n.Block():
-                wanted = self.needs(node.value)
+                wanted = of(node.value)
                 for binding in reversed(node.bindings):
                     own = frozenset(self.bound[binding])
                     if own & wanted:
-                        wanted = (wanted - own) | self.needs(binding.value)
+                        wanted = (wanted - own) | of(binding.value)
                 return wanted
             case n.Apply():
-                return self._apply_needs(node)
+                return self._apply_needs(node, of, guarded)
             case _:
-                found: set[Variable] = set()
-                for child in parts(node):
-                    found |= self.needs(child)
-                return frozenset(found)
+                return frozenset().union(*(of(child) for child in parts(node)))
 
-    def _apply_needs(self, node: n.Apply) -> Variables:
+    def _apply_needs(self, node: n.Apply, of: Callable[[n.Node], Variables], guarded: bool) -> Variables:
         callee = self.checked.callees[node]
         given = self.checked.arguments[node]
         found: set[Variable] = set()
         if isinstance(callee, Builtin):
             for argument in given:
                 if argument is not None:
-                    found |= self.needs(argument)
+                    found |= of(argument)
             return frozenset(found)
         facts = self.facts_of(callee)
+        needed = facts.needs if guarded else facts.awaits
         for param, argument, declared in zip(facts.params, given, callee.node.params, strict=False):
             value = argument if argument is not None else declared.default
-            if param in facts.needs and value is not None:
-                found |= self.needs(value)
-        return frozenset(found) | (facts.needs - frozenset(facts.params))
+            if param in needed and value is not None:
+                found |= of(value)
+        return frozenset(found) | (needed - frozenset(facts.params))
 
 
 def not_empty(source: n.Expr) -> bool:
@@ -361,8 +373,8 @@ class _Resolver:
                 self.inside(node, node.target, node.condition, names)
                 self.guards -= node.skip
             case n.Reduce():
-                for part in _given(node.source, node.initial):
-                    self.expr(part, names)
+                for given in _given(node.source, node.initial):
+                    self.expr(given, names)
                 self.inside(node, (node.left, node.right), node.body, names)
             case n.Fold():
                 self.expr(node.source, names)

@@ -12,7 +12,7 @@ from rlmlang.syntax.layout import EMPTY, HARD, Doc, Indent, Remark, Text, concat
 from rlmlang.syntax.nodes import Comment, Program
 from rlmlang.syntax.source import Span
 
-_BEFORE_BRACE = re.compile(r"(?:[\s)]|#[^\n]*)*\}")
+_BEFORE_CLOSER = {"}": re.compile(r"(?:[\s,)]|#[^\n]*)*\}"), ")": re.compile(r"(?:[\s,]|#[^\n]*)*\)")}
 _BEFORE_ELSE = re.compile(r"(?:\s|#[^\n]*)*else\b")
 
 
@@ -52,6 +52,12 @@ class Comments:
                 parts += [HARD, Text(comment.text)]
         return concat(*parts) if parts else None
 
+    def tail(self, before: int) -> Doc:
+        """Only the next one, and only if it stood at the end of a line, before an offset."""
+        if not (self._waiting and self._waiting[-1].span.start < before and self.ends_line(self._waiting[-1])):
+            return EMPTY
+        return Remark("  " + self._waiting.pop().text)
+
     def gap(self, before: int, line: Doc) -> Doc:
         """A place between two parts: `line`, or the comments and a break."""
         comments = self.doc(before)
@@ -73,9 +79,9 @@ class Comments:
         above = self._text.rfind("\n", 0, max(start, 0))
         return start > 0 and not self._text[above + 1 : start].strip()
 
-    def after_brace(self, end: int) -> int:
-        """The offset of the brace that closes the block whose value ends at `end`."""
-        found = _BEFORE_BRACE.match(self._text, end) if self._waiting else None
+    def closer(self, end: int, bracket: str) -> int:
+        """The offset of the closing bracket after something that ends at `end`."""
+        found = _BEFORE_CLOSER[bracket].match(self._text, end) if self._waiting else None
         return found.end() - 1 if found else end
 
     def at_else(self, brace: int) -> int:

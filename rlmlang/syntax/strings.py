@@ -87,26 +87,38 @@ def escape(text: str, mark: str = '"') -> str:
 
 
 _NAMED = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
-_WRITTEN = re.compile(r"(?P<prefix>[fFrR]?)(?P<mark>\"\"\"|'''|\"|')")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OPENING = re.compile(r"([fFrR]?)(\"\"\"|'''|\"|')")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
-def respell(written: str, mark: str = '"') -> str:
-    """A text literal as written (without interpolations) in its usual spelling: a lower-case prefix, `mark` for quotes if that needs no more escapes."""
-    opening = _WRITTEN.match(written)
-    assert opening is not None
-    prefix, old = opening["prefix"].lower(), opening["mark"]
-    body = written[opening.end() : -len(old)]
-    new = remark(prefix, old, mark, [body])
-    return prefix + new + with_mark(prefix, body, old, new) + new
+def is_name(text: str) -> bool:
+    """Whether a field may be called so without quotes."""
+    return _NAME.fullmatch(text) is not None
 
 
-def remark(prefix: str, old: str, wanted: str, bodies: Sequence[str]) -> str:
-    """The quotes for the texts `bodies`, now between two of `old`: `wanted` where none of them holds it."""
-    return old if len(old) == 3 or any(wanted in body for body in bodies) else wanted
+def opening(written: str) -> tuple[str, str, int]:
+    """A text literal's prefix in lower case, its quotes, and where its inside starts."""
+    found = _OPENING.match(written)
+    assert found is not None
+    return found[1].lower(), found[2], found.end()
 
 
-def with_mark(prefix: str, body: str, old: str, new: str) -> str:
-    """`body` without the escapes that only the quotes `old` needed."""
-    if old == new or prefix == "r":
-        return body
-    return re.sub(r"\\(.)", lambda m: old if m[1] == old else m[0], body, flags=re.DOTALL)
+def usual_mark(mark: str, wanted: str, inside: Sequence[str]) -> str:
+    """The quotes to write: those wanted, unless there are three now or the text holds the wanted ones."""
+    return mark if len(mark) == 3 or any(wanted in piece for piece in inside) else wanted
+
+
+def requoted(piece: str, mark: str, new: str) -> str:
+    """A piece of a text as written, without the escapes that only the quotes `mark` needed."""
+    if mark == new or "\\" not in piece:
+        return piece
+    return _ESCAPED.sub(lambda found: mark if found[1] == mark else found[0], piece)
+
+
+def respell(written: str, wanted: str = '"') -> str:
+    """A text literal (no f-string) in its usual spelling: small prefix, quotes as wanted where that needs no more escapes."""
+    prefix, mark, start = opening(written)
+    inside = written[start : -len(mark)]
+    new = usual_mark(mark, wanted, [inside])
+    return prefix + new + (inside if prefix == "r" else requoted(inside, mark, new)) + new

@@ -14,13 +14,14 @@ _NO_NODES = frozenset(("span", "name_span", "name_spans", "name", "names", "raw"
 
 
 @cache
-def _fields(kind: type[Node]) -> tuple[str, ...]:
+def _fields(kind: Any) -> tuple[str, ...]:
     return tuple(a.name for a in attrs.fields(kind) if a.name not in _NO_NODES)
 
 
 def children(node: Node) -> Iterator[Node]:
-    """The nodes right below `node`, in the order of the class's fields (which is that of the text, save that an `if` has its condition first)."""
-    for name in _fields(type(node)):
+    """The nodes right below `node`, in the order of the class's fields: that of the text, save that an `if` has its condition first."""
+    kind: Any = type(node)
+    for name in _fields(kind):
         value = getattr(node, name)
         if isinstance(value, Node):
             yield value
@@ -45,7 +46,7 @@ _NO_MEANING = frozenset(("span", "name_span", "name_spans", "source", "comments"
 
 
 @cache
-def _meaning(kind: type[Node]) -> tuple[str, ...]:
+def _meaning(kind: Any) -> tuple[str, ...]:
     return tuple(a.name for a in attrs.fields(kind) if a.name not in _NO_MEANING)
 
 
@@ -57,7 +58,8 @@ def same_tree(a: Node, b: Node) -> bool:
         if type(left) is not type(right):
             return False
         if isinstance(left, Node):
-            pending.extend((getattr(left, name), getattr(right, name)) for name in _meaning(type(left)))
+            kind: Any = type(left)
+            pending.extend((getattr(left, name), getattr(right, name)) for name in _meaning(kind))
         elif isinstance(left, tuple):
             if len(left) != len(right):
                 return False

@@ -1,0 +1,342 @@
+"""Where a run is started: the one function behind `rlm run` and `rlmlang.run`. Program, inputs and settings are checked here, before anything
+is spent; then the program runs in a thread of its own, with an event loop and a stack of known size, whatever the caller's are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future as Promise
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from rlmlang.check import Checked, check
+from rlmlang.errors import BudgetError, Failure, Interrupted, LimitError, ProgramError, RlmError, UsageError
+from rlmlang.files import FileValue
+from rlmlang.lm.client import Client
+from rlmlang.lm.config import Config, Models, load_config, resolve_models
+from rlmlang.run.budget import Budget, Limit, parse_budget
+from rlmlang.run.calls import Calls, Site, Tally
+from rlmlang.run.evaluate import Compiled, Run, compile_program, evaluate
+from rlmlang.run.inputs import bind_inputs
+from rlmlang.run.memo import Memo, default_path
+from rlmlang.run.report import FailedItem, Result, SiteUse, Used, dollars
+
+from rlmlang.syntax import parse
+from rlmlang.syntax.nodes import Program
+
+_STACK = 64 * 1024 * 1024  # bytes, of the thread that evaluates
+
+
+def _texts(given: str | Iterable[str] | None) -> tuple[str, ...]:
+    return () if given is None else (given,) if isinstance(given, str) else tuple(given)
+
+
+@frozen
+class Settings:
+    """How to run: each field as the option of `rlm run` of that name; what is not given comes from `config` (a path to an rlm.toml; None:
+    `rlm.toml` in the current folder, if there is one), then the environment.
+
+    `budget` is one text or several (`"$2"`, `"500 calls"`); `memo` a path or `"off"`.
+    """
+
+    model: str | None = None
+    base_url: str | None = None
+    budget: tuple[str, ...] = field(default=(), converter=_texts)
+    concurrency: int | None = None
+    memo: str | os.PathLike[str] | None = None
+    offline: bool = False
+    config: str | os.PathLike[str] | None = None
+
+
+class Session:
+    """One run, prepared: everything about it that can be wrong has been found wrong, and nothing has been spent.
+
+    `checked`, `models`, `memo`, `budget` and `calls` may be looked at while it runs (for a display of progress); `report` gives the outcome.
+    """
+
+    def __init__(self, checked: Checked, settings: Settings, inputs: Mapping[str, Any], config: Config) -> None:
+        self.checked = checked
+        self.settings = settings
+        self.id = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(3)
+        self.models: Models = resolve_models(
+            config, model=settings.model, base_url=settings.base_url, concurrency=settings.concurrency, environ=os.environ
+        )
+        self.budget = Budget(parse_budget(text) for text in settings.budget or config.budget)
+        self.compiled: Compiled = compile_program(checked)
+        self.warnings: list[str] = []
+        self._inputs = inputs
+        self._check_sites()
+        place = settings.memo if settings.memo is not None else config.memo
+        self.memo = Memo.open(None if place == "off" else default_path() if place is None else Path(place))
+        self.warnings += self.memo.warnings
+        self.tally = Tally(self.budget)
+        self.client = Client(self.models, self.tally, offline=settings.offline)
+        self.calls = Calls(self.client, self.memo)
+        window = 2 * max(self.models[name].concurrency for name in self._model_names()) + 8
+        self.run = Run(self.calls, window)
+        self._started = time.monotonic()
+        self._seconds = 0.0
+
+    def _model_names(self) -> set[str]:
+        return {site.model or self.models.default for site in self.compiled.sites.values()} or {self.models.default}
+
+    def _check_sites(self) -> None:
+        """The models that the program names exist, and a budget in dollars has prices to go by."""
+        from rlmlang.lm.prices import price_of
+
+        for site in self.compiled.sites.values():
+            try:
+                model = self.models[site.model or self.models.default]
+            except UsageError as error:
+                error.span = site.span
+                raise
+            if self.budget.most("dollars") is not None and price_of(model) is None:
+                raise UsageError(
+                    f"the price of {model.name} is not known, so a budget in dollars cannot be kept",
+                    hint=f"set input_price and output_price in [models.{model.name}], or give the budget in calls or tokens",
+                )
+
+    # ---- running ----
+
+    def start(self, on_item: Callable[[Any], None] | None = None) -> Running:
+        """Begins the run in a thread of its own."""
+        return Running(self, on_item)
+
+    async def _main(self, on_item: Callable[[Any], None] | None) -> Any:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        self._started = time.monotonic()
+        remaining = self.budget.remaining_seconds()
+        alarm = None if remaining is None else loop.call_later(remaining, self._time_is_up, task)
+        try:
+            async with self.client:
+                return await evaluate(self.compiled, self._inputs, self.run, on_item)
+        except asyncio.CancelledError:
+            raise self.run.stopped or Interrupted("interrupted; finished calls are kept") from None
+        except RlmError:
+            raise
+        except RecursionError:
+            raise LimitError("the program is nested too deeply to be run here") from None
+        finally:
+            if alarm is not None:
+                alarm.cancel()
+            self.memo.close()
+            self._seconds = time.monotonic() - self._started
+
+    def _time_is_up(self, task: asyncio.Task[Any]) -> None:
+        most = self.budget.most("seconds")
+        self.run.stop(BudgetError(f"the budget of {Limit('seconds', most or 0)} is used up"))
+        task.cancel()
+
+    # ---- the outcome ----
+
+    @property
+    def used(self) -> Used:
+        """What has been used so far."""
+        calls, counters = self.calls, self.client.counters
+        seconds = self._seconds or time.monotonic() - self._started
+        return Used(
+            calls=calls.calls,
+            requests=counters.requests,
+            from_memo=calls.from_memo,
+            shared=calls.shared,
+            failed=counters.failed,
+            retries=counters.retries,
+            input_tokens=self.tally.input_tokens,
+            output_tokens=self.tally.output_tokens,
+            dollars=None if calls.unpriced else dollars(self.tally.nanodollars),
+            depth=calls.depth,
+            rounds=calls.rounds,
+            seconds=round(seconds, 3),
+        )
+
+    def report(self, answer: Any, error: RlmError | None) -> Result:
+        """The outcome as data. What ended the run is the last of its failures."""
+        if isinstance(error, Failure):
+            self.calls.report(error)
+        main = self.checked.program.source
+        sites = sorted(self.compiled.sites.values(), key=lambda s: (s.span.source is not main, s.span.source.name, s.span.start))
+        warnings = [*self.warnings]
+        if self.calls.failures_dropped:
+            warnings.append(f"{self.calls.failures_dropped:,} more failures are not listed")
+        if self.memo.damaged:
+            warnings.append(f"{self.memo.damaged:,} damaged rows of the memo store were dropped")
+        warnings += [f"the price of {name} is not known" for name in sorted(self.calls.unpriced)]
+        return Result(
+            answer=answer,
+            type=str(self.checked.result) if self.checked.result is not None else "none",
+            run=self.id,
+            used=self.used,
+            sites=tuple(_site_use(site, None if site.span.source is main else site.span.source.name) for site in sites),
+            failures=tuple(FailedItem(f.line, f.item, f.error, f.attempts) for f in self.calls.failures),
+            warnings=tuple(warnings),
+            error=None if error is None else error.message,
+        )
+
+
+def _site_use(site: Site, file: str | None) -> SiteUse:
+    span = site.span
+    text = span.text.split("\n", 1)[0]
+    return SiteUse(
+        line=span.line,
+        column=span.column,
+        text=text if len(text) <= 120 else text[:119] + "…",
+        calls=site.calls,
+        from_memo=site.from_memo,
+        shared=site.shared,
+        requests=site.requests,
+        failed=site.failed,
+        input_tokens=site.input_tokens,
+        output_tokens=site.output_tokens,
+        dollars=dollars(site.nanodollars),
+        file=file,
+    )
+
+
+class Running:
+    """A run under way. `wait` or `await` it for the answer."""
+
+    def __init__(self, session: Session, on_item: Callable[[Any], None] | None) -> None:
+        self._session = session
+        self._on_item = on_item
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelled = False
+        self.done: Promise[Any] = Promise()
+        size = threading.stack_size(_STACK)
+        try:
+            self._thread = threading.Thread(target=self._work, name="rlm-run", daemon=True)
+            self._thread.start()
+        finally:
+            threading.stack_size(size)
+
+    def _work(self) -> None:
+        try:
+            with asyncio.Runner() as runner:
+                self._loop = runner.get_loop()
+                value = runner.run(self._guarded())
+        except BaseException as error:
+            self.done.set_exception(error)
+        else:
+            self.done.set_result(value)
+
+    async def _guarded(self) -> Any:
+        self._task = asyncio.current_task()
+        if self._cancelled:
+            raise Interrupted("interrupted")
+        return await self._session._main(self._on_item)
+
+    def cancel(self) -> None:
+        """Stops the run from any thread: calls under way are cancelled, finished ones are kept. `wait` then raises Interrupted."""
+        self._cancelled = True
+        self._session.run.cancelled = True
+        loop, task = self._loop, self._task
+        if loop is not None and task is not None:
+            try:
+                loop.call_soon_threadsafe(task.cancel)
+            except RuntimeError:
+                pass  # it has just ended
+
+    def wait(self) -> Any:
+        """The answer. A KeyboardInterrupt meanwhile stops the run and raises Interrupted; a second one does not wait for its end."""
+        try:
+            return self.done.result()
+        except KeyboardInterrupt:
+            self.cancel()
+            return self.done.result()
+
+
+# ---- from Python ----
+
+
+def load_source(program: Program, folder: Path) -> Callable[[str], Program]:
+    """Reads the files that a program uses, by their path relative to its folder, never outside of it."""
+
+    def load(path: str) -> Program:
+        target = (folder / path).resolve()
+        if not target.is_relative_to(folder.resolve()):
+            raise UsageError(f"{path} is outside the program's folder")
+        return parse(FileValue.at(target).text, path)
+
+    return load
+
+
+def prepare(
+    source: str | os.PathLike[str],
+    settings: Settings | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    stdin: Callable[[], bytes] | None = None,
+    name: str = "<text>",
+) -> Session:
+    """Everything up to the first call: `source` is a program's text, or a path to it. With `stdin`, inputs are texts of the command line.
+
+    Raises ProgramError (syntax, types), UsageError (inputs, configuration).
+    """
+    settings = settings or Settings()
+    config = _config(settings)
+    checked = read_program(source, name)
+    if checked.errors:
+        raise ProgramError(checked.diagnostics)
+    bound = bind_inputs(checked.inputs, inputs or {}, stdin=stdin)
+    return Session(checked, settings, bound, config)
+
+
+def read_program(source: str | os.PathLike[str], name: str = "<text>") -> Checked:
+    """Parses and checks a program: a text, or a path. Raises ProgramError for syntax, UsageError for a file that cannot be read."""
+    if isinstance(source, str):
+        program = parse(source, name)
+        return check(program)
+    path = Path(source)
+    try:
+        text = FileValue.at(path).text
+    except Failure as failure:
+        raise UsageError(failure.message) from None
+    program = parse(text, str(path))
+    return check(program, load=load_source(program, path.parent))
+
+
+def _config(settings: Settings) -> Config:
+    if settings.config is not None:
+        return load_config(Path(settings.config))
+    here = Path("rlm.toml")
+    return load_config(here) if here.is_file() else Config()
+
+
+def run(source: str | os.PathLike[str], settings: Settings | None = None, **inputs: Any) -> Result:
+    """Runs a program (its text, or a path to it) and waits for its answer; also from within a running event loop, as in a notebook.
+
+    Raises ProgramError, UsageError before anything is spent; Failure, BudgetError, LimitError, Interrupted from the run, with the report
+    so far as the attribute `result`.
+    """
+    session = prepare(source, settings, inputs)
+    running = session.start()
+    try:
+        return session.report(running.wait(), None)
+    except RlmError as error:
+        error.result = session.report(None, error)
+        raise
+
+
+async def arun(source: str | os.PathLike[str], settings: Settings | None = None, **inputs: Any) -> Result:
+    """As `run`, for coroutines. Cancelling it stops the run and waits until no call is left."""
+    session = prepare(source, settings, inputs)
+    running = session.start()
+    done = asyncio.wrap_future(running.done)
+    try:
+        return session.report(await asyncio.shield(done), None)
+    except asyncio.CancelledError:
+        running.cancel()
+        await asyncio.wait([done])
+        raise
+    except RlmError as error:
+        error.result = session.report(None, error)
+        raise

