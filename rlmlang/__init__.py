@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ __all__ = [
 ]
 _HOME = {
     **dict.fromkeys(("BudgetError", "Failure", "Interrupted", "LimitError", "ProgramError", "RlmError", "UsageError"), "rlmlang.errors"),
-    **dict.fromkeys(("Checked",), "rlmlang.check"),
+    **dict.fromkeys(("Checked", "check"), "rlmlang.check"),
     **dict.fromkeys(("Settings", "arun", "run"), "rlmlang.run.session"),
     "Result": "rlmlang.run.report",
     "parse": "rlmlang.syntax",
@@ -45,3 +47,14 @@ def __getattr__(name: str) -> Any:
 
     value = globals()[name] = getattr(import_module(_HOME[name]), name)
     return value
+
+
+class _Package(ModuleType):
+    """`rlmlang.run` and `rlmlang.check` are the functions, although importing the rooms of these names would put the modules there."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

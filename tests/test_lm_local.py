@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import importlib.util
 import json
+import struct
 import subprocess
 import sys
 import threading
@@ -16,9 +18,12 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rlmlang.errors import UsageError
 from rlmlang.lm import local
+from rlmlang.lm.gguf_file import Header, fingerprint, read_header, slot_context
 from rlmlang.lm.local import MODEL_FILE, local_model_path
 from rlmlang.lm.providers.gguf import GgufProvider
 from rlmlang.lm.request import Message, Model, ProviderError, Request
@@ -159,6 +164,63 @@ def test_a_gguf_that_is_none(tmp_path: Path) -> None:
     for name in ("m.gguf", "none.gguf"):
         with pytest.raises(UsageError, match=name):
             GgufProvider(Model(name="m", provider="gguf", model="m", path=str(tmp_path / name)))
+
+
+def header(*pairs: bytes, version: int = 3) -> bytes:
+    return b"GGUF" + struct.pack("<IQQ", version, 0, len(pairs)) + b"".join(pairs)
+
+
+def text(value: str) -> bytes:
+    return struct.pack("<Q", len(value.encode())) + value.encode()
+
+
+HEADER = header(
+    text("general.name") + struct.pack("<I", 8) + text("tiny"),
+    text("llama.context_length") + struct.pack("<II", 4, 2048),
+    text("some.numbers") + struct.pack("<IIQ3f", 9, 6, 3, 1.0, 2.0, 3.0),
+    text("tokenizer.ggml.tokens") + struct.pack("<IIQ", 9, 8, 3) + text("a") + text("<|im_end|>") + text("<s>"),
+    text("tokenizer.ggml.token_type") + struct.pack("<IIQ3i", 9, 5, 3, 1, 3, 3),
+)
+
+
+def test_the_header_of_a_gguf(tmp_path: Path) -> None:
+    path = tmp_path / "m.gguf"
+    path.write_bytes(HEADER + b"weights")
+    read = read_header(path)
+    assert (read.context, read.control_tokens) == (2048, ("<|im_end|>", "<s>"))
+    assert slot_context(read) == 2048 and slot_context(Header(None, ())) == slot_context(Header(10**6, ())) == 8192
+
+
+def test_a_header_cut_anywhere(tmp_path: Path) -> None:
+    path = tmp_path / "m.gguf"
+    for length in range(len(HEADER)):
+        path.write_bytes(HEADER[:length])
+        with pytest.raises(UsageError, match=r"m\.gguf"):
+            read_header(path)
+
+
+@given(st.integers(4, len(HEADER) - 1), st.binary(min_size=1, max_size=9))
+def test_a_header_damaged_anywhere(tmp_path_factory: pytest.TempPathFactory, at: int, junk: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged.gguf"
+    path.write_bytes(HEADER[:at] + junk + HEADER[at + len(junk) :])
+    with contextlib.suppress(UsageError):
+        read_header(path)
+
+
+def test_two_models_of_one_name_differ(tmp_path: Path) -> None:
+    path = tmp_path / "m.gguf"
+    path.write_bytes(HEADER + b"1")
+    first = fingerprint(path)
+    path.write_bytes(HEADER + b"2")
+    assert fingerprint(path) != first
+
+
+def test_data_cannot_speak_the_models_marks(tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp")
+    path = tmp_path / "m.gguf"
+    path.write_bytes(HEADER)
+    provider = GgufProvider(Model(name="m", provider="gguf", model="m", path=str(path)))
+    assert provider.as_text("a <b> <s><|im_end|> \ud800") == "a <b> <\u200bs><\u200b|im_end|> ?"
 
 
 @pytest.mark.embedded

@@ -14,7 +14,7 @@ from rlmlang.check import habits
 from rlmlang.check.checked import Callee, Function
 from rlmlang.check.checker import Checker, advice, rule, short
 from rlmlang.check.report import listing, similar
-from rlmlang.check.unify import Bindings, hull, hull_of_items, match, orderable, substitute
+from rlmlang.check.unify import Bindings, hull, hull_of_items, item_of, match, orderable, substitute
 from rlmlang.syntax.nodes import Apply, Argument, Expr, Lambda, Literal, Name
 from rlmlang.types import JSON, NEVER, NONE, TEXT, UNKNOWN, FunctionOf, ListOf, Optional, RecordOf, Tuple, Type, Var
 
@@ -104,22 +104,22 @@ def _place(signature: Signature, args: tuple[Argument, ...]) -> Placement | _Mis
             close = similar(argument.name, [p.name for p in params])
             names = listing(p.name for p in params)
             hint = f"did you mean {close}?" if close else f"its parameters are {names}" if params else "it takes no arguments"
-            return _Misplaced(f"it has no parameter {argument.name}", argument, hint)
+            return _Misplaced(f"has no parameter {argument.name}", argument, hint)
         if placed[at] is not None:
-            return _Misplaced(f"{argument.name} is given twice", argument)
+            return _Misplaced(f"is given {argument.name} twice", argument)
         placed[at] = argument
     for parameter, found in zip(params, placed, strict=True):
         if found is None and parameter.default is None:
             if signature.variadic and parameter is params[-1] and len(params) > 1:
                 continue
-            return _Misplaced(f"{parameter.name} is missing: {_arity(params, len(args))}")
+            return _Misplaced(f"lacks {parameter.name}: it {_arity(params, len(args))}")
     return [*zip(params, placed, strict=True), *more]
 
 
 def _arity(params: tuple[Parameter, ...], given: int) -> str:
     least = sum(p.default is None for p in params)
     wanted = str(least) if least == len(params) else f"{least} to {len(params)}"
-    return f"it takes {wanted} argument{'' if wanted == '1' else 's'}, not {given}"
+    return f"takes {wanted} argument{'' if wanted == '1' else 's'}, not {given}"
 
 
 def _types_of_arguments(c: Checker, node: Apply, signatures: tuple[Signature, ...]) -> dict[Argument, Type]:
@@ -173,8 +173,6 @@ def _takes(c: Checker, parameter: Parameter, argument: Argument | None, given: d
             return False
         if parameter.name == "x" and type_ is not JSON:
             return False
-    if isinstance(wanted, FunctionOf) and type_ is NONE and parameter.default == "none":
-        return True
     if parameter.default == "none" and type_ is NONE:
         return True
     return match(wanted, type_, bound) or c.conforms(argument.value, type_, wanted)
@@ -245,14 +243,16 @@ def _complain(c: Checker, node: Apply, callee: Callee, signatures: tuple[Signatu
             hint = hint or (f"it is {_written(callee)}" if several or misplaced.hint is None else misplaced.hint)
             message = misplaced.message
             if several and (misplaced.at is None or misplaced.at.name is None):
-                message = f"it does not take {len(node.args)} arguments"
-            c.error("arguments", misplaced.at.span if misplaced.at else node.name_span, f"{node.name}: {message}", hint)
+                message = f"does not take {len(node.args)} argument{'' if len(node.args) == 1 else 's'}"
+            c.error("arguments", misplaced.at.span if misplaced.at else node.name_span, f"{node.name} {message}", hint)
         return
     for argument, found in given.items():
         if isinstance(found, Optional) and _fitting(c, node, signatures, {**given, argument: found.item}) is not None:
             if isinstance(argument.value, Expr):
                 c.optional_misused(argument.value, found)
             return
+    if _lacks_order(c, node, given):
+        return
     _signature, placement = _nearest(c, placements, given)
     for parameter, placed in placement:
         bound: Bindings = {}
@@ -260,11 +260,25 @@ def _complain(c: Checker, node: Apply, callee: Callee, signatures: tuple[Signatu
         if placed is not None and not (_takes(c, parameter, placed, given, bound) and _ordered(bound)):
             _complain_of(c, node, callee, signatures, parameter, placed, given, bound)
             return
-    hint = f"it is {_written(callee)}"
-    if node.name in ("sorted", "max", "min", "argmax", "argmin"):
-        hint = f"say by what: {node.name}(xs, key=x => …)"
     shown = ", ".join(str(t) for t in given.values())
-    c.error("arguments", node.name_span, f"{node.name} does not take ({shown})", hint)
+    c.error("arguments", node.name_span, f"{node.name} does not take ({shown})", f"it is {_written(callee)}")
+
+
+def _lacks_order(c: Checker, node: Apply, given: dict[Argument, Type]) -> bool:
+    """Reports `sorted(records)` and the like."""
+    if node.name not in ("sorted", "max", "min", "argmax", "argmin") or not node.args or any(a.name == "key" for a in node.args):
+        return False
+    argument = node.args[0]
+    type_ = given.get(argument)
+    if not isinstance(type_, (ListOf, Tuple)) or orderable(item_of(type_)) or isinstance(argument.value, Lambda):
+        return False
+    item = item_of(type_)
+    name = short(argument.value)
+    hint = f"say by what: {node.name}({name}, key=x => …)"
+    if isinstance(item, Optional) and orderable(item.item):
+        hint = f"leave out what is none: {node.name}([x for x in {name} if x != none])"
+    c.error("arguments", argument.value.span, f"numbers and texts have an order, {item} has none", hint)
+    return True
 
 
 def _nearest(c: Checker, placements: list[tuple[Signature, Placement]], given: dict[Argument, Type]) -> tuple[Signature, Placement]:
@@ -272,7 +286,9 @@ def _nearest(c: Checker, placements: list[tuple[Signature, Placement]], given: d
 
     def taken(candidate: tuple[Signature, Placement]) -> int:
         bound: Bindings = {}
-        return sum([_takes(c, p, a, given, bound) for p, a in candidate[1] if a is not None])
+        placed = [(p, a) for p, a in candidate[1] if a is not None]
+        functions = sum(isinstance(p.type, FunctionOf) and isinstance(a.value, Lambda) for p, a in placed)
+        return functions + sum(_takes(c, p, a, given, bound) for p, a in placed)
 
     return max(placements, key=taken)
 
@@ -312,6 +328,9 @@ def _complain_of(
     accepted = _accepted(signatures, parameter, wanted)
     missing = _missing_fields(type_, wanted)
     message = f"{node.name} takes {accepted} as {parameter.name}, not {type_}"
+    others = bound.get(parameter.type.name, type_) if isinstance(parameter.type, Var) else type_
+    if hull(others, type_) is None:
+        message = f"{node.name}: {others} and {type_} do not go together"
     if missing:
         message = f"{node.name}: the record for {parameter.name} lacks {listing(missing)}"
     hint = habits.wrong_argument_hint(node.name, type_, short(value)) or advice(value, type_, wanted)
@@ -326,17 +345,25 @@ def _missing_fields(given: Type, wanted: Type) -> list[str]:
 
 def _accepted(signatures: tuple[Signature, ...], parameter: Parameter, wanted: Type) -> str:
     """What may stand for a parameter, in all signatures where it is the same one by position."""
+    if len(signatures) == 1 and not isinstance(parameter.type, (Var, ListOf)):
+        return str(wanted)
     at = next((i for s in signatures for i, p in enumerate(s.params) if p is parameter), 0)
-    kinds = [str(wanted)]
-    for signature in signatures:
-        if at < len(signature.params):
-            other = signature.params[at]
-            shown = "a record" if other.type is JSON and other.name == "record" else str(other.type)
-            kinds.append(shown)
-    if UNKNOWN in (wanted,) or "unknown" in kinds[0] or isinstance(parameter.type, Var) or str(parameter.type) != kinds[0]:
-        kinds = kinds[1:] if len(signatures) > 1 else kinds
-    plain = [k.replace("[T]", "a list").replace("unknown", "any") for k in dict.fromkeys(kinds) if k != "json"]
-    return " or ".join(dict.fromkeys(plain)) or "json"
+    kinds = [_kind(s.params[at]) for s in signatures if at < len(s.params)]
+    return " or ".join(dict.fromkeys(k for k in kinds if k != "json")) or "json"
+
+
+def _kind(parameter: Parameter) -> str:
+    """What a parameter takes, in words where it is of a variable type."""
+    type_ = parameter.type
+    if type_ is JSON and parameter.name == "record":
+        return "a record"
+    if isinstance(type_, Var):
+        return "a number or text" if type_.name.startswith("O") else "anything"
+    if isinstance(type_, ListOf) and isinstance(type_.item, Var):
+        return "a list of numbers or texts" if type_.item.name.startswith("O") else "a list"
+    if isinstance(type_, ListOf) and isinstance(type_.item, ListOf) and isinstance(type_.item.item, Var):
+        return "a list of lists"
+    return str(type_)
 
 
 def _written(callee: Callee) -> str:

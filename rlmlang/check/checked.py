@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Union
 
 from attrs import field, frozen
 
@@ -24,7 +23,7 @@ class Function:
     library: bool = False
 
 
-Callee = Union[Builtin, Function]
+Callee = Builtin | Function
 
 
 @frozen(eq=False)
@@ -40,11 +39,11 @@ class InputVariable:
 class Checked:
     """A program with what is known of it. Usable for running only when `errors` is empty.
 
-    types           every expression, in function bodies (of used files and the standard library, too) as well
+    types           every expression (and lambda: what it gives), in function bodies (of used files and the standard library, too) as well
     reply_types     the type that each `call` or `solve` asks for
     callees         what each `f(…)` calls; also what a bare name calls where it stands for a function (`sorted(xs, key=len)`)
     arguments       for each `f(…)`, the argument of each parameter in order, None where the default is taken; a variadic's are appended
-    effects         the expressions whose evaluation may reach a model (a name is not one: its binding is)
+    effects         the expressions and lambdas whose evaluation may reach a model (a name is not one: its binding is)
     modules         the programs of `use`d files and of the standard library that are needed, by path or name
     result          the type of the answer, or of the expression shown
     names           what is bound at the end of the file, with types; declared_functions, declared_types: likewise

@@ -25,7 +25,9 @@ from rlmlang.syntax.nodes import (
     Expr,
     FieldAccess,
     Fn,
+    FString,
     If,
+    Index,
     Lambda,
     ListExpr,
     Literal,
@@ -97,6 +99,7 @@ class Checker:
         self.functions: dict[str, Function] = {}
         self.later: dict[str, Span] = {}  # functions declared further down
         self.later_types: dict[str, Span] = {}
+        self.declaring: str | None = None  # the type whose declaration is read
         self.called: set[str] = set()  # declared functions that something calls
         self.cycles: dict[tuple[str, str], tuple[str, ...]] = {}  # caller and callee on a circle of functions -> that circle
         self.redeclarable: set[str] = set()  # functions and types of earlier turns
@@ -315,7 +318,7 @@ def short(node: Node) -> str:
     text = node.span.text
     if len(text) > 40 or "\n" in text:
         return "x"
-    return text if isinstance(node, (Name, FieldAccess, Apply)) or text.isidentifier() else f"({text})"
+    return text if isinstance(node, (Name, FieldAccess, Apply, Literal, ListExpr, Record, Index, FString)) else f"({text})"
 
 
 def example(t: Type) -> str:
@@ -351,6 +354,10 @@ def advice(node: Node, given: Type, wanted: Type) -> str | None:
     if str(given) == "float" and str(wanted) == "int":
         return f"write round({name}), or // for a whole division"
     if isinstance(wanted, ListOf):
+        if isinstance(given, ListOf) and isinstance(given.item, Optional) and fits(given.item.item, wanted.item):
+            return f"leave out what is none: [x for x in {name} if x != none]"
+        if isinstance(given, ListOf) and {str(given.item), str(wanted.item)} in ({"text", "int"}, {"text", "float"}):
+            return f"do it for each: [{'str' if wanted.item is TEXT else wanted.item}(x) for x in {name}]"
         if given is TEXT:
             return f"write lines({name}), words({name}), or chunks({name}, 4000)"
         if fits(given, wanted.item):

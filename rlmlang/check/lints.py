@@ -53,7 +53,7 @@ _PLAIN_WORK: Final = (
         "len(xs), or len([x for x in xs if …])",
     ),
     (
-        re.compile(r"\b(sort (the|these|them|this|by|all|in)|in alphabetical order|alphabetically)\b", re.I),
+        re.compile(r"(?<!what )(?<!some )(?<!any )(?<!which )(?<!this )\b(sort(?! of)|alphabetically)\b", re.I),
         "sort",
         "sorted(xs, key=x => …)",
     ),
@@ -63,6 +63,8 @@ _PLAIN_WORK: Final = (
         "sum(x.n for x in xs) or mean(…)",
     ),
 )
+# an order or a sum that only a reader can tell
+_JUDGEMENT: Final = re.compile(r"\bby (how|import|relev|qual|urg|sever|simil|prior|inter|topic|mean|senti|theme|categor)", re.I)
 
 
 # ---- what nothing uses ----
@@ -177,12 +179,17 @@ class _Linter:
         self.report.warn("same-call", node.span, message, "bind it before, or tell the calls apart: with {sample: i}")
 
     def per_line(self, node: Map | Filter) -> None:
-        source = self.origin(node.source)
+        source, chosen = self.origin(node.source), False
+        while isinstance(source, Filter):
+            source, chosen = self.origin(source.source), True
         if isinstance(source, Apply) and source.name == "lines" and source.args and isinstance(source.args[0].value, Expr):
             text = self.origin(source.args[0].value)
             of_file = isinstance(text, FieldAccess) and text.name == "text" and self.type_of(text.base) is FILE
             variable = self.tables.variables.get(text) if isinstance(text, Name) else None
-            if of_file or (variable is not None and variable.kind == "input"):
+            given = (
+                variable is not None and variable.kind == "input" and not chosen
+            )  # a text whose lines are looked at first may well be a list
+            if of_file or given:
                 name = short(source.args[0].value)
                 hint = f"ask about larger pieces: chunks({name}, 4000), or batch(lines({name}), 20)"
                 self.report.warn("call-per-line", node.source.span, "this makes a call for every line", hint)
@@ -245,7 +252,7 @@ class _Linter:
         for pattern, verb, instead in _PLAIN_WORK:
             found = pattern.search(text)
             plain = verb == "sort" or reply in (INT, FLOAT) or (reply is TEXT and node.type is None)
-            if found and plain:
+            if found and plain and not (verb == "sort" and _JUDGEMENT.search(text)):
                 message = f"“{found[0]}”: a model is asked to {verb} what the program can {verb} exactly, for nothing"
                 self.report.warn(
                     "plain-work", node.prompt.span, message, f"write {instead}; ask about each item what only a model can tell"
@@ -272,10 +279,12 @@ class _Linter:
         if links == 0:
             return False
         node = self.origin(node)
+        if self.many_files(node, links):
+            return True
         if isinstance(node, Apply):
             if node.name in ("join", "str", "json") and node.args:
                 return any(isinstance(a.value, Expr) and self.whole(a.value, links - 1) for a in node.args)
-            return node.name == "files"
+            return False
         if isinstance(node, Filter):
             return self.whole(node.source, links - 1)
         if isinstance(node, Map):

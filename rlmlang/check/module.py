@@ -108,9 +108,9 @@ def _type(c: Checker, statement: TypeDef) -> None:
         return
     if statement.name in c.types and statement.name not in c.redeclarable:
         c.error("duplicate-type", where, f"the type {statement.name} is declared twice")
-    c.later_types[statement.name] = where
+    c.declaring = statement.name
     found = read_type(c, statement.type)
-    c.later_types.pop(statement.name, None)
+    c.declaring = None
     c.redeclarable.discard(statement.name)
     c.types[statement.name] = found
 
@@ -138,7 +138,8 @@ def _result(c: Checker, statement: Answer | Shown) -> Type:
             hint = "call it"
         elif "file" in str(given):
             hint = f"write [f.path for f in {short(value)}]" if str(given) == "[file]" else "name what is wanted of it: f.path, f.text"
-        c.error("answer-type", value.span, f"an answer is data; {given} is not", hint or advice(value, given, TEXT))
+        what = "an answer" if isinstance(statement, Answer) else "what is shown"
+        c.error("answer-type", value.span, f"{what} is data; {given} is not", hint or advice(value, given, TEXT))
     return given
 
 
@@ -161,12 +162,12 @@ def _use(c: Checker, statement: Use, files: Files, folder: str) -> None:
         c.incomplete = True
         return
     for name, function in exports.functions.items():
-        if (name in c.functions and c.functions[name] is not function) or name in c.later:
+        if name in c.functions and c.functions[name] is not function:
             c.error("duplicate-function", statement.span, f"the function {name} is declared twice: {path} declares it, too")
         c.functions[name] = function
         c.called.add(name)
     for name, type_ in exports.types.items():
-        if (name in c.types and c.types[name] is not type_) or name in c.later_types:
+        if name in c.types and c.types[name] is not type_:
             c.error("duplicate-type", statement.span, f"the type {name} is declared twice: {path} declares it, too")
         c.types[name] = type_
 

@@ -75,6 +75,11 @@ def _named(c: Checker, node: NamedType) -> Type:
         return found
     if c.incomplete:
         return UNKNOWN
+    if node.name == c.declaring:
+        c.error(
+            "recursive-type", node.span, f"the type {node.name} cannot contain itself: no schema could say it", "name the levels one by one"
+        )
+        return UNKNOWN
     hint = _ELSEWHERE.get(node.name)
     if hint is not None:
         hint = f"write {hint}" if hint in BUILT_IN else hint
@@ -107,8 +112,6 @@ def _record(c: Checker, node: RecordType, depth: int) -> Type:
         return UNKNOWN
     fields: dict[str, Type] = {}
     for name, type_ in node.fields:
-        if name in fields:
-            c.error("duplicate-field", type_.span, f"the field {name} is there twice")
         fields[name] = read_type(c, type_, depth + 1)
     return RecordOf(tuple(fields.items()))
 

@@ -221,6 +221,11 @@ class Calls:
         await self.memo.put(key, row)
         self._own.add(key)
 
+    @property
+    def kept(self) -> int:
+        """How many answers this run has paid for and put into the memo store."""
+        return len(self._own)
+
     # ---- failures, for the report ----
 
     def taken(self, failure: Failure) -> None:

@@ -24,6 +24,7 @@ from rlmlang.run.resolve import resolve
 from rlmlang.run.stages import END, GONE, WAIT, collect
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax.source import Span
+from rlmlang.types import ListOf
 
 
 class Run:
@@ -35,6 +36,7 @@ class Run:
         self.root = Scope(None)
         self.live_items = 0
         self.expected_items = 0
+        self.done_items = 0
         self.stopped: RlmError | None = None
         self.cancelled = False
         self._steps = 0
@@ -68,7 +70,7 @@ class Run:
         self.calls.report(failure)
 
     def expect(self, items: int) -> None:
-        """A stage will have so many items, for the display of progress."""
+        """The first stage of a pipeline has so many items: `done_items` of `expected_items` show the progress."""
         self.expected_items += items
 
     def step(self, count: int, span: Span) -> None:
@@ -134,7 +136,7 @@ def compile_program(checked: Checked) -> Compiled:
 
 def _comes_one_by_one(code: EffectCode, value: n.Expr) -> bool:
     if isinstance(value, n.Name) and value in code.facts.variables:
-        return not code.is_ready(value) and str(code.checked.types[value]).startswith("[")
+        return not code.is_ready(value) and isinstance(code.checked.types[value], ListOf)
     return code.is_feed(value)
 
 

@@ -16,9 +16,8 @@ from typing import Any
 
 from attrs import field, frozen
 
-from rlmlang.check import Checked, check
+from rlmlang.check.checked import Checked
 from rlmlang.errors import BudgetError, Failure, Interrupted, LimitError, ProgramError, RlmError, UsageError
-from rlmlang.files import FileValue
 from rlmlang.lm.client import Client
 from rlmlang.lm.config import Config, Models, load_config, resolve_models
 from rlmlang.run.budget import Budget, Limit, parse_budget
@@ -26,10 +25,8 @@ from rlmlang.run.calls import Calls, Site, Tally
 from rlmlang.run.evaluate import Compiled, Run, compile_program, evaluate
 from rlmlang.run.inputs import bind_inputs
 from rlmlang.run.memo import Memo, default_path
+from rlmlang.run.program import read_program
 from rlmlang.run.report import FailedItem, Result, SiteUse, Used, dollars
-
-from rlmlang.syntax import parse
-from rlmlang.syntax.nodes import Program
 
 _STACK = 64 * 1024 * 1024  # bytes, of the thread that evaluates
 
@@ -73,8 +70,7 @@ class Session:
         self.warnings: list[str] = []
         self._inputs = inputs
         self._check_sites()
-        place = settings.memo if settings.memo is not None else config.memo
-        self.memo = Memo.open(None if place == "off" else default_path() if place is None else Path(place))
+        self.memo = Memo.open(memo_path(settings.memo, config))
         self.warnings += self.memo.warnings
         self.tally = Tally(self.budget)
         self.client = Client(self.models, self.tally, offline=settings.offline)
@@ -257,16 +253,18 @@ class Running:
 # ---- from Python ----
 
 
-def load_source(program: Program, folder: Path) -> Callable[[str], Program]:
-    """Reads the files that a program uses, by their path relative to its folder, never outside of it."""
+def configuration(path: str | os.PathLike[str] | None = None) -> Config:
+    """The configuration in the file at `path`, or in `rlm.toml` of the current folder, or none. Raises UsageError."""
+    if path is not None:
+        return load_config(Path(path))
+    here = Path("rlm.toml")
+    return load_config(here) if here.is_file() else Config()
 
-    def load(path: str) -> Program:
-        target = (folder / path).resolve()
-        if not target.is_relative_to(folder.resolve()):
-            raise UsageError(f"{path} is outside the program's folder")
-        return parse(FileValue.at(target).text, path)
 
-    return load
+def memo_path(given: str | os.PathLike[str] | None, config: Config) -> Path | None:
+    """Where the memo store is, by the option `--memo`, the configuration, or by default; None: `off`."""
+    place = given if given is not None else config.memo
+    return None if place == "off" else default_path() if place is None else Path(place)
 
 
 def prepare(
@@ -282,33 +280,12 @@ def prepare(
     Raises ProgramError (syntax, types), UsageError (inputs, configuration).
     """
     settings = settings or Settings()
-    config = _config(settings)
+    config = configuration(settings.config)
     checked = read_program(source, name)
     if checked.errors:
         raise ProgramError(checked.diagnostics)
     bound = bind_inputs(checked.inputs, inputs or {}, stdin=stdin)
     return Session(checked, settings, bound, config)
-
-
-def read_program(source: str | os.PathLike[str], name: str = "<text>") -> Checked:
-    """Parses and checks a program: a text, or a path. Raises ProgramError for syntax, UsageError for a file that cannot be read."""
-    if isinstance(source, str):
-        program = parse(source, name)
-        return check(program)
-    path = Path(source)
-    try:
-        text = FileValue.at(path).text
-    except Failure as failure:
-        raise UsageError(failure.message) from None
-    program = parse(text, str(path))
-    return check(program, load=load_source(program, path.parent))
-
-
-def _config(settings: Settings) -> Config:
-    if settings.config is not None:
-        return load_config(Path(settings.config))
-    here = Path("rlm.toml")
-    return load_config(here) if here.is_file() else Config()
 
 
 def run(source: str | os.PathLike[str], settings: Settings | None = None, **inputs: Any) -> Result:

@@ -54,6 +54,7 @@ class ListFeed:
     """The items of a list that is there."""
 
     def __init__(self, values: Sequence[Any], round: int) -> None:
+        self.size = len(values)
         self._events: Iterator[tuple[int, Any]] = enumerate(values)
         self._round = round
 
@@ -292,6 +293,9 @@ class _Stage:
         self.live = 0
         self.wake: asyncio.Future[None] | None = None
         self.failed: tuple[Position, BaseException] | None = None
+        self.first = isinstance(feed, ListFeed)  # of its pipeline: progress counts items there
+        if isinstance(feed, ListFeed):
+            here.run.expect(feed.size)
 
     async def drive(self) -> None:
         """Takes items while there is room, until there are none or one has failed; then waits for those under way."""
@@ -372,6 +376,7 @@ class _Stage:
         finally:
             self.live -= 1
             self.run.live_items -= 1
+            self.run.done_items += self.first
             if self.wake is not None and not self.wake.done():
                 self.wake.set_result(None)
 

@@ -7,6 +7,7 @@ or a plain Python value for the parts that are no node (`clauses`, `with`, `targ
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,9 @@ from rlmlang.syntax import nodes as n
 from rlmlang.syntax.diagnostics import Diagnostic
 from rlmlang.syntax.source import Source, Span
 from rlmlang.syntax.strings import BadEscape, dedent, unescape
+
+
+_RUNS_ON = re.compile(r"[A-Za-z_]\w*|\.")
 
 
 @attrs.frozen
@@ -221,6 +225,7 @@ class Builder:
     def _number(self, span: Span, children: list[Any]) -> n.Literal:
         token: Token = children[0]
         digits = token.replace("_", "")
+        self._ends(token)
         if len(digits) > limits.NUMBER_DIGITS:
             self._error("limit", f"a number has more than {limits.NUMBER_DIGITS} digits", span)
             return n.Literal(span, 0, "0")
@@ -230,6 +235,14 @@ class Builder:
         if math.isinf(value):
             self._error("bad-number", f"{token} is too large for a float", span)
         return n.Literal(span, value, str(token))
+
+    def _ends(self, token: Token) -> None:
+        """Refuses a number that runs into a name: `10kb`, `0x1f`, `1.`"""
+        found = _RUNS_ON.match(self.source.text, token.end_pos or 0)
+        if found and (found[0] != "." or token.type == "INT"):
+            here = Span(self.source, token.start_pos or 0, found.end())
+            hint = "a number is written 10, 2.5 or 1e6" if found[0] != "." else f"write {token}.0, or ({token}).name"
+            self._error("bad-number", f"`{here.text[:60]}` is no number", here, hint)
 
     def _constant(self, span: Span, children: list[Any]) -> n.Literal:
         word = str(children[0]).lower()
@@ -298,9 +311,10 @@ class Builder:
             body, skip = self._skipping(function.body)
             form = n.Map if name == "map" else n.Filter
             return form(span, function.params, source, body, comprehension=True, skip=skip)
+        left, right = function.params
         if name == "fold":
-            return n.Fold(span, *function.params, source, others[1], function.body)
-        return n.Reduce(span, *function.params, source, function.body, others[1] if len(others) > 1 else None)
+            return n.Fold(span, left, right, source, others[1], function.body)
+        return n.Reduce(span, left, right, source, function.body, others[1] if len(others) > 1 else None)
 
     def _generator(self, span: Span, children: list[Any]) -> n.Expr:
         return self._loops(span, children[0], children[1])
@@ -382,10 +396,8 @@ class Builder:
         written = str(token)
         raw = written[0] in "rR"
         body = written[1:] if raw else written
-        if body.startswith(('"""', "'''")) and len(body) >= 6:
-            inner = "".join(piece or "" for piece in dedent([body[3:-3]]))
-        else:
-            inner = body[1:-1]
+        triple = body.startswith(('"""', "'''")) and len(body) >= 6
+        inner = "".join(piece or "" for piece in dedent([body[3:-3]])) if triple else body[1:-1]
         return inner if raw else self._unescaped(inner, span)
 
     def _unescaped(self, text: str, span: Span) -> str:
@@ -498,10 +510,11 @@ class Builder:
         return n.Fail(span, children[0])
 
     def _integer(self, token: Token) -> int:
+        self._ends(token)
         if len(token) > limits.NUMBER_DIGITS:
             self._error("limit", f"a number has more than {limits.NUMBER_DIGITS} digits", self._token_span(token))
             return 0
-        return int(token)
+        return int(token.replace("_", ""))
 
     # ---- types ----
 

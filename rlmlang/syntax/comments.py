@@ -13,6 +13,7 @@ from rlmlang.syntax.nodes import Comment, Program
 from rlmlang.syntax.source import Span
 
 _BEFORE_CLOSER = {"}": re.compile(r"(?:[\s,)]|#[^\n]*)*\}"), ")": re.compile(r"(?:[\s,]|#[^\n]*)*\)")}
+_AFTER_BRACKET = re.compile(r"\[(?:[\s(]|#[^\n]*)*")
 _BEFORE_ELSE = re.compile(r"(?:\s|#[^\n]*)*else\b")
 
 
@@ -43,7 +44,7 @@ class Comments:
         return not self._text[start : comment.span.start].isspace() and start < comment.span.start
 
     def doc(self, before: int) -> Doc | None:
-        """Those before an offset: the first at the end of the current line if it stood at the end of one, the others on lines of their own."""
+        """Those before an offset: the first at the end of the line if it stood at the end of one, the others on lines of their own."""
         parts: list[Doc] = []
         for comment in self.take(before):
             if not parts and self.ends_line(comment):
@@ -52,10 +53,10 @@ class Comments:
                 parts += [HARD, Text(comment.text)]
         return concat(*parts) if parts else None
 
-    def tail(self, before: int) -> Doc:
+    def tail(self, before: int) -> Doc | None:
         """Only the next one, and only if it stood at the end of a line, before an offset."""
         if not (self._waiting and self._waiting[-1].span.start < before and self.ends_line(self._waiting[-1])):
-            return EMPTY
+            return None
         return Remark("  " + self._waiting.pop().text)
 
     def gap(self, before: int, line: Doc) -> Doc:
@@ -83,6 +84,11 @@ class Comments:
         """The offset of the closing bracket after something that ends at `end`."""
         found = _BEFORE_CLOSER[bracket].match(self._text, end) if self._waiting else None
         return found.end() - 1 if found else end
+
+    def inside(self, start: int) -> int:
+        """The offset of the first thing within the bracket at `start`, or `start` where there is none."""
+        found = _AFTER_BRACKET.match(self._text, start) if self._waiting else None
+        return found.end() if found else start
 
     def at_else(self, brace: int) -> int:
         """The offset of the `else` after a closing brace."""

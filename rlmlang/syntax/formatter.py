@@ -1,6 +1,6 @@
-"""Tree -> text in the one canonical layout: two columns a block, lines of at most 100 columns where that is possible, double quotes, parentheses
-only where the grammar needs them. The author keeps: comments, single blank lines between statements, block or comprehension, method or
-function, triple quotes, short fields.
+"""Tree -> text in the one canonical layout: two columns a block, lines of at most 100 columns where that is possible, double quotes,
+parentheses only where the grammar needs them. The author keeps: comments, single blank lines between statements, block or
+comprehension, method or function, triple quotes, short fields.
 
 Parsing what it writes gives the same tree, and formatting that gives the same text. It does not: sort, rename, or change a value.
 """
@@ -41,8 +41,10 @@ _N = TypeVar("_N", bound=n.Node)
 _STATEMENT_WORDS = frozenset({"input", "type", "use", "fn", "answer"})
 # before `=>` and after `reduce` or `fold` these would be taken for what they start
 _KEYWORDS = frozenset(
-    ["and", "call", "else", "fail", "false", "False", "filter", "first", "fold", "for", "from", "if", "in", "lambda", "map", "none", "None"]
-    + ["not", "on", "or", "otherwise", "reduce", "solve", "true", "True", "where", "with"]
+    [
+        *("and", "call", "else", "fail", "false", "False", "filter", "first", "fold", "for", "from", "if", "in", "lambda", "map", "none"),
+        *("None", "not", "on", "or", "otherwise", "reduce", "solve", "true", "True", "where", "with"),
+    ]
 )
 
 
@@ -172,7 +174,7 @@ class _Formatter:
 
     def _braces(self, body: n.Expr) -> _Braces:
         if isinstance(body, n.Block):
-            lead = self._comments.tail(body.bindings[0].span.start)
+            lead: Doc | None = self._comments.tail(body.bindings[0].span.start)
             inside = concat(*self._sequence([*body.bindings, body.value])[:-1])
             value = body.value
         else:
@@ -267,7 +269,13 @@ class _Formatter:
         return concat(node.op, self._expr(node.operand, FACTOR, tail=tail))
 
     def _access(self, node: n.FieldAccess, tail: bool) -> Doc:
-        return concat(self._expr(node.base, POSTFIX), "?." if node.maybe else ".", node.name)
+        return concat(self._base(node.base), "?." if node.maybe else ".", node.name)
+
+    def _base(self, node: n.Expr) -> Doc:
+        """What stands before a dot."""
+        if isinstance(node, n.Literal) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
+            return self._parenthesised(node)
+        return self._expr(node, POSTFIX)
 
     def _index(self, node: n.Index, tail: bool) -> Doc:
         return concat(self._expr(node.base, POSTFIX), "[", self._expr(node.index, EXPR), "]")
@@ -302,7 +310,7 @@ class _Formatter:
     def _apply(self, node: n.Apply, tail: bool) -> Doc:
         first = node.args[0].value if node.method else None
         if isinstance(first, n.Expr):
-            head = concat(self._expr(first, POSTFIX), f".{node.name}")
+            head = concat(self._base(first), f".{node.name}")
             return concat(head, self._arguments(node.args[1:], node.span.end))
         return concat(node.name, self._arguments(node.args, node.span.end))
 
@@ -362,7 +370,7 @@ class _Formatter:
         here: n.Expr = node
         before: Doc = EMPTY
         while isinstance(here, n.If) and here.block:
-            heads.append(concat(before, Indent(self._condition("if", here.condition)), " "))
+            heads.append(concat(before, _header(here.condition, self._condition("if", here.condition)), " "))
             branches.append(self._braces(here.then))
             value = here.then.value if isinstance(here.then, n.Block) else here.then
             brace = self._comments.closer(value.span.end, "}")
@@ -426,8 +434,8 @@ class _Formatter:
         return concat(self._loop(f"map {names} in", node.source), " ", self._block(node.body), _skip(node))
 
     def _filter(self, node: n.Filter, tail: bool) -> Doc:
-        if len(node.target) > 1:
-            return concat(self._functional("filter", n.Lambda(node.span, node.target, node.condition), [node.source]), _skip(node))
+        if len(node.target) > 1 or _KEYWORDS.intersection(node.target):
+            return concat(self._functional(node, "filter", node.target, node.condition, node.source), _skip(node))
         if is_bracketed(node):
             return self._comprehension(node)
         return concat(self._loop(f"filter {node.target[0]} in", node.source), " ", self._block(node.condition), _skip(node))
@@ -435,23 +443,23 @@ class _Formatter:
     def _reduce(self, node: n.Reduce, tail: bool) -> Doc:
         names = (node.left, node.right)
         if node.initial or _KEYWORDS.intersection(names):
-            function = n.Lambda(node.body.span, names, node.body)
-            return self._functional("reduce", function, [node.source, node.initial] if node.initial else [node.source])
+            return self._functional(node, "reduce", names, node.body, node.source, *([node.initial] if node.initial else []))
         return concat(self._loop(f"reduce {', '.join(names)} in", node.source), " ", self._block(node.body))
 
     def _fold(self, node: n.Fold, tail: bool) -> Doc:
         names = (node.accumulator, node.item)
         if _KEYWORDS.intersection(names):
-            return self._functional("fold", n.Lambda(node.body.span, names, node.body), [node.source, node.initial])
+            return self._functional(node, "fold", names, node.body, node.source, node.initial)
         start = self._after(" from", node.initial, lambda initial: self._expr(initial, TEST))
-        return concat(self._loop(f"fold {', '.join(names)} in", node.source), Indent(start), " ", self._block(node.body))
+        return concat(self._loop(f"fold {', '.join(names)} in", node.source), start, " ", self._block(node.body))
 
     def _loop(self, head: str, source: n.Expr) -> Doc:
-        return Indent(self._after(head, source, lambda source: self._expr(source, TEST)))
+        return _header(source, self._after(head, source, lambda source: self._expr(source, TEST)))
 
-    def _functional(self, name: str, function: n.Lambda, others: Sequence[n.Expr]) -> Doc:
-        values = [n.Argument(function.body.span, function), *(n.Argument(other.span, other) for other in others)]
-        return concat(name, self._arguments(values, max(value.span.end for value in values)))
+    def _functional(self, node: n.Expr, name: str, params: tuple[str, ...], body: n.Expr, *others: n.Expr) -> Doc:
+        """`reduce((a, b) => E, xs)`, where the other spellings cannot say it."""
+        function = n.Argument(body.span, n.Lambda(body.span, params, body))
+        return concat(name, self._arguments([function, *(n.Argument(other.span, other) for other in others)], node.span.end))
 
     def _first(self, node: n.First, tail: bool) -> Doc:
         head = concat("first ", self._bare(node.count, False), f" {node.item} in")
@@ -483,7 +491,7 @@ class _Formatter:
             if not (isinstance(here, n.Map) and here.flatten):
                 break
             here = here.body
-        place = self._comments.gap(here.span.start if element is None else element.span.start, SOFT)
+        place = self._comments.gap(self._comments.inside(here.span.start) if element is None else element.span.start, SOFT)
         inner_skip = here is not node and isinstance(here, n.Map) and here.skip
         parts: list[Doc] = [place]
         if element is None:
@@ -529,12 +537,17 @@ def _union(words: Sequence[str]) -> Doc:
     return group(indent(separated([Text(word) for word in words], concat(" |", SPACE))))
 
 
+def _header(node: n.Expr, written: Doc) -> Doc:
+    """What stands before a block: the lines of operators further in than the block's."""
+    return Indent(written) if isinstance(node, (n.Binary, n.Logic, n.Default, n.Compare, n.If)) else written
+
+
 def _skip(node: n.Map | n.Filter) -> str:
     return " otherwise skip" if node.skip else ""
 
 
 def _is_clause(node: n.Filter) -> bool:
-    return is_bracketed(node) and len(node.target) == 1 and not node.skip
+    return node.comprehension and not isinstance(node.condition, n.Block) and not node.skip
 
 
 def _is_plain(node: n.Expr) -> bool:

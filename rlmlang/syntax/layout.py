@@ -7,7 +7,6 @@ they are made whether they hold a forced break, so that printing needs neither r
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Union
 
 from attrs import field, frozen
 
@@ -97,7 +96,7 @@ class Choice:
         object.__setattr__(self, "forced", all(option.forced for option in self.options))
 
 
-Doc = Union[Text, Remark, Line, Concat, Indent, Group, Fill, Choice]
+Doc = Text | Remark | Line | Concat | Indent | Group | Fill | Choice
 
 SPACE = Line(" ")  # a break or a space
 SOFT = Line("")  # a break or nothing

@@ -1,13 +1,11 @@
 """The tree. One frozen class a construct; its docstring shows what it stands for. Nodes compare by identity.
 
 The several spellings of one thing are one node: `[E for x in XS]`, `map(lambda x: E, XS)` and `map x in XS { E }` are all `Map`;
-`x.f(y)` is `Apply(f, [x, y])` marked `method`. A comprehension with conditions is a `Map` over `Filter`s; with a second `for`, a `Map` whose
-`flatten` is set. What a pass learns about a node goes into a table of its own, never into the tree.
+`x.f(y)` is `Apply(f, [x, y])` marked `method`. A comprehension with conditions is a `Map` over `Filter`s; with a second `for`, a `Map`
+whose `flatten` is set. What a pass learns about a node goes into a table of its own, never into the tree.
 """
 
 from __future__ import annotations
-
-from typing import Union
 
 from attrs import field, frozen
 
@@ -58,7 +56,7 @@ class EnumType(Node):
     words: tuple[str, ...]
 
 
-TypeExpr = Union[NamedType, ListType, RecordType, OptionalType, EnumType]
+TypeExpr = NamedType | ListType | RecordType | OptionalType | EnumType
 
 
 # ---- expressions ----
@@ -430,7 +428,7 @@ class Shown(Node):
     value: Expr
 
 
-Statement = Union[Input, TypeDef, Use, Fn, Bind, Unpack, Answer, Shown]
+Statement = Input | TypeDef | Use | Fn | Bind | Unpack | Answer | Shown
 
 
 @frozen(eq=False)

@@ -77,7 +77,7 @@ def _attempt(source: Source, start: int, errors: list[Diagnostic]) -> Program | 
     comments: list[Comment] = []
     last: Token | None = None
     try:
-        for token in interactive.lexer_thread.lex(state):
+        for token in interactive.lexer_thread.lex(state):  # type: ignore[no-untyped-call]
             kind = token.type
             if kind in _WITH_NEWLINES and "#" in token:
                 at = token.start_pos or 0
@@ -97,7 +97,7 @@ def _attempt(source: Source, start: int, errors: list[Diagnostic]) -> Program | 
                 errors.append(Diagnostic("limit", f"a name has more than {limits.NAME_CHARS} characters", where))
                 return None
             last = token
-        tree = interactive.feed_eof(last)
+        tree = interactive.feed_eof(last)  # type: ignore[no-untyped-call]
     except UnexpectedInput as error:
         errors.append(explain(error, source, last, open_brackets))
         return None

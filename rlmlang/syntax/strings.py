@@ -18,7 +18,7 @@ class BadEscape(ValueError):
 
 
 def unescape(text: str) -> str:
-    """The text that is meant. As in Python, a backslash before any other character stands for itself (so `"\\d+"` is a regular expression)."""
+    """The text that is meant. As in Python, a backslash before any other character stands for itself (`"\\d+"` is a regular expression)."""
     if "\\" not in text:
         return text
 

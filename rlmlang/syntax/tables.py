@@ -1,7 +1,7 @@
 """The LALR tables of `grammar/rlm.lark`, made by Lark once and kept in the user's cache (making takes most of a second, loading a tenth).
 
-The cached file is `marshal` data, which holds plain values only (nothing in it is ever executed), under a name with the hash of everything it depends on,
-and begins with its own SHA-256, so a damaged file is made again. A cache that cannot be written is no error.
+The cached file is `marshal` data, which holds plain values only (nothing in it is ever executed), under a name with the hash of everything
+it depends on, and begins with its own SHA-256, so a damaged file is made again. A cache that cannot be written is no error.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Models that run in this process: a GGUF file under llama.cpp (`gguf:PATH`), and the embedded one (`local`).
 
-One llama.cpp server a provider, with as many slots as the model's concurrency: calls under way share each decoding step. Every call
-waits in a thread of its own, so the event loop is never held up. Replies are greedy unless a temperature is asked for; with several
-slots the rounding of one step depends on the calls that share it, so a reply on the edge between two words may still differ.
+One llama.cpp server a provider, with as many slots as the model's concurrency, eight at most: calls under way share each decoding
+step. Every call waits in a thread of its own, so the event loop is never held up. Replies are greedy unless a temperature is asked for;
+with several slots the rounding of one step depends on the calls that share it, so a reply on the edge between two words may still differ.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from rlmlang.syntax.diagnostics import printable
 # Without this a small model pretty-prints: 23 tokens instead of 7 for {"value": true}.
 _COMPACT: Final = {"whitespace_flexible": False, "key_separator": ": ", "item_separator": ", "}
 _ZERO_WIDTH: Final = "\u200b"
+_SLOTS: Final = 8  # at most: each holds the memory of a whole context; more calls than that wait their turn
 
 
 class GgufProvider:
@@ -39,13 +40,13 @@ class GgufProvider:
             raise UsageError("Running a model in this process needs llama.cpp.", hint="pip install 'rlmlang[local]'")
         self._model = model
         self._path = None if model.path is None else Path(model.path)
-        if self._path is not None:
-            read_header(self._path)
-        self._threads = ThreadPoolExecutor(model.concurrency, thread_name_prefix="gguf")
+        self._header = None if self._path is None else read_header(self._path)
+        self._slots = min(model.concurrency, _SLOTS)
+        self._threads = ThreadPoolExecutor(self._slots, thread_name_prefix="gguf")
         self._loading = threading.Lock()
         self._server: Any = None
         self._broken: ProviderError | None = None
-        self._marks: re.Pattern[str] | None = None
+        self._marks = _any_of(self._header.control_tokens if self._header else ())
         self._running: set[threading.Event] = set()
         self._closed = False
 
@@ -99,7 +100,7 @@ class GgufProvider:
 
     def _body(self, request: Request) -> dict[str, Any]:
         body: dict[str, Any] = {
-            "messages": [{"role": m.role, "content": self._as_text(m.content)} for m in request.messages],
+            "messages": [{"role": m.role, "content": self.as_text(m.content)} for m in request.messages],
             "max_tokens": request.max_tokens,
             "temperature": request.temperature or 0.0,
             "seed": int.from_bytes(request.key[:4], "big") >> 1,
@@ -115,7 +116,7 @@ class GgufProvider:
             body["grammar"] = json_schema_to_grammar({**request.schema, "x-guidance": _COMPACT})
         return body
 
-    def _as_text(self, content: str) -> str:
+    def as_text(self, content: str) -> str:
         """`content` with the model's role and end marks broken up: llama.cpp would obey them wherever they stand."""
         text = content.encode("utf-8", "replace").decode()
         return text if self._marks is None else self._marks.sub(lambda m: m[0][0] + _ZERO_WIDTH + m[0][1:], text)
@@ -129,7 +130,11 @@ class GgufProvider:
                 try:
                     self._server = self._load()
                 except (UsageError, RuntimeError, ValueError) as error:
-                    reason = error.message if isinstance(error, UsageError) else "llama.cpp does not accept the file."
+                    reason = (
+                        f"{error.message} {error.hint or ''}".strip()
+                        if isinstance(error, UsageError)
+                        else "llama.cpp does not accept the file."
+                    )
                     self._broken = ProviderError(f"{self._model.name} cannot be loaded: {printable(reason)}")
                     raise self._broken from None
             return self._server
@@ -140,15 +145,14 @@ class GgufProvider:
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         import xllamacpp
 
-        path = self._path or local_model_path(None)
-        header = read_header(path)
-        if header.control_tokens:
-            self._marks = re.compile("|".join(map(re.escape, sorted(header.control_tokens, key=len, reverse=True))))
+        path = self._path or local_model_path(self._still_open)
+        header = self._header or read_header(path)
+        self._marks = _any_of(header.control_tokens)
         window = self._model.context_window or slot_context(header)
         params = xllamacpp.CommonParams()
         params.model.path = str(path)
-        params.n_parallel = self._model.concurrency
-        params.n_ctx = self._model.concurrency * min(window, header.context or window)
+        params.n_parallel = self._slots
+        params.n_ctx = self._slots * min(window, header.context or window)
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = _cores()
         params.verbosity = -1  # else llama.cpp writes to this process's stderr
         params.warmup = False
@@ -157,6 +161,11 @@ class GgufProvider:
         params.ui = params.endpoint_slots = False
         return xllamacpp.Server(params)
 
+    def _still_open(self, *_: int) -> None:
+        """Ends a download that nobody waits for any more."""
+        if self._closed:
+            raise ProviderError("the model was closed")
+
     def _refused(self, error: Any) -> ProviderError:
         if error.get("type") == "exceed_context_size_error":
             asked, room = error.get("n_prompt_tokens"), error.get("n_ctx")
@@ -164,6 +173,11 @@ class GgufProvider:
         code = error.get("code")
         message = f"{self._model.name} failed: {printable(str(error.get('message')), 300)}"
         return ProviderError(message, retryable=code in (500, 503), status=code if isinstance(code, int) else None)
+
+
+def _any_of(words: tuple[str, ...]) -> re.Pattern[str] | None:
+    """Finds any of `words`, the longest that fits; None where there are none."""
+    return re.compile("|".join(map(re.escape, sorted(words, key=len, reverse=True)))) if words else None
 
 
 def _usage(raw: Any) -> Usage | None:

@@ -1,0 +1,76 @@
+"""Whether calls wait for anything but the model: run time against the ideal, at a latency of 200 ms.
+
+    python benchmarks/latency.py [--rounds N]
+
+Independent calls: with `calls` calls, `width` at once, no client can be done before `calls * latency / width`; the figure is that ideal over
+the time the program really took (1 is perfect). Pipeline: each item goes through a call, a filter that calls, and another call; the
+latency of each of these calls differs from item to item (the server reads it off the prompt), and all items fit into the width. The
+ideal is the critical path, the item whose three calls take longest together; evaluating stage by stage would take the sum of the
+slowest of each stage, which is shown beside it. Times are of whole runs, parsing and connecting included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+
+from harness import best, server, table, timed, verdict
+
+from rlmlang.run.session import Settings, run
+
+LATENCY = 0.2
+WIDTHS = {16: 320, 100: 1_000, 500: 2_000}  # calls for each width
+WIDE = """
+input n: int
+answer [call f"Say something about number {x}." for x in range(n)]
+"""
+PIPELINE = """
+input items: [{id: int, first: int, second: int, third: int}]
+drafts = [{...item, text: call f"Draft {item.id} delay={item.first}"} for item in items]
+kept = [draft for draft in drafts if call f"Is this one good? delay={draft.second}" on draft.id -> bool]
+answer [call f"Finish it. delay={draft.third}" on draft.id for draft in kept]
+"""
+
+
+def wide(base_url: str, calls: int, width: int) -> None:
+    """One run of WIDE."""
+    settings = Settings(model="bench", base_url=base_url, memo="off", concurrency=width)
+    assert len(run(WIDE, settings, n=calls).answer) == calls
+
+
+def pipeline(base_url: str, items: list[dict[str, int]], width: int) -> None:
+    """One run of PIPELINE."""
+    settings = Settings(model="bench", base_url=base_url, memo="off", concurrency=width)
+    assert len(run(PIPELINE, settings, items=items).answer) == len(items)
+
+
+def made_items(count: int) -> list[dict[str, int]]:
+    """Items whose calls take 50 to 350 ms each, the same ones every time."""
+    chance = random.Random(7)
+    return [{"id": at, **{stage: chance.randint(50, 350) for stage in ("first", "second", "third")}} for at in range(count)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    items = made_items(100)
+    with server(LATENCY) as url:
+        wide(url, 16, 16)  # imports and the like
+        sides = {
+            f"width {width}, {calls:,} calls": lambda calls=calls, width=width: timed(lambda: wide(url, calls, width))  # type: ignore[misc]
+            for width, calls in WIDTHS.items()
+        }
+        spent = best({**sides, "pipeline of 3, 100 items": lambda: timed(lambda: pipeline(url, items, len(items)))}, given.rounds, warm=False)
+    path = max(sum(item[stage] for stage in ("first", "second", "third")) for item in items) / 1000
+    staged = sum(max(item[stage] for item in items) for stage in ("first", "second", "third")) / 1000
+    ideals = [*(calls * LATENCY / width for width, calls in WIDTHS.items()), path]
+    rows = [[name, f"{ideal:.2f}", f"{s.wall:.2f}", f"{ideal / s.wall:.3f}"] for (name, s), ideal in zip(spent.items(), ideals, strict=True)]
+    rows.append(["  stage by stage it would be", f"{path:.2f}", f"{staged:.2f}", f"{path / staged:.3f}"])
+    table(["at 200 ms", "ideal s", "taken s", "fraction of ideal"], rows)
+    fraction = float(rows[1][3])
+    verdict("fraction of the ideal at width 100", fraction, "0.9 or more", fraction >= 0.9)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What the memo store costs and what it saves.
+
+    python benchmarks/memo.py [--calls N] [--concurrency N] [--rounds N]
+
+The same program, run three ways against a server on this machine that answers at once: live without a store; live with a new store, so
+that every answer is committed to disk before its slot is given back; and again with that store, answered from it without a request. A
+real model takes thousands of times as long, so these are the overheads alone. Whole runs, parsing and opening the store included; the
+ways take turns, the best round of each counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from harness import Spent, best, server, table, timed, verdict
+
+from rlmlang.run.session import Settings, run
+
+PROGRAM = """
+input n: int
+answer [call f"Say something about number {x}." for x in range(n)]
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=3_000)
+    parser.add_argument("--concurrency", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+
+    with server() as url, tempfile.TemporaryDirectory() as folder:
+        stores = iter(Path(folder) / f"{number}.sqlite" for number in range(given.rounds + 1))
+        store = Path(folder)
+
+        def once(memo: Path | str, from_memo: int) -> Spent:
+            settings = Settings(model="bench", base_url=url, memo=memo, concurrency=given.concurrency)
+
+            def work() -> None:
+                result = run(PROGRAM, settings, n=given.calls)
+                assert result.used.calls == given.calls and result.used.from_memo == from_memo
+
+            return timed(work)
+
+        def live() -> Spent:
+            nonlocal store
+            store = next(stores)
+            return once(store, 0)
+
+        spent = best(
+            {"live, no store": lambda: once("off", 0), "live, new store": live, "from the store": lambda: once(store, given.calls)},
+            given.rounds,
+        )
+    print(f"{given.calls:,} calls, {given.concurrency} at once, answers after 0 ms\n")
+    rows = [
+        [name, f"{given.calls / s.wall:,.0f}", f"{s.wall / given.calls * 1e6:,.0f}", f"{s.cpu / given.calls * 1e6:,.0f}"]
+        for name, s in spent.items()
+    ]
+    table(["", "calls/s", "µs a call", "of it CPU here"], rows)
+    off, on, found = (s.wall for s in spent.values())
+    verdict("from the store against live (with store)", on / found, "10 or more", on / found >= 10)
+    verdict("live with a store against live without", off / on, "0.8 or more", off / on >= 0.8)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""The store of replies that were paid for: what it holds, emptying it, and its rows as JSON lines."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import asdict
+
+from rlmlang.cli import terminal
+from rlmlang.errors import RlmError, UsageError
+from rlmlang.syntax.diagnostics import printable
+
+if TYPE_CHECKING:
+    from rlmlang.run.memo import Memo, MemoStats
+
+HELP = "the store of paid replies: stats, clear, export"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("stats", "clear", "export"), help="what it holds; delete all of it; write its rows as JSON lines")
+    parser.add_argument("--memo", metavar="PATH", help="the store; by default that of rlm.toml, else the one in the user's cache")
+    parser.add_argument("--config", metavar="PATH", help="instead of rlm.toml in the current folder")
+    parser.add_argument("--out", metavar="PATH", help="export: write here, not to standard output")
+    parser.add_argument("--json", action="store_true", help="stats, clear: JSON instead of text")
+    parser.add_argument("--yes", action="store_true", help="clear: do not ask")
+
+
+def main(args: argparse.Namespace) -> int:
+    from rlmlang.run.memo import Memo
+    from rlmlang.run.session import configuration, memo_path
+
+    path = memo_path(args.memo, configuration(args.config))
+    if path is None:
+        raise UsageError("the memo is off, so there is no store", hint="name one with --memo PATH")
+    if not path.exists():
+        terminal.say(f"there is no memo store {printable(str(path), 300)} yet")
+    with Memo.open(path if path.exists() else None) as memo:
+        for warning in memo.warnings:
+            terminal.say(f"warning: {printable(warning)}")
+        if args.action == "stats":
+            _stats(memo.stats(), path, args.json)
+        elif args.action == "clear":
+            return _clear(memo, path, args)
+        else:
+            _export(memo, args.out)
+    return 0
+
+
+def _stats(stats: MemoStats, path: Path, as_json: bool) -> None:
+    if as_json:
+        terminal.write_json({"path": str(path), **asdict(stats)}, indent=2)
+        return
+    lines = [f"{printable(str(path), 300)}: {plural_answers(stats.rows)}, {_bytes(stats.size)}"]
+    if stats.oldest is not None and stats.newest is not None:
+        lines.append(f"from {_day(stats.oldest)} to {_day(stats.newest)}")
+    if stats.damaged:
+        lines.append(f"{stats.damaged:,} damaged, and dropped")
+    if stats.models:
+        width = max(len(printable(m.model, 60)) for m in stats.models)
+        lines.append(f"{'model':<{width}} {'answers':>10} {'reused':>10}")
+        lines += [f"{printable(m.model, 60):<{width}} {m.rows:>10,} {m.hits:>10,}" for m in stats.models]
+    terminal.write("\n".join(lines))
+
+
+def _clear(memo: Memo, path: Path, args: argparse.Namespace) -> int:
+    rows = memo.stats().rows
+    if rows and not args.yes and terminal.on_terminal() and sys.stdin is not None and sys.stdin.isatty():
+        terminal.draw(f"Delete {plural_answers(rows)} from {printable(str(path), 300)}? [y/N] ")
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            terminal.say("nothing was deleted")
+            return 1
+    cleared = memo.clear()
+    if args.json:
+        terminal.write_json({"path": str(path), "cleared": cleared})
+    else:
+        terminal.write(f"{plural_answers(cleared)} deleted")
+    return 0
+
+
+def _export(memo: Memo, out: str | None) -> None:
+    if out is None:
+        memo.export(_Standard())
+        return
+    try:
+        with open(out, "w", encoding="utf-8") as file:
+            rows = memo.export(file)
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or "it cannot be opened"
+        raise UsageError(f"cannot write {printable(out, 300)}: {reason.lower()}") from None
+    terminal.say(f"{plural_answers(rows)} written to {printable(out, 300)}")
+
+
+class _Standard:
+    """Standard output, for whoever writes lines to a file."""
+
+    def write(self, line: str) -> Any:
+        terminal.write(line.removesuffix("\n"))
+
+
+def plural_answers(count: int) -> str:
+    return terminal.plural(count, "answer")
+
+
+def _bytes(size: int) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1_000:
+            return f"{size:.3g} {unit}" if unit != "bytes" else f"{size} bytes"
+        size_next = size / 1_000
+        size = size_next  # type: ignore[assignment]
+    return f"{size:.3g} GB"
+
+
+def _day(seconds: int) -> str:
+    try:
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        raise RlmError("the memo store holds a date that cannot be") from None
