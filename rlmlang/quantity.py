@@ -234,6 +234,18 @@ def less(a: Quantity, by: int) -> Quantity:
     return maximum(0, _made(_terms(a) | {(): dict(a.terms).get((), 0) - by}))
 
 
+def difference(a: Quantity, b: Quantity) -> Quantity:
+    """`a - b`, for an `a` that is `b` plus something; where that cannot be seen, `a`, which is more."""
+    if not isinstance(a, Formula) and not isinstance(b, Formula):
+        return INFINITE if a == INFINITE else max(0, a - b)
+    if a == INFINITE or b == INFINITE:
+        return a
+    rest = _terms(a)
+    for monomial, count in _terms(b).items():
+        rest[monomial] = rest.get(monomial, 0) - count
+    return _made(rest) if all(count >= 0 for count in rest.values()) else a
+
+
 def symbols(q: Quantity) -> frozenset[Symbol]:
     """The symbols of a quantity."""
     if not isinstance(q, Formula):

@@ -7,7 +7,8 @@ What a fenced block is, by the word after its fence:
     console   `$ rlm …` is run in the repository's root. Lines below are its standard output (`…`: any lines); `[exit N]` its exit code.
               Of a line with several commands (`a && b`), those that are `rlm` are run.
     python    is run; `EXPR  # => VALUE` compares.
-    toml, …   are not run.
+    toml      is read as an `rlm.toml`.
+    text, …   are not run.
 
 Comments that a reader does not see set the scene, up to the next one of their kind in the page:
 
@@ -21,7 +22,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ from attrs import frozen
 
 import rlmlang
 from rlmlang.cli.main import main
+from rlmlang.lm.config import read_config
+from rlmlang.syntax.nodes import Fn
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -66,7 +68,7 @@ def examples(page: Path) -> Iterator[Example]:
         elif scene == "file":
             name, _, content = setting.strip().partition("\n")
             files = {**files, name: content + "\n"}
-        elif kind in ("rlm", "console", "python"):
+        elif kind in ("rlm", "console", "python", "toml"):
             after = pieces[at + 1] if at + 1 < len(pieces) else None
             answer = after[3] if after and after[2] == "text" and not text[piece.end() : after.start()].strip() else None
             lines = [line.removeprefix(indent) for line in body.splitlines()]
@@ -115,14 +117,14 @@ def test_program(example: Example, tmp_path: Path) -> None:
         checked += 1
     if checked:
         return
-    errors = rlmlang.check(example.text + "\n").errors
+    errors = rlmlang.check(rlmlang.parse(example.text + "\n")).errors
     assert not errors, errors
     if example.answer is not None:
         assert run(example.text + "\n", example, tmp_path) == value_of(example.answer)
 
 
 @pytest.mark.parametrize("example", cases("console"))
-def test_command(example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command(example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "script.jsonl").write_text(example.replies, encoding="utf-8")
     for name, content in example.files.items():
         (tmp_path / name).write_text(content, encoding="utf-8")
@@ -135,9 +137,8 @@ def test_command(example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPat
             words = shlex.split(part.replace(".venv/bin/", ""))
             if words[0] != "rlm":
                 continue
-            monkeypatch.setattr(sys, "argv", [str(tmp_path / w) if w in example.files else w for w in words])
-            code = exit_code()
-            shown = capsys.readouterr()
+            code = main([str(tmp_path / w) if w in example.files else w for w in words[1:]])
+            shown = capfd.readouterr()
             assert code == (exits[0] if exits else 0), f"{line}\n{shown.out}\n{shown.err}"
             wanted = [text for text in lines if not text.startswith("[exit ")]
             if wanted:
@@ -162,6 +163,11 @@ def test_python(example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     exec(pending, names)
 
 
+@pytest.mark.parametrize("example", cases("toml"))
+def test_configuration(example: Example) -> None:
+    assert read_config(example.text, "rlm.toml").models
+
+
 def at_home(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """In the repository's root, with the scripted model and with nothing of this machine's own configuration."""
     monkeypatch.chdir(ROOT)
@@ -169,14 +175,8 @@ def at_home(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         monkeypatch.setenv(name, str(folder))
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RLM_CACHE_DIR", str(folder))
     monkeypatch.setenv("RLM_MODEL", f"script:{folder / 'script.jsonl'}")
-
-
-def exit_code() -> int:
-    try:
-        return int(main() or 0)
-    except SystemExit as stop:
-        return int(stop.code or 0)
 
 
 def test_links_lead_somewhere() -> None:
@@ -204,5 +204,11 @@ def test_every_library_function_has_an_example() -> None:
         assert heading in page
         section = page.split(heading)[1].split("\n## ")[0]
         assert "```rlm" in section and f"{file.stem}(" in section, file.stem
-        signature = re.search(rf"^fn ({file.stem}\(.*?\) -> .*?)(?: depth \d+)? \{{$", file.read_text(encoding="utf-8"), re.M)
-        assert signature and f"`{signature[1]}`" in section, file.stem
+        (function,) = [f for f in rlmlang.parse(file.read_text(encoding="utf-8")).statements if isinstance(f, Fn) and f.name == file.stem]
+        assert function.result is not None
+        signature = file.read_text(encoding="utf-8")[function.span.start + len("fn ") : function.result.span.end]
+        assert f"`{on_one_line(signature)}`" in section
+
+
+def on_one_line(code: str) -> str:
+    return re.sub(r"(?<=\{) | (?=\})", "", " ".join(code.split()))

@@ -75,7 +75,7 @@ def test_what_is_sent() -> None:
     assert body["model"] == "m" and body["max_tokens"] == 32 and body["temperature"] == 0.5
     assert [m["role"] for m in body["messages"]] == ["user"]
     schema = body["response_format"]["json_schema"]
-    assert schema["strict"] is True and schema["schema"]["properties"]["value"] == {"type": "boolean"}
+    assert schema["strict"] is True and schema["schema"]["properties"]["value"] == {"type": "string", "enum": ["yes", "no"]}
     assert headers["authorization"] == f"Bearer {CANARY}" and headers["accept-encoding"] == "identity"
 
 
@@ -83,7 +83,7 @@ def test_what_is_sent_when_the_model_has_no_structured_output() -> None:
     with loopback("true") as server:
         complete(server.model(structured="prompt", reasoning_tokens=100, api_key=None), BOOL)
         complete(server.model(), TEXT)
-    assert "response_format" not in server.requests[0] and "boolean" in server.requests[0]["messages"][0]["content"]
+    assert "response_format" not in server.requests[0] and "yes" in server.requests[0]["messages"][0]["content"]
     assert server.requests[0]["max_completion_tokens"] == 132 and "temperature" not in server.requests[0]
     assert "response_format" not in server.requests[1] and server.requests[1]["temperature"] == 0
 

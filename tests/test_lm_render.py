@@ -135,8 +135,8 @@ def test_a_model_without_structured_output_gets_the_schema_in_words() -> None:
     prompted = Model("m", "openai", "m", structured="prompt")
     shown = content((None, "d"), type=BOOL, model=prompted)
     assert json.dumps(schema_of(BOOL), separators=(",", ":")) in shown
-    assert shown.index('"boolean"') < shown.index("Do it.")
-    assert '{"value": bool}' in content((None, "d"), type=BOOL)
+    assert shown.index('"enum"') < shown.index("Do it.")
+    assert '{"value": "yes" | "no"}' in content((None, "d"), type=BOOL)
 
 
 @given(st.text(), st.text())

@@ -245,29 +245,29 @@ class _Standard:
     report: Report
 
 
-_STANDARD: dict[str, _Standard | None] = {}  # None while it is being checked
+_STANDARD: dict[str, _Standard] = {}  # threads may check one at the same time; each result is whole, and the last stays
 
 
-def standard(name: str, tables: Tables, report: Report) -> Function | None:
-    """The function `name` of the standard library, with all that is known of its file put into `tables`. Checked once a process."""
-    if name not in _STANDARD:
-        program = library(name)
+def standard(name: str, tables: Tables, report: Report, under_way: frozenset[str] = frozenset()) -> Function | None:
+    """The function `name` of the standard library, with all that is known of its file put into `tables`. Checked once a process.
+
+    `under_way` are the functions whose files are being checked: one that needs itself through another finds none.
+    """
+    known = _STANDARD.get(name)
+    if known is None:
+        program = None if name in under_way else library(name)
         if program is None:
             return None
-        _STANDARD[name] = None
-        _STANDARD[name] = _check_standard(name, program)
-    known = _STANDARD[name]
-    if known is None:
-        return None
+        known = _STANDARD[name] = _check_standard(name, program, under_way | {name})
     if name not in tables.modules:
         tables.update(known.tables)
         report.add(known.report.errors())
     return known.function
 
 
-def _check_standard(name: str, program: Program) -> _Standard:
+def _check_standard(name: str, program: Program, under_way: frozenset[str]) -> _Standard:
     tables, report = Tables(), Report()
-    checker = Checker(report, tables, lambda other: standard(other, tables, report))
+    checker = Checker(report, tables, lambda other: standard(other, tables, report, under_way))
     files = Files(None, report, tables, [])
     exports = _check_used(checker, program, files, "", library=True)
     tables.modules[name] = program

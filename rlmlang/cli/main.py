@@ -75,7 +75,9 @@ def _dispatch(words: list[str]) -> int:
         parser = Arguments(prog=f"rlm {name}", description=command.__doc__)
         command.arguments(parser)
         return int(command.main(parser.parse_intermixed_args(rest)))
-    parser = Arguments(prog="rlm", usage="rlm COMMAND …", description=rlmlang.__doc__, epilog=_overview(names) if _wants_help(words) else "")
+    parser = Arguments(
+        prog="rlm", usage="rlm COMMAND …", description=rlmlang.__doc__, epilog=_overview(names) if _wants_help(words) else ""
+    )
     parser.add_argument("--version", action="version", version=f"rlm {rlmlang.__version__}")
     parser.parse_args(words)
     raise UsageError("a command is missing", hint=f"one of {', '.join(names)}; rlm --help says what they do")

@@ -8,8 +8,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO
 
 from rlmlang.errors import BudgetError, Failure, Interrupted, LimitError, ProgramError, RlmError, UsageError
 from rlmlang.limits import FILE_BYTES
@@ -18,7 +18,13 @@ from rlmlang.values import CONTAINERS, to_json_text
 
 # what could move a terminal's cursor, colour it, or turn the direction of its text
 _COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_CODES: dict[type[RlmError], str] = {Failure: "failed", BudgetError: "budget", LimitError: "limit", UsageError: "usage", Interrupted: "stopped"}
+_CODES: dict[type[RlmError], str] = {
+    Failure: "failed",
+    BudgetError: "budget",
+    LimitError: "limit",
+    UsageError: "usage",
+    Interrupted: "stopped",
+}
 
 
 def use_unicode() -> None:
@@ -30,14 +36,22 @@ def use_unicode() -> None:
 
 def write(text: str) -> None:
     """A result and a newline, to standard output. On a terminal control characters are escaped. Raises BrokenPipeError, RlmError."""
-    stream = sys.stdout
-    if stream is None:
-        return
-    if stream.isatty():
-        text = _COMMANDS.sub(lambda m: m[0].encode("unicode_escape").decode(), text)
-    try:
+    with output() as stream:
+        if stream.isatty():
+            text = _COMMANDS.sub(lambda m: m[0].encode("unicode_escape").decode(), text)
         stream.write(text + "\n")
-        stream.flush()
+
+
+@contextlib.contextmanager
+def output() -> Iterator[TextIO]:
+    """Standard output, flushed afterwards; nowhere if it is closed. Raises BrokenPipeError, and RlmError for whatever else goes wrong."""
+    try:
+        if sys.stdout is None:
+            with open(os.devnull, "w", encoding="utf-8") as nowhere:
+                yield nowhere
+            return
+        yield sys.stdout
+        sys.stdout.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -114,7 +128,9 @@ def describe_all(diagnostics: Iterable[Diagnostic]) -> str:
 
 def _without_line(diagnostic: Diagnostic) -> str:
     hint = f"\n  = hint: {printable(diagnostic.hint)}" if diagnostic.hint else ""
-    return f"{printable(diagnostic.span.source.name, 300)}: {diagnostic.severity}: {printable(diagnostic.message)} [{diagnostic.code}]{hint}"
+    return (
+        f"{printable(diagnostic.span.source.name, 300)}: {diagnostic.severity}: {printable(diagnostic.message)} [{diagnostic.code}]{hint}"
+    )
 
 
 def item_and_attempts(item: str | None, attempts: int) -> str:
@@ -128,6 +144,11 @@ def item_and_attempts(item: str | None, attempts: int) -> str:
 def plural(count: int, noun: str) -> str:
     """`1 call`, `1,200 calls`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def kept(calls: int) -> str:
+    """`12 finished calls are kept`."""
+    return f"{plural(calls, 'finished call')} {'is' if calls == 1 else 'are'} kept"
 
 
 def money(dollars: float) -> str:

@@ -57,9 +57,11 @@ class _Lane:
 
 @define
 class _Spent:
-    """What one call has used so far, over all its attempts."""
+    """What one call has used so far, over all its attempts. `wasted` counts those that may be billed and gave no usable reply: of these there
+    are at most REASKS + 1, whatever the reason, so that the bound on tokens and dollars holds."""
 
     sent: int = 0
+    wasted: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
@@ -156,15 +158,15 @@ class Client:
 
     async def _converse(self, lane: _Lane, request: Request, alive: Callable[[], bool], spent: _Spent) -> Any:
         """The checked value: asks, and asks again while the reply is bad."""
-        asked, patience, reasks = request, _Patience(request.model.name), 0
+        asked, patience = request, _Patience(request.model.name)
         while True:
             completion = await self._complete(lane, asked, alive, spent, patience)
             try:
                 return read_reply(completion, request)
             except BadReply as bad:
-                if reasks == limits.REASKS:
+                spent.wasted += 1
+                if spent.wasted > limits.REASKS:
                     raise Failure(f"model {request.model.name}: no usable reply in {spent.sent} attempts. {bad.message}") from None
-                reasks += 1
                 asked = reask(request, completion.text, bad.message)
             except Failure as failure:
                 raise Failure(f"model {request.model.name}: {failure.message}", hint=failure.hint) from None
@@ -176,6 +178,8 @@ class Client:
                 return await self._attempt(lane, request, alive, spent, patience)
             except ProviderError as error:
                 pause = patience.after(error)
+                if spent.wasted > limits.REASKS:
+                    raise Failure(f"model {request.model.name}: {error.message} ({spent.wasted} attempts that may have been billed)") from None
                 if error.status not in _PUSHED_BACK:  # there the gate keeps everybody
                     await asyncio.sleep(pause)
 
@@ -211,6 +215,7 @@ class Client:
                 if error.status in _PUSHED_BACK and error.retryable:
                     outcome = "pushed back"
                 if error.charged:
+                    spent.wasted += 1
                     spent.add(most, reserved.nanodollars)
                 else:
                     settled = Charge(requests=1)

@@ -81,7 +81,9 @@ def _header(file: BinaryIO) -> Header:
         if keep:
             found["context" if key.endswith(".context_length") else key] = value
     context = found.get("context")
-    words, kinds = found.get("tokenizer.ggml.tokens") or (), found.get("tokenizer.ggml.token_type") or ()
+    words, kinds = (
+        x if isinstance(x, list | tuple) else () for x in map(found.get, ("tokenizer.ggml.tokens", "tokenizer.ggml.token_type"))
+    )
     control = (w.decode("utf-8", "replace") for w, k in zip(words, kinds, strict=False) if k == _CONTROL and isinstance(w, bytes))
     return Header(context if isinstance(context, int) and context > 0 else None, tuple(w for w in control if len(w) > 1))
 

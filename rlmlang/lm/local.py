@@ -43,12 +43,17 @@ def cache_root(environ: dict[str, str] | os._Environ[str] = os.environ) -> Path:
     return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("rlmlang")
 
 
+def model_file() -> Path:
+    """Where the embedded model lies, once it was fetched."""
+    return cache_root() / "models" / MODEL_FILE
+
+
 def local_model_path(progress: Progress | None = None) -> Path:
     """Where the embedded model lies; fetched first if it is missing or damaged.
 
     `progress(done, total)` is told the bytes downloaded, some times a second. UsageError when it cannot be fetched, saying what to do.
     """
-    target = cache_root() / "models" / MODEL_FILE
+    target = model_file()
     try:
         if target.is_file() and target.stat().st_size == _BYTES and _digest(target) == _SHA256:
             return target

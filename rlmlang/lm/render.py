@@ -21,7 +21,7 @@ from typing import Any
 from rlmlang import limits
 from rlmlang.files import FileValue
 from rlmlang.lm.request import Message, Model, Request
-from rlmlang.lm.schema import schema_json, schema_of, wrapped
+from rlmlang.lm.schema import asked, schema_json, schema_of, wrapped
 from rlmlang.types import BOOL, FLOAT, INT, NONE, TEXT, Enum, Optional, Type
 from rlmlang.values import to_json_text
 
@@ -97,7 +97,7 @@ def _reply_form(type: Type, structured: str) -> str:
         return ""
     if structured == "prompt" and (schema := schema_json(type)):
         return f"Reply with JSON that fits this schema, and with nothing else:\n{schema}"
-    form = f'{{"value": {type}}}' if wrapped(type) else str(type)
+    form = f'{{"value": {asked(type)}}}' if wrapped(type) else str(type)
     return f"Reply with JSON of this form, and with nothing else: {form}"
 
 

@@ -17,6 +17,9 @@ from rlmlang.types import BOOL, FLOAT, INT, NONE, TEXT, Enum, ListOf, Optional, 
 _SCALARS = {TEXT: "string", INT: "integer", FLOAT: "number", BOOL: "boolean", NONE: "null"}
 
 
+_YES_OR_NO = Enum(("yes", "no"))
+
+
 class _NoSchema(Exception):
     """The type holds something that a strict schema cannot say."""
 
@@ -27,10 +30,18 @@ def schema_of(type: Type) -> dict[str, Any] | None:
     if type == TEXT:
         return None
     try:
-        inner = _schema(type)
+        inner = _schema(asked(type))
     except _NoSchema:
         return None
     return inner if isinstance(type, RecordOf) else _object({"value": inner})
+
+
+def asked(type: Type) -> Type:
+    """What a reply of `type` is asked as: a bool as one of two words, which models of 1.5 billion parameters got right in 21 of 24 cases, against
+    17 for true and false (benchmarks/bool_rendering.py)."""
+    if type == BOOL:
+        return _YES_OR_NO
+    return Optional(_YES_OR_NO) if type == Optional(BOOL) else type
 
 
 @lru_cache(maxsize=1024)

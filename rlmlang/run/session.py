@@ -93,6 +93,12 @@ class Session:
             except UsageError as error:
                 error.span = site.span
                 raise
+            if model.provider == "openai" and model.base_url is None and model.api_key is None and not self.settings.offline:
+                raise UsageError(
+                    f"no model is called {model.name}, and OPENAI_API_KEY is not set, with which OpenAI could be asked for it",
+                    span=site.span if site.model else None,
+                    hint=f"there is {', '.join(self.models)}; see also --base-url and [models.NAME] in rlm.toml",
+                )
             if self.budget.most("dollars") is not None and price_of(model) is None:
                 raise UsageError(
                     f"the price of {model.name} is not known, so a budget in dollars cannot be kept",

@@ -20,7 +20,6 @@ from rlmlang.syntax.diagnostics import Diagnostic
 from rlmlang.syntax.source import Source, Span
 from rlmlang.syntax.strings import BadEscape, dedent, unescape
 
-
 _RUNS_ON = re.compile(r"[A-Za-z_]\w*|\.")
 
 
@@ -61,7 +60,8 @@ class Builder:
             for count, part in enumerate(tree.iter_subtrees()):
                 if count > limits.NODES:
                     raise _Refused(f"the program has more than {limits.NODES:,} parts", Span(self.source, 0, 0))
-                depth = 1 + max((depths[id(child)] for child in part.children if isinstance(child, Tree)), default=0)
+                depth = max((depths[id(child)] for child in part.children if isinstance(child, Tree)), default=0)
+                depth += part.data != "group"  # parentheses leave no node
                 if part.data in ("clauses", "short"):  # side by side in the text, but one in the other in the tree
                     depth += len(part.children)
                 span = self._span(part)

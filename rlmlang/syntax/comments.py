@@ -7,6 +7,8 @@ comment that stood where none may end any more (within parentheses that are drop
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rlmlang.syntax.layout import EMPTY, HARD, Doc, Indent, Remark, Text, concat
 from rlmlang.syntax.nodes import Comment, Program
@@ -37,6 +39,13 @@ class Comments:
         found = len(kept) < len(self._waiting)
         self._waiting = kept
         return found
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Gives none away meanwhile."""
+        held, self._waiting = self._waiting, []
+        yield
+        self._waiting = held
 
     def ends_line(self, comment: Comment) -> bool:
         """Whether something stood before it on its line."""

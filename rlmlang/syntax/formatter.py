@@ -20,6 +20,7 @@ from rlmlang.syntax.precedence import (
     CHOICE,
     EXPR,
     FACTOR,
+    FENCED,
     NOT,
     OPERAND,
     POSTFIX,
@@ -109,30 +110,26 @@ class _Formatter:
 
     def _statement(self, node: n.Statement | n.Expr) -> Doc:
         if isinstance(node, n.Bind):
-            return self._wide_after(f"{node.name} =", node.value)
+            return _headed(f"{node.name} =", self._lead(node.value), self._expr(node.value, WIDE))
         if isinstance(node, n.Unpack):
-            return self._wide_after(f"{', '.join(node.names)} =", node.value)
+            return _headed(f"{', '.join(node.names)} =", self._lead(node.value), self._expr(node.value, WIDE))
         if isinstance(node, n.Answer):
-            return self._wide_after("answer", node.value)
+            return _headed("answer", self._lead(node.value), self._expr(node.value, WIDE))
         if isinstance(node, n.Shown):
             return self._starting(node.value)
         if isinstance(node, n.Input):
             return concat("input ", self._declared(node, WIDE))
         if isinstance(node, n.TypeDef):
-            return self._after(f"type {node.name} =", node.type, self._type)
+            return _headed(f"type {node.name} =", self._lead(node.type), self._type(node.type))
         if isinstance(node, n.Use):
             return concat("use ", quote(node.path))
         if isinstance(node, n.Fn):
             return self._fn(node)
         return self._starting(node)
 
-    def _wide_after(self, head: str, value: n.Expr) -> Doc:
-        return self._after(head, value, lambda value: self._expr(value, WIDE))
-
-    def _after(self, head: str, node: _N, write: Callable[[_N], Doc]) -> Doc:
-        """`head`, the comments between, and what `write` makes of the node."""
-        comments = self._comments.doc(node.span.start)
-        return concat(head, " ", write(node)) if comments is None else concat(head, indent(comments, HARD, write(node)))
+    def _lead(self, node: n.Node) -> Doc | None:
+        """The comments before a node."""
+        return self._comments.doc(node.span.start)
 
     def _declared(self, node: n.Input | n.Param, loosest: int) -> Doc:
         """`name: type = default`"""
@@ -188,13 +185,7 @@ class _Formatter:
         """An expression where only what holds together at least as tightly as `loosest` may stand bare. `tail`: something follows that a
         form at the right end (`call "a"`, `fail "b"`) would take as its own."""
         if level(node) < loosest or (tail and is_form(node)) or node in self._fenced:
-            return self._parenthesised(node)
-        return self._bare(node, tail)
-
-    def _parenthesised(self, node: n.Expr) -> Doc:
-        return group("(", indent(SOFT, self._bare(node, False)), SOFT, ")")
-
-    def _bare(self, node: n.Expr, tail: bool) -> Doc:
+            return group("(", indent(SOFT, _WRITERS[type(node)](self, node, False)), SOFT, ")")
         return _WRITERS[type(node)](self, node, tail)
 
     def _name(self, node: n.Name, tail: bool) -> Doc:
@@ -231,7 +222,8 @@ class _Formatter:
                 else:
                     pieces.append("")
         self._marks.append("'" if new == '"' else '"')
-        written = [self._interpolation(hole) for hole in holes]
+        with self._comments.held():  # those before the text have no place in it
+            written = [self._interpolation(hole) for hole in holes]
         self._marks.pop()
         if node.raw and any("\n" in text for text in written):
             return Text(node.raw)  # a block in braces: as it was
@@ -274,7 +266,7 @@ class _Formatter:
     def _base(self, node: n.Expr) -> Doc:
         """What stands before a dot."""
         if isinstance(node, n.Literal) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
-            return self._parenthesised(node)
+            return self._expr(node, FENCED)
         return self._expr(node, POSTFIX)
 
     def _index(self, node: n.Index, tail: bool) -> Doc:
@@ -290,7 +282,7 @@ class _Formatter:
         fill = several and all(isinstance(item, n.Literal) for item in node.items)
 
         def item(value: n.Expr) -> Doc:
-            return self._parenthesised(value) if several and isinstance(value, n.Call) else self._expr(value, WIDE)
+            return self._expr(value, FENCED) if several and isinstance(value, n.Call) else self._expr(value, WIDE)
 
         return self._list("[", node.items, item, "]", node.span.end, fill=fill)
 
@@ -304,7 +296,7 @@ class _Formatter:
             return concat(*_dotted(node.value))
         name = node.name or ""
         bare = isinstance(node, n.RecordField) or not isinstance(node.value, (n.Call, n.Solve))
-        value = self._expr(node.value, EXPR) if bare else self._parenthesised(node.value)
+        value = self._expr(node.value, EXPR) if bare else self._expr(node.value, FENCED)
         return concat(name if is_name(name) else quote(name), ": ", value)
 
     def _apply(self, node: n.Apply, tail: bool) -> Doc:
@@ -348,21 +340,15 @@ class _Formatter:
             if isinstance(here, n.If) and not here.block and not paired:
                 rest.append(self._alternative(here))
                 continue
-            rest.append(self._parenthesised(here) if paired else self._expr(here, CHOICE))
+            rest.append(self._expr(here, FENCED) if paired else self._expr(here, CHOICE))
             break
         return group(start, indent(*rest))
 
     def _alternative(self, node: n.If) -> Doc:
         """`A if C`"""
         bracketed = isinstance(node.then, n.If)
-        then = self._parenthesised(node.then) if bracketed else self._expr(node.then, WIDE if is_many(node.then) else TEST)
-        return self._joined(then, " if", node.condition, TEST)
-
-    def _joined(self, left: Doc, word: str, right: n.Expr, loosest: int) -> Doc:
-        return concat(left, self._after(word, right, lambda right: self._expr(right, loosest)))
-
-    def _condition(self, head: str, node: n.Expr) -> Doc:
-        return self._after(head, node, lambda node: self._expr(node, WIDE if is_many(node) else TEST))
+        then = self._expr(node.then, FENCED) if bracketed else self._expr(node.then, WIDE if is_many(node.then) else TEST)
+        return concat(then, _headed(" if", self._lead(node.condition), self._expr(node.condition, TEST)))
 
     def _if_block(self, node: n.If) -> Doc:
         heads: list[Doc] = []
@@ -370,7 +356,9 @@ class _Formatter:
         here: n.Expr = node
         before: Doc = EMPTY
         while isinstance(here, n.If) and here.block:
-            heads.append(concat(before, _header(here.condition, self._condition("if", here.condition)), " "))
+            lead = self._lead(here.condition)
+            head = _header("if", here.condition, lead, self._expr(here.condition, _condition(here.condition)))
+            heads.append(concat(before, head, " "))
             branches.append(self._braces(here.then))
             value = here.then.value if isinstance(here.then, n.Block) else here.then
             brace = self._comments.closer(value.span.end, "}")
@@ -392,7 +380,7 @@ class _Formatter:
         value = self._expr(node.value, WIDE if level(node) == WIDE else EXPR)
         comments = self._comments.doc(node.fallback.span.start)
         is_skip = isinstance(node.fallback, n.Name) and node.fallback.name == "skip"
-        fallback = self._parenthesised(node.fallback) if is_skip else self._expr(node.fallback, CHOICE)
+        fallback = self._expr(node.fallback, FENCED) if is_skip else self._expr(node.fallback, CHOICE)
         if comments is not None:
             return concat(value, " otherwise", indent(comments, HARD, fallback))
         own_lines = fallback.forced or isinstance(node.fallback, (n.ListExpr, n.Record, n.Map, n.Filter))
@@ -401,60 +389,72 @@ class _Formatter:
     def _sub_call(self, node: n.Call | n.Solve, tail: bool) -> Doc:
         word = "call" if isinstance(node, n.Call) else "solve"
         more = bool(node.data or node.type or node.options)
-        parts = [self._after(word, node.prompt, lambda prompt: self._operand(prompt, tail=tail or more))]
+        parts = [_headed(word, self._lead(node.prompt), self._expr(node.prompt, TEST, tail=tail or more))]
         if node.data:
             follows = tail or bool(node.type or node.options)
             parts += [Text(" "), self._data(node, follows)]
         if node.type:
-            parts += [Text(" "), self._after("->", node.type, self._type)]
+            parts += [Text(" "), _headed("->", self._lead(node.type), self._type(node.type))]
         if node.options:
             end = self._comments.closer(node.options[-1].span.end, "}")
             parts += [Text(" with "), self._list("{", node.options, self._field, "}", end)]
         return concat(*parts)
 
-    def _operand(self, node: n.Expr, *, tail: bool) -> Doc:
-        """A prompt or a datum: a call in it stands in parentheses."""
-        return self._parenthesised(node) if isinstance(node, (n.Call, n.Solve)) else self._expr(node, TEST, tail=tail)
-
     def _data(self, node: n.Call | n.Solve, tail: bool) -> Doc:
         data = node.data
         if data[0].name:
             return concat("on ", self._list("{", data, self._field, "}", self._comments.closer(data[-1].value.span.end, "}")))
-        if len(data) == 1 and isinstance(data[0].value, n.Record):
-            return self._after("on", data[0], lambda datum: self._parenthesised(datum.value))
-        parts = [self._after("on", data[0], lambda datum: self._operand(datum.value, tail=tail or len(data) > 1))]
-        for at, datum in enumerate(data[1:], 2):
-            parts += [Text(","), self._comments.gap(datum.span.start, SPACE), self._operand(datum.value, tail=tail or at < len(data))]
+        parts: list[Doc] = []
+        for at, datum in enumerate(data, 1):
+            apart = isinstance(datum.value, (n.Call, n.Solve)) or (isinstance(datum.value, n.Record) and len(data) == 1)
+            lead = self._lead(datum)
+            written = self._expr(datum.value, FENCED if apart else TEST, tail=tail or at < len(data))
+            if at == 1:
+                parts.append(_headed("on", lead, written))
+            else:
+                parts += [Text(","), SPACE if lead is None else concat(lead, HARD), written]
         return group(indent(*parts))
 
     def _map(self, node: n.Map, tail: bool) -> Doc:
         if is_bracketed(node):
             return self._comprehension(node)
         names = node.target[0] if node.position is None else f"{node.position}, {node.target[0]}"
-        return concat(self._loop(f"map {names} in", node.source), " ", self._block(node.body), _skip(node))
+        return concat(
+            _header(f"map {names} in", node.source, self._lead(node.source), self._expr(node.source, TEST)),
+            " ",
+            self._block(node.body),
+            _skip(node),
+        )
 
     def _filter(self, node: n.Filter, tail: bool) -> Doc:
         if len(node.target) > 1 or _KEYWORDS.intersection(node.target):
             return concat(self._functional(node, "filter", node.target, node.condition, node.source), _skip(node))
         if is_bracketed(node):
             return self._comprehension(node)
-        return concat(self._loop(f"filter {node.target[0]} in", node.source), " ", self._block(node.condition), _skip(node))
+        return concat(
+            _header(f"filter {node.target[0]} in", node.source, self._lead(node.source), self._expr(node.source, TEST)),
+            " ",
+            self._block(node.condition),
+            _skip(node),
+        )
 
     def _reduce(self, node: n.Reduce, tail: bool) -> Doc:
         names = (node.left, node.right)
         if node.initial or _KEYWORDS.intersection(names):
             return self._functional(node, "reduce", names, node.body, node.source, *([node.initial] if node.initial else []))
-        return concat(self._loop(f"reduce {', '.join(names)} in", node.source), " ", self._block(node.body))
+        return concat(
+            _header(f"reduce {', '.join(names)} in", node.source, self._lead(node.source), self._expr(node.source, TEST)),
+            " ",
+            self._block(node.body),
+        )
 
     def _fold(self, node: n.Fold, tail: bool) -> Doc:
         names = (node.accumulator, node.item)
         if _KEYWORDS.intersection(names):
             return self._functional(node, "fold", names, node.body, node.source, node.initial)
-        start = self._after(" from", node.initial, lambda initial: self._expr(initial, TEST))
-        return concat(self._loop(f"fold {', '.join(names)} in", node.source), start, " ", self._block(node.body))
-
-    def _loop(self, head: str, source: n.Expr) -> Doc:
-        return _header(source, self._after(head, source, lambda source: self._expr(source, TEST)))
+        source = _header(f"fold {', '.join(names)} in", node.source, self._lead(node.source), self._expr(node.source, TEST))
+        start = _header(" from", node.initial, self._lead(node.initial), self._expr(node.initial, TEST))
+        return concat(source, start, " ", self._block(node.body))
 
     def _functional(self, node: n.Expr, name: str, params: tuple[str, ...], body: n.Expr, *others: n.Expr) -> Doc:
         """`reduce((a, b) => E, xs)`, where the other spellings cannot say it."""
@@ -462,14 +462,13 @@ class _Formatter:
         return concat(name, self._arguments([function, *(n.Argument(other.span, other) for other in others)], node.span.end))
 
     def _first(self, node: n.First, tail: bool) -> Doc:
-        head = concat("first ", self._bare(node.count, False), f" {node.item} in")
-        source = self._joined(head, "", node.source, TEST)
-        if is_many(node.condition):
-            return concat(source, self._condition(" where", node.condition))
-        return concat(source, self._after(" where", node.condition, lambda condition: self._expr(condition, TEST, tail=tail)))
+        head = concat("first ", self._expr(node.count, POSTFIX), f" {node.item} in")
+        source = _headed(head, self._lead(node.source), self._expr(node.source, TEST))
+        lead = self._lead(node.condition)
+        return concat(source, _headed(" where", lead, self._expr(node.condition, _condition(node.condition), tail=tail)))
 
     def _fail(self, node: n.Fail, tail: bool) -> Doc:
-        return self._after("fail", node.message, lambda message: self._expr(message, TEST, tail=tail))
+        return _headed("fail", self._lead(node.message), self._expr(node.message, TEST, tail=tail))
 
     def _comprehension(self, node: n.Map | n.Filter) -> Doc:
         """`[E for x in XS if C for y in YS]`, in which a map within a map and the filters below them are clauses."""
@@ -497,15 +496,16 @@ class _Formatter:
         if element is None:
             parts.append(Text(here.target[0]))
         elif inner_skip:
-            written = self._parenthesised(element) if isinstance(element, (n.Map, n.Filter)) else self._expr(element, EXPR)
+            written = self._expr(element, FENCED) if isinstance(element, (n.Map, n.Filter)) else self._expr(element, EXPR)
             parts.append(concat(written, " otherwise skip"))
         else:
             parts.append(self._expr(element, WIDE))
         for target, source, conditions in loops:
             parts.append(self._comments.gap(source.span.start, SPACE))
-            parts.append(self._joined(EMPTY, f"for {', '.join(target)} in", source, TEST))
+            parts.append(_headed(f"for {', '.join(target)} in", self._lead(source), self._expr(source, TEST)))
             for condition in conditions:
-                parts += [self._comments.gap(condition.span.start, SPACE), self._condition("if", condition)]
+                parts.append(self._comments.gap(condition.span.start, SPACE))
+                parts.append(concat("if ", self._expr(condition, _condition(condition))))
         if len(loops) == 1 and loops[0][2]:
             parts[1:4] = [group(*parts[1:4])]
         end = self._comments.closing(node.span.end, SOFT)
@@ -537,9 +537,20 @@ def _union(words: Sequence[str]) -> Doc:
     return group(indent(separated([Text(word) for word in words], concat(" |", SPACE))))
 
 
-def _header(node: n.Expr, written: Doc) -> Doc:
-    """What stands before a block: the lines of operators further in than the block's."""
-    return Indent(written) if isinstance(node, (n.Binary, n.Logic, n.Default, n.Compare, n.If)) else written
+def _headed(head: Doc | str, lead: Doc | None, written: Doc) -> Doc:
+    """`head`, the comments between, and what follows it."""
+    return concat(head, " ", written) if lead is None else concat(head, indent(lead, HARD, written))
+
+
+def _header(head: str, node: n.Expr, lead: Doc | None, written: Doc) -> Doc:
+    """The same before a block, its lines of operators further in than the block's."""
+    whole = _headed(head, lead, written)
+    return Indent(whole) if isinstance(node, (n.Binary, n.Logic, n.Default, n.Compare, n.If)) else whole
+
+
+def _condition(node: n.Expr) -> int:
+    """How loose a condition may be: a call with several data stands bare."""
+    return WIDE if is_many(node) else TEST
 
 
 def _skip(node: n.Map | n.Filter) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from attrs import frozen
 from lark import Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from rlmlang.syntax.diagnostics import Diagnostic
@@ -35,6 +36,8 @@ _STATEMENTS = {
     "del": "nothing is deleted: values never change",
     "assert": 'write if C { E } else { fail "why" }',
     "raise": 'write fail "why"',
+    "except": "a failure is taken by E otherwise F",
+    "finally": "nothing needs to be tidied up: a program holds no resources",
     "elif": "write else if C { … }",
     "else": "else follows the closing brace of its if",
     "pass": "a block is never empty: its last expression is its value",
@@ -55,6 +58,7 @@ _TOKENS = {
     "|": "alternatives of words stand only in types; or is written or",
     ":": "blocks stand in braces: if C { A } else { B }, map x in xs { E }",
     "as": "a name is bound with name = E",
+    "//": "a comment starts with #",
     "from": "from stands in fold only: fold acc, x in xs from INIT { … }",
     "=": "values never change: bind a new name, or make a new record {...r, field: value}",
 }
@@ -67,15 +71,21 @@ _CHARACTERS = {
     "`": "texts stand in double quotes, or three for several lines",
     "\\": "a line goes on by itself after an operator, a comma or an opening bracket",
     "@": "there are no decorators",
+    "→": "an arrow is written ->, with a minus sign and >",
+    "≤": "at most is written <=",
+    "≥": "at least is written >=",
+    "≠": "unequal is !=",
+    "×": "times is written *",
+    "–": "minus is written -",
+    "—": "minus is written -",
+    "…": "a spread is written with three dots: ...",
+    "\xa0": "this is a no-break space; write a plain one",
     "?": "a choice is written A if C else B; a default for none is x ?? y",
     "“": 'quotes are straight: "…"',
     "”": 'quotes are straight: "…"',
     "‘": "quotes are straight: '…'",
     "’": "quotes are straight: '…'",
 }
-_AUGMENTED = re.compile(r"[A-Za-z_]\w*\s*(\+|-|\*|/|//|%|\*\*)=")
-_LEXEME = re.compile(r"[A-Za-z_]\w*|\d[\w.]*|==|!=|<=|>=|=>|->|&&|\|\||\+\+|--|\*\*|//|\?\.|\?\?|\"[^\"\n]*\"?|'[^'\n]*'?|[^\n]")
-_FIRST_WORD = re.compile(r"[ \t]*([A-Za-z_]\w*)")
 _EXPECTED = {
     "_RPAR": ")",
     "_RSQB": "]",
@@ -95,91 +105,222 @@ _EXPECTED = {
     "STRING": "a text",
     "INT": "a whole number",
 }
+# the line with the place of the error marked by a NUL -> what to write instead
+_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), hint)
+    for pattern, hint in (
+        (r"^\s*[A-Za-z_]\w*\0: *\w", "a binding has no type: x = E; inputs, parameters and fields have one: input x: int = 3"),
+        (r"^\s*input\s+\w+\s*\0=", "an input has a type: input x: int = 3"),
+        (r"^\s*fn\b[^)]*\w\s*\0[,)=]", "every parameter has a type: fn f(a: text) -> text { … }"),
+        (r"^\s*fn\b.*\)\s*\0:", "a function's result stands after an arrow: fn f(a: text) -> text { … }"),
+        (r"^\s*fn\b.*\)[^{]*\0=", "a function's body is a block: fn f(a: text) -> text { … }"),
+        (r"^\s*use\s+\0", 'the path is a text: use "./other.rlm"'),
+        (r"\blambda\s+\0|\0=>", _TOKENS["=>"]),
+        (r"\bwith\s+\0[^{]", 'options stand in braces: call … with {model: "small"}'),
+        (r"\b(call|solve)\s*\([^()]*\0,", "a call is no function: call PROMPT on DATA -> TYPE with {…}"),
+        (r"\b(call|solve)\b.*\0(on|->|with)\b", "the order is: call PROMPT on DATA -> TYPE with {…}"),
+        (r"\b(call|solve)\b.*\0as\b", "the type that is asked for stands after an arrow: call PROMPT on DATA -> text"),
+        (r"\bsolve\b.*\bon\b.*\0,", "several data of solve are named: on {a, b}"),
+        (r"\0![rsa][}:]", "there are no conversions: {x} is written as str(x) writes it"),
+        (r"\[[^\]]*:[^\]]*\0:", "slices have no step: xs[1:3]; reversed(xs) turns a list around"),
+        (r"\0:=", "a name is bound on a line of its own: x = E"),
+        (r"\{[^{}]*\w\s*\0=[^=]", "fields are written with a colon: {a: 1}"),
+        (r"[\])\w]\s*\0=[^=]", _TOKENS["="]),
+        (r"\+\+\0|--\0", "values never change: bind the name again, x = x + 1, or use fold or sum"),
+        (r"\d\.?\0\.+\d", "the numbers from 1 to 9 are range(1, 10)"),
+        (r"<\0>", "unequal is !="),
+        (r"[\"']\s*\0[fFrR]?[\"']", 'texts are joined with +, or put into one: f"{a} {b}"'),
+        (r"\0/\*", "a comment starts with #, on each line"),
+        (r"\[\s*\0in\b|\bnot\s+in\s+\0", "write x not in xs"),
+        (r"=\s*\0[+*/<>]", "values never change: bind the name again, x = x + 1"),
+    )
+)
+_AUGMENTED = re.compile(r"[A-Za-z_]\w*\s*(\+|-|\*|/|//|%|\*\*)=")
+_LEXEME = re.compile(r"[A-Za-z_]\w*|\d[\w.]*|==|!=|<=|>=|=>|->|:=|&&|\|\||\+\+|--|\*\*|//|\?\.|\?\?|\"[^\"\n]*\"?|'[^'\n]*'?|[^\n]")
+_LAST = re.compile(r"(\w+|[^\w\s])\s*$")
+_FIRST_WORD = re.compile(r"[ \t]*([A-Za-z_]\w*)")
+# a line that is no statement at all -> what it is
+_NO_PROGRAM: tuple[tuple[re.Pattern[str], str, str], ...] = (
+    (re.compile(r"\s*(```|~~~)"), "this is Markdown, not a program", "leave out the lines with ```, and what stands outside of them"),
+    (re.compile(r"@@ .*@@|\+\+\+ |diff --git "), "this is a diff, not a program", "give the whole program as it is to be"),
+    (re.compile(r"\s*</?[A-Za-z][\w-]*>"), "this is a tag, not a program", "give the program alone, without anything around it"),
+    (
+        re.compile(r"\s*(#+ |[-*] |\d+[.)] )?(\*\*)?[A-Z][\w'’]*,?(\s+[\w'’`\"()-]+[,.:;!?]*){2,}\s*$"),
+        "this line is prose, not a program",
+        "give the program alone; what explains it stands after a #",
+    ),
+)
+_OPERAND = re.compile(r"[\w\"'(\[{]")
+_BRACKETS = {")": "(", "]": "[", "}": "{"}
+
+
+@frozen
+class _Place:
+    """Where the parser stopped: the offsets of what stands there (`found`, empty at an end), and what could have stood there."""
+
+    source: Source
+    start: int
+    end: int
+    ended: bool  # at the end of the line or of the program
+    known: bool  # whether `found` is a token of the language
+    expected: frozenset[str]
+
+    @property
+    def found(self) -> str:
+        return "" if self.ended else self.source.text[self.start : self.end]
+
+    @property
+    def span(self) -> Span:
+        return Span(self.source, self.start, max(self.start, min(self.end, self.start + 80)))
+
+    @property
+    def line_start(self) -> int:
+        return self.source.line_starts[self.source.position(self.start)[0] - 1]
+
+    @property
+    def line(self) -> str:
+        return self.source.line_text(self.source.position(self.start)[0])
+
+    @property
+    def marked(self) -> str:
+        """The line with a NUL at the place."""
+        column = self.start - self.line_start
+        return f"{self.line[:column]}\0{self.line[column:]}"
+
+    def error(self, code: str, message: str, hint: str | None, span: Span | None = None) -> Diagnostic:
+        return Diagnostic(code, message, span or self.span, hint=hint)
 
 
 def explain(error: UnexpectedInput, source: Source, last: Token | None, open_brackets: Sequence[Token]) -> Diagnostic:
     """The diagnostic for Lark's error. `last` is the token before it, `open_brackets` those not yet closed."""
+    place = _place(error, source)
+    return (
+        _no_program(place)
+        or _unclosed_text(place)
+        or _habit(place, last)
+        or _open_bracket(place, open_brackets)
+        or _closing(place, last, open_brackets)
+        or _other(place)
+    )
+
+
+def _place(error: UnexpectedInput, source: Source) -> _Place:
     text = source.text
-    if isinstance(error, UnexpectedToken):
-        token = error.token
-        at = token.start_pos if token.start_pos is not None else len(text) - 1
-        end = token.end_pos if token.end_pos is not None else at
-        expected = set(error.accepts or error.expected)
-    else:
-        assert isinstance(error, UnexpectedCharacters)
-        at, expected = error.pos_in_stream, set(error.allowed or ())
-        end, token = at + 1, None
-    kind = "$END" if token is not None and token.type == "$END" else token.type if token is not None else ""
-    if kind == "$END":
-        at = end = max(0, len(text.rstrip()) if text.strip() else 0)
-    if token is not None and kind in ("_NL", "_COMMA", "_RPAR", "_RSQB", "_RBRACE") and token.startswith(("\n", "#")):
-        # these tokens see to the newlines before them; point at what they are
-        at, end = (at, at + 1) if kind == "_NL" else (end - 1, end)
-    if token is not None and kind not in ("$END", "_NL"):
-        # where the text fits no token here, Lark takes any that fits somewhere, such as the inside of an f-string
-        lexeme = _LEXEME.match(text, at)
-        end = min(end, lexeme.end()) if lexeme else at + 1
-        kind = "" if kind.startswith(("TEXT_", "FORMAT", "QUOTES")) else kind
-        kind = "_NL" if text[at] == "\n" else kind
-    found = text[at:end] if kind not in ("$END", "_NL") else ""
-    span = Span(source, at, max(at, min(end, at + 80)))
-    line_start = source.line_starts[source.position(at)[0] - 1]
-    word = _FIRST_WORD.match(text, line_start)
-    in_fstring = any(name.startswith("TEXT_") for name in expected)
+    if isinstance(error, UnexpectedCharacters):
+        start = error.pos_in_stream or 0
+        return _Place(source, start, start + 1, False, False, frozenset(error.allowed or ()))
+    assert isinstance(error, UnexpectedToken)
+    token, expected = error.token, frozenset(error.accepts or error.expected)
+    start = token.start_pos if token.start_pos is not None else len(text) - 1
+    end = token.end_pos if token.end_pos is not None else start
+    if token.type == "$END":
+        start = len(text.rstrip())
+        return _Place(source, start, start, True, True, expected)
+    if token.type == "_NL":
+        return _Place(source, start, start + 1, True, True, expected)
+    if token.type in ("_COMMA", "_RPAR", "_RSQB", "_RBRACE") and token.startswith(("\n", "#")):
+        start = end - 1  # these tokens see to the newlines before them; point at what they are
+    # where the text fits no token here, Lark takes any that fits somewhere, such as the inside of an f-string
+    lexeme = _LEXEME.match(text, start)
+    end = min(end, lexeme.end()) if lexeme else start + 1
+    return _Place(source, start, end, text[start] == "\n", not token.type.startswith(("TEXT_", "FORMAT", "QUOTES")), expected)
 
-    if in_fstring:
+
+def _no_program(place: _Place) -> Diagnostic | None:
+    """Markdown, prose, a diff: what models write around programs."""
+    for pattern, message, hint in _NO_PROGRAM:
+        if pattern.match(place.line):
+            start = place.line_start
+            return place.error("not-a-program", message, hint, Span(place.source, start, start + min(len(place.line), 80)))
+    return None
+
+
+def _unclosed_text(place: _Place) -> Diagnostic | None:
+    found = place.source.text[place.start : place.end]
+    if any(name.startswith("TEXT_") for name in place.expected):
         message = "this f-string has no closing quote, or a brace in it stands alone"
-        return Diagnostic("unclosed-text", message, span, hint="braces in an f-string that are no {value} are doubled: {{ }}")
-    if (token is None and text[at] in "\"'") or (found[:1] in ("'", '"') and found.count(found[0]) == 1):
-        return Diagnostic(
-            "unclosed-text",
-            "this text has no closing quote on its line",
-            span,
-            hint='a text of several lines stands between three quotes: """…"""',
-        )
-    if (
-        word
-        and word[1] in _STATEMENTS
-        and (word.end() >= at or (last is not None and (last.start_pos or 0) >= line_start and word[1] not in ("from", "with", "match")))
-    ):
-        here = Span(source, word.start(1), word.end(1))
-        return Diagnostic(
-            "python-habit" if word[1] not in ("else",) else "syntax", f"`{word[1]}` starts no statement", here, hint=_STATEMENTS[word[1]]
-        )
-    if augmented := _AUGMENTED.match(text, line_start + len(text[line_start:at]) - len(text[line_start:at].lstrip())):
+        return place.error("unclosed-text", message, "braces in an f-string that are no {value} are doubled: {{ }}")
+    if found[:1] in ("'", '"') and found.count(found[0]) == 1:
+        hint = 'a text of several lines stands between three quotes: """…"""'
+        return place.error("unclosed-text", "this text has no closing quote on its line", hint)
+    return None
+
+
+def _habit(place: _Place, last: Token | None) -> Diagnostic | None:
+    """A statement of another language, known by its first word; an assignment that changes a value."""
+    text, start = place.source.text, place.line_start
+    word = _FIRST_WORD.match(text, start)
+    if word and word[1] in _STATEMENTS:
+        within = last is not None and (last.start_pos or 0) >= (start if word[1] not in ("from", "with", "match") else word.start(1))
+        second = not text[word.end() : place.start].strip()
+        if word.end() >= place.start or second or (within and word[1] not in ("from", "with", "match")):
+            here = Span(place.source, word.start(1), word.end(1))
+            code = "syntax" if word[1] == "else" else "python-habit"
+            return place.error(code, f"`{word[1]}` starts no statement", _STATEMENTS[word[1]], here)
+    if augmented := _AUGMENTED.match(text, start + len(place.line) - len(place.line.lstrip())):
         name = augmented[0].split(augmented[1])[0].strip()
-        return Diagnostic(
-            "python-habit", "values never change", span, hint=f"bind the name again: {name} = {name} {augmented[1]} …, or use fold or sum"
-        )
-    if token is None or (kind == "" and not found.strip().isidentifier() and found.strip() not in _TOKENS):
-        char = text[at]
-        shown = char if char.isprintable() else char.encode("unicode_escape").decode()
-        doubled = text[at : at + 2]
-        span = Span(source, at, at + (2 if doubled in ("&&", "||") else 1))
-        hint = _CHARACTERS.get(char) or ("names are made of the letters a to z, digits and _" if char.isalpha() else None)
-        return Diagnostic("syntax", f"`{doubled if doubled in ('&&', '||') else shown}` cannot stand here", span, hint=hint)
-    if open_brackets and kind in ("$END", "_NL", "EQUAL", "NAME"):
-        opener = open_brackets[-1]
-        line = source.position(opener.start_pos or 0)[0]
-        if kind in ("$END", "_NL") or line < source.position(at)[0]:
-            here = Span(source, opener.start_pos or 0, (opener.start_pos or 0) + 1)
-            wanted = _wanted(expected)
-            return Diagnostic("unclosed-bracket", f"`{opener[:1]}` is not closed", here, hint=f"expected {wanted}" if wanted else None)
-    hint = _TOKENS.get(found.strip())
-    wanted = _wanted(expected)
-    if not hint and wanted:
-        hint = f"expected {wanted}"
-    if kind in ("$END", "_NL"):
-        before = f" after `{last}`" if last is not None and last.strip() and len(last) < 60 else ""
-        return Diagnostic("syntax", f"the statement is not finished{before}", span, hint=hint)
+        hint = f"bind the name again: {name[:60]} = {name[:60]} {augmented[1]} …, or use fold or sum"
+        return place.error("python-habit", "values never change", hint)
+    return None
+
+
+def _open_bracket(place: _Place, open_brackets: Sequence[Token]) -> Diagnostic | None:
+    """A bracket that is still open where the statement ends, or where the next line starts a new one."""
+    if not open_brackets or not (place.ended or place.found[:1].isalpha() or place.found == "="):
+        return None
+    opener = open_brackets[-1]
+    at = opener.start_pos or 0
+    if not place.ended and place.source.position(at)[0] == place.source.position(place.start)[0]:
+        return None
+    return place.error("unclosed-bracket", f"`{opener[:1]}` is not closed", _expecting(place), Span(place.source, at, at + 1))
+
+
+def _closing(place: _Place, last: Token | None, open_brackets: Sequence[Token]) -> Diagnostic | None:
+    """A closing bracket that closes nothing, or a block that has no value."""
+    opener = _BRACKETS.get(place.found)
+    if opener is None or any(pattern.search(place.marked) for pattern, _ in _PATTERNS):
+        return None
+    if not open_brackets:
+        return place.error("syntax", f"`{place.found}` closes nothing", "there is no bracket open here")
+    at = open_brackets[-1].start_pos or 0
+    if open_brackets[-1] != opener:
+        line = place.source.position(at)[0]
+        hint = f"the bracket open here is the `{open_brackets[-1]}` of line {line}" + (f"; {h}" if (h := _expecting(place)) else "")
+        return place.error("syntax", f"`{place.found}` cannot stand here", hint)
+    if place.found == "}" and last is not None and last.type == "LBRACE":
+        return place.error("syntax", "this block is empty", "a block's last expression is its value: { x }")
+    if place.found == "}" and "_NL" in place.expected and "_RBRACE" not in place.expected:
+        return place.error("syntax", "this block has no value", "after its bindings, a block ends with an expression: its value")
+    return None
+
+
+def _other(place: _Place) -> Diagnostic:
+    found = place.found
+    marked = place.marked
+    hint = next((hint for pattern, hint in _PATTERNS if pattern.search(marked)), None)
+    if place.ended:
+        before = _LAST.search(place.source.text, max(0, place.start - 80), place.start)
+        after = f" after `{before[1]}`" if before else ""
+        return place.error("syntax", f"the statement is not finished{after}", hint or _expecting(place))
+    if found in ("&", "|") and marked[marked.index("\0") + 1 :].startswith(found * 2):
+        found *= 2
+    character = found[:1]
+    hint = hint or _TOKENS.get(found) or _CHARACTERS.get(character)
+    if hint is None and character.isalpha() and not character.isascii():
+        return place.error("syntax", f"`{character}` cannot stand in a name", "names are made of the letters a to z, digits and _")
+    if hint is None and place.known and _OPERAND.match(found) and not place.expected & {"NAME", "STRING"}:
+        hint = _expecting(place) or f"an operator, a comma or a new line is missing before `{found[:40]}`"
     shown = found if len(found) <= 60 else found[:57] + "…"
-    return Diagnostic("syntax", f"`{shown}` cannot stand here", span, hint=hint)
+    shown = shown if shown.isprintable() else shown.encode("unicode_escape").decode()
+    quoted = "a backquote" if shown == "`" else f"`{shown}`"
+    span = Span(place.source, place.start, place.start + 2) if found in ("&&", "||") else None
+    return place.error("syntax", f"{quoted} cannot stand here", hint or _expecting(place), span)
 
 
-def _wanted(expected: set[str]) -> str:
+def _expecting(place: _Place) -> str | None:
     """What could have stood there, where that is short enough to help."""
-    names = sorted(_EXPECTED[name] for name in expected if name in _EXPECTED)
-    if not names or len(expected) > 8:
-        return ""
+    names = sorted(_EXPECTED[name] for name in place.expected if name in _EXPECTED)
+    if not names or len(place.expected) > 8:
+        return None
     shown = [name if name.startswith(("a ", "the ")) else f"`{name}`" for name in names]
-    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " or " + shown[-1]
+    return "expected " + (shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " or " + shown[-1])

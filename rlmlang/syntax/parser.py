@@ -40,7 +40,7 @@ def parse(text: str, name: str = "<text>") -> Program:
     while program is None and len(errors) < limits.ERRORS:
         # what went wrong is known; look for more in the statements after it
         again = _NEXT_STATEMENT.search(source.text, max(start, errors[-1].span.start))
-        if again is None or errors[-1].code == "limit":
+        if again is None or errors[-1].code in ("limit", "not-a-program"):
             break
         start = again.end()
         if _attempt(source, start, errors) is not None:

@@ -6,8 +6,8 @@ from typing import Final
 
 from rlmlang.syntax import nodes as n
 
-# loosest first; an expression stands bare where its own level or a looser one is allowed
-WIDE, EXPR, CHOICE, TEST, OR, AND, NOT, COMPARE, SUM, TERM, FACTOR, POWER, OPERAND, POSTFIX = range(14)
+# loosest first; an expression stands bare where its own level or a looser one is allowed, nothing does where FENCED is
+WIDE, EXPR, CHOICE, TEST, OR, AND, NOT, COMPARE, SUM, TERM, FACTOR, POWER, OPERAND, POSTFIX, FENCED = range(15)
 _OPERATORS: Final = {"+": SUM, "-": SUM, "*": TERM, "/": TERM, "//": TERM, "%": TERM, "**": POWER, "or": OR, "and": AND}
 
 Chained = n.Binary | n.Logic | n.Default

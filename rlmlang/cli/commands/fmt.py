@@ -19,7 +19,9 @@ HELP = "rewrite programs in the canonical layout"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", metavar="FILE", nargs="+", help="a program; - formats standard input to standard output")
-    parser.add_argument("--check", action="store_true", help="write nothing; list the files that would change, and exit with 1 if any would")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; list the files that would change, and exit with 1 if any would"
+    )
 
 
 def main(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import asdict
 
@@ -21,7 +21,9 @@ HELP = "the store of paid replies: stats, clear, export"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("stats", "clear", "export"), help="what it holds; delete all of it; write its rows as JSON lines")
+    parser.add_argument(
+        "action", choices=("stats", "clear", "export"), help="what it holds; delete all of it; write its rows as JSON lines"
+    )
     parser.add_argument("--memo", metavar="PATH", help="the store; by default that of rlm.toml, else the one in the user's cache")
     parser.add_argument("--config", metavar="PATH", help="instead of rlm.toml in the current folder")
     parser.add_argument("--out", metavar="PATH", help="export: write here, not to standard output")
@@ -54,7 +56,7 @@ def _stats(stats: MemoStats, path: Path, as_json: bool) -> None:
     if as_json:
         terminal.write_json({"path": str(path), **asdict(stats)}, indent=2)
         return
-    lines = [f"{printable(str(path), 300)}: {plural_answers(stats.rows)}, {_bytes(stats.size)}"]
+    lines = [f"{printable(str(path), 300)}: {_answers(stats.rows)}, {_bytes(stats.size)}"]
     if stats.oldest is not None and stats.newest is not None:
         lines.append(f"from {_day(stats.oldest)} to {_day(stats.newest)}")
     if stats.damaged:
@@ -69,7 +71,7 @@ def _stats(stats: MemoStats, path: Path, as_json: bool) -> None:
 def _clear(memo: Memo, path: Path, args: argparse.Namespace) -> int:
     rows = memo.stats().rows
     if rows and not args.yes and terminal.on_terminal() and sys.stdin is not None and sys.stdin.isatty():
-        terminal.draw(f"Delete {plural_answers(rows)} from {printable(str(path), 300)}? [y/N] ")
+        terminal.draw(f"Delete {_answers(rows)} from {printable(str(path), 300)}? [y/N] ")
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             terminal.say("nothing was deleted")
             return 1
@@ -77,13 +79,14 @@ def _clear(memo: Memo, path: Path, args: argparse.Namespace) -> int:
     if args.json:
         terminal.write_json({"path": str(path), "cleared": cleared})
     else:
-        terminal.write(f"{plural_answers(cleared)} deleted")
+        terminal.write(f"{_answers(cleared)} deleted")
     return 0
 
 
 def _export(memo: Memo, out: str | None) -> None:
     if out is None:
-        memo.export(_Standard())
+        with terminal.output() as stream:
+            memo.export(stream)
         return
     try:
         with open(out, "w", encoding="utf-8") as file:
@@ -91,27 +94,19 @@ def _export(memo: Memo, out: str | None) -> None:
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or "it cannot be opened"
         raise UsageError(f"cannot write {printable(out, 300)}: {reason.lower()}") from None
-    terminal.say(f"{plural_answers(rows)} written to {printable(out, 300)}")
+    terminal.say(f"{_answers(rows)} written to {printable(out, 300)}")
 
 
-class _Standard:
-    """Standard output, for whoever writes lines to a file."""
-
-    def write(self, line: str) -> Any:
-        terminal.write(line.removesuffix("\n"))
-
-
-def plural_answers(count: int) -> str:
+def _answers(count: int) -> str:
     return terminal.plural(count, "answer")
 
 
-def _bytes(size: int) -> str:
+def _bytes(size: float) -> str:
     for unit in ("bytes", "kB", "MB"):
         if size < 1_000:
-            return f"{size:.3g} {unit}" if unit != "bytes" else f"{size} bytes"
-        size_next = size / 1_000
-        size = size_next  # type: ignore[assignment]
-    return f"{size:.3g} GB"
+            return f"{size:.3g} {unit}"
+        size /= 1_000
+    return f"{size:,.3g} GB"
 
 
 def _day(seconds: int) -> str:

@@ -19,6 +19,7 @@ from ipaddress import ip_address
 from typing import Any
 
 import aiohttp
+from multidict import CIMultiDict
 
 from rlmlang import limits
 from rlmlang.lm.request import ProviderError, Secret
@@ -37,10 +38,16 @@ class Transport:
         self._key = key
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
+        self._headers_seen: Any = None  # of the last request; what aiohttp gets for them, and the address, follow
+        self._headers: CIMultiDict[str] = CIMultiDict()
+        self._url = ""
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=limits.CONNECT_SECONDS, sock_read=limits.IDLE_SECONDS)
 
     async def handle_async_request(self, request: Any) -> Any:
-        """The reply to an httpx request, read whole. Raises ProviderError for everything but a status of 200 to 299."""
+        """The reply to an httpx request, read whole: its extension `body` has the bytes. So may the request's, instead of its content.
+
+        Raises ProviderError for everything but a status of 200 to 299.
+        """
         try:
             status, body = await self._exchange(request)
         except ProviderError:
@@ -53,8 +60,8 @@ class Transport:
             raise self._error("the address is not valid") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise self._error(f"the connection to {self._host} broke ({type(error).__name__})", retryable=True, charged=True) from None
-        response = sys.modules[type(request).__module__.partition(".")[0]].Response  # httpx's, or its successor's: openai chooses
-        return response(status, content=body, request=request)
+        library = sys.modules[type(request).__module__.partition(".")[0]]  # httpx, or its successor: openai chooses
+        return library.Response(status, stream=library.ByteStream(b""), request=request, extensions={"body": body})
 
     async def aclose(self) -> None:
         if self._session is not None:
@@ -70,7 +77,12 @@ class Transport:
                 timeout=self._timeout,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
             )
-        sending = self._session.post(str(request.url), data=request.content, headers=request.headers, allow_redirects=False)
+        if request.headers is not self._headers_seen:  # copies of one request share theirs
+            self._headers_seen = request.headers
+            self._headers = CIMultiDict(request.headers.items())
+            self._url = str(request.url)
+        body = request.extensions["body"] if "body" in request.extensions else request.content
+        sending = self._session.post(self._url, data=body, headers=self._headers, allow_redirects=False)
         async with sending as response:
             status = response.status
             if 200 <= status < 300:

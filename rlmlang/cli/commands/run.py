@@ -1,0 +1,221 @@
+"""Runs a program: its answer goes to standard output, everything else to standard error.
+
+A text answer is written as it is, any other as JSON. Replies that were paid for are kept: running again after Ctrl-C, a crash or a spent
+budget goes on where it stopped. Exits with 0, 1 (failed), 2 (wrong usage, syntax or types), 3 (budget) or 130 (interrupted).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rlmlang.cli import options, terminal
+from rlmlang.errors import Interrupted, RlmError, UsageError
+from rlmlang.syntax.diagnostics import printable
+
+if TYPE_CHECKING:
+    from rlmlang.cli.answer import OutFile
+    from rlmlang.run.report import Result
+    from rlmlang.run.session import Session
+
+HELP = "run a program"
+_FAILURES_SHOWN = 20
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_inputs(parser)
+    options.add_settings(parser)
+    parser.add_argument(
+        "--out",
+        metavar="PATH",
+        help="write the answer there: a list as JSON lines, each as soon as it and all before it are known (so a run that "
+        "fails leaves those it had), any other answer at the end",
+    )
+    parser.add_argument("--json", action="store_true", help="the report as JSON on standard output, also of a run that failed")
+    parser.add_argument("--explain", action="store_true", help="afterwards, show the program with what each line's calls took")
+
+
+def main(args: argparse.Namespace) -> int:
+    from rlmlang.cli.answer import OutFile
+    from rlmlang.run.report import Result, Used
+
+    out: OutFile | None = None
+    try:
+        session = _prepare(args)
+        if not args.offline:
+            _fetch_embedded(session, quiet=args.quiet)
+        if args.out is not None:
+            out = OutFile(args.out)
+    except RlmError as error:
+        if args.json:
+            terminal.write_json(Result(None, "none", "", Used(), error=printable(error.message)).to_json())
+        raise
+    try:
+        result, failed = _outcome(session, out, args)
+    finally:
+        if out is not None:
+            out.close()
+    _conclude(session, result, failed, out, args)
+    if failed is not None:
+        raise failed
+    return 0
+
+
+def _prepare(args: argparse.Namespace) -> Session:
+    """The run, ready to start; warnings about the program are said here. Raises ProgramError, UsageError."""
+    from rlmlang.run.session import prepare
+
+    if args.file == "-":
+        raise UsageError("a program is run from a file", hint="- is for inputs: rlm run FILE NAME=-")
+    session = prepare(Path(args.file), options.settings_of(args), options.inputs_of(args), stdin=terminal.read_input)
+    if not args.quiet and session.checked.warnings:
+        terminal.say(terminal.describe_all(session.checked.warnings))
+    return session
+
+
+def _fetch_embedded(session: Session, *, quiet: bool) -> None:
+    """Fetches the embedded model where the program may call it and it is not there yet. Raises UsageError."""
+    from rlmlang.cli.progress import Download
+    from rlmlang.lm.local import local_model_path, model_file
+    from rlmlang.lm.providers import open_provider
+
+    models = [session.models[site.model or session.models.default] for site in session.compiled.sites.values()]
+    embedded = next((model for model in models if model.provider == "gguf" and model.path is None), None)
+    if embedded is None or model_file().is_file():
+        return
+    open_provider(embedded)  # says so if llama.cpp is missing, before the download
+    progress = Download("the embedded model", quiet=quiet)
+    try:
+        local_model_path(progress)
+    finally:
+        progress.end()
+
+
+def _outcome(session: Session, out: OutFile | None, args: argparse.Namespace) -> tuple[Result, RlmError | None]:
+    """Runs the program and writes its answer. The report, and the error that ended the run, if one did."""
+    from rlmlang.types import ListOf
+
+    failed: RlmError | None = None
+    answer: Any = None
+    try:
+        if out is not None and isinstance(session.checked.result, ListOf):
+            out.begin()
+            kept: list[Any] = []
+
+            def take(item: Any) -> None:
+                out.item(item)
+                if args.json:
+                    kept.append(item)
+
+            _evaluate(session, take, quiet=args.quiet)
+            answer = kept if args.json else None
+        else:
+            answer = _evaluate(session, None, quiet=args.quiet)
+            if out is not None:
+                out.whole(answer)
+            elif not args.json:
+                terminal.write(terminal.answer_text(answer))
+    except RlmError as error:
+        failed, answer = error, None
+    result = session.report(answer, failed)
+    if args.json:
+        try:
+            report = result.to_json()
+        except RlmError as error:  # no JSON can be made of the answer
+            failed = error
+            result = session.report(None, failed)
+            report = result.to_json()
+        terminal.write_json(report)
+    return result, failed
+
+
+def _evaluate(session: Session, on_item: Callable[[Any], None] | None, *, quiet: bool) -> Any:
+    """The answer. The first Ctrl-C or SIGTERM stops the run and raises Interrupted, a second one ends the process."""
+    from concurrent.futures import wait
+
+    from rlmlang.cli.progress import INTERVAL, Line, describe
+
+    line = Line(quiet=quiet)
+    running = session.start(on_item)
+    with _stopping(running.cancel):
+        try:
+            while not running.done.done():
+                wait([running.done], timeout=INTERVAL if line.shown else None)
+                line.draw(describe(session))
+        finally:
+            line.clear()
+        try:
+            return running.done.result()
+        except Interrupted:
+            kept = session.calls.kept
+            raise Interrupted(f"interrupted; {terminal.kept(kept)}" if session.memo.path else "interrupted") from None
+
+
+@contextlib.contextmanager
+def _stopping(stop: Callable[[], None]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked = False
+
+    def handle(*_: object) -> None:
+        nonlocal asked
+        if asked:
+            os._exit(Interrupted.exit_code)
+        asked = True
+        stop()
+
+    # a shell starts what runs in the background with SIGINT ignored: it stays so
+    signals = [s for s in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(s) is not signal.SIG_IGN]
+    previous = {s: signal.signal(s, handle) for s in signals}
+    try:
+        yield
+    finally:
+        for s, handler in previous.items():
+            signal.signal(s, handler)
+
+
+def _conclude(session: Session, result: Result, failed: RlmError | None, out: OutFile | None, args: argparse.Namespace) -> None:
+    """What there is to say after a run, but for the error that ended it."""
+    from rlmlang.cli.explain import explain
+    from rlmlang.errors import Failure
+
+    failures = result.failures[:-1] if isinstance(failed, Failure) else result.failures
+    for failure in failures[:_FAILURES_SHOWN]:
+        about = terminal.item_and_attempts(failure.item, failure.attempts)
+        terminal.say(f"failed in line {failure.line}{f' ({about})' if about else ''}: {printable(failure.error)}")
+    if len(failures) > _FAILURES_SHOWN:
+        terminal.say(f"… and {len(failures) - _FAILURES_SHOWN:,} more failed")
+    if args.explain:
+        terminal.say(explain(session.checked.program.source.text, result.sites))
+    if args.quiet:
+        return
+    for warning in result.warnings:
+        terminal.say(f"warning: {printable(warning)}")
+    if out is not None and failed is None:
+        what = terminal.plural(out.items, "item") if out.items else "the answer"
+        terminal.say(f"{what} written to {printable(out.path, 300)}")
+    terminal.say(_summary(result))
+    if failed is not None and session.calls.kept and not isinstance(failed, Interrupted):
+        terminal.say(f"{terminal.kept(session.calls.kept)}: the same command goes on from there")
+
+
+def _summary(result: Result) -> str:
+    """`40 calls (38 requests, 2 from memo), 4,210 + 320 tokens, $0.0012, 3.4 s`"""
+    used = result.used
+    how = [terminal.plural(used.requests, "request")] if used.requests else []
+    counts = {"from memo": used.from_memo, "shared": used.shared, "failed": used.failed}
+    how += [f"{count:,} {what}" for what, count in counts.items() if count]
+    parts = [terminal.plural(used.calls, "call") + (f" ({', '.join(how)})" if how else "")]
+    if used.input_tokens or used.output_tokens:
+        parts.append(f"{used.input_tokens:,} + {used.output_tokens:,} tokens")
+    if used.dollars is not None and used.requests:
+        parts.append(terminal.money(used.dollars))
+    parts.append(f"{used.seconds:.1f} s")
+    return ", ".join(parts)

@@ -1,0 +1,74 @@
+"""The arguments that the commands which run programs share."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from rlmlang.errors import UsageError
+
+if TYPE_CHECKING:
+    from rlmlang.run.session import Settings
+
+
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="the program")
+    parser.add_argument(
+        "inputs",
+        metavar="NAME=VALUE",
+        nargs="*",
+        help="an input, read by its declared type: question=text as is, n=3, doc=@notes.txt, rows=@rows.jsonl (or .json, .csv), "
+        "repo=src/; - is standard input, and @@ begins a text that begins with @",
+    )
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="NAME", help="who answers: a name in rlm.toml or of the endpoint, local, gguf:PATH, script:PATH")
+    parser.add_argument("--base-url", metavar="URL", help="the endpoint, for any server that speaks OpenAI's chat completions")
+    parser.add_argument(
+        "--budget",
+        metavar="AMOUNT",
+        action="append",
+        default=[],
+        help="'$2', '500 calls', '2M tokens' or '10 min'; may be given several times",
+    )
+    parser.add_argument("--concurrency", metavar="N", type=_count, help="calls under way at once")
+    parser.add_argument("--memo", metavar="PATH|off", help="where paid replies are kept, by default in the user's cache")
+    parser.add_argument("--offline", action="store_true", help="answer from the memo only; a reply that is not there is a failure")
+    parser.add_argument("--config", metavar="PATH", help="instead of rlm.toml in the current folder")
+    parser.add_argument("--quiet", action="store_true", help="no progress, warnings or summary")
+    parser.add_argument("--yes", action="store_true", help="answer yes to whatever would be asked")
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise argparse.ArgumentTypeError(f"expected a whole number, not {text[:60]!r}")
+    return int(text)
+
+
+def settings_of(args: argparse.Namespace) -> Settings:
+    """What `add_settings` read."""
+    from rlmlang.run.session import Settings
+
+    return Settings(
+        model=args.model,
+        base_url=args.base_url,
+        budget=args.budget,
+        concurrency=args.concurrency,
+        memo=args.memo,
+        offline=args.offline,
+        config=args.config,
+    )
+
+
+def inputs_of(args: argparse.Namespace) -> dict[str, str]:
+    """What `add_inputs` read. Raises UsageError for what is not NAME=VALUE, or given twice."""
+    inputs: dict[str, str] = {}
+    for given in args.inputs:
+        name, equals, value = given.partition("=")
+        if not equals:
+            raise UsageError(f"{given[:200]} is no input", hint="inputs are given as NAME=VALUE; quote a value that has spaces")
+        if name in inputs:
+            raise UsageError(f"the input {name[:200]} is given twice")
+        inputs[name] = value
+    return inputs

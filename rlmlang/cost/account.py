@@ -1,0 +1,129 @@
+"""What evaluating something can cost: by the places that call a model, and as the longest chain of calls.
+
+Costs are added, multiplied by how often, and joined where one of several happens; nothing else is ever done with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import evolve, field, frozen
+
+from rlmlang.quantity import Quantity, maximum, minimum, plus, times
+from rlmlang.sizes import ZERO, Interval
+from rlmlang.syntax import nodes as n
+
+
+@frozen
+class SiteCost:
+    """The cost of one `call`: how often it is asked for, and what that takes at most (tokens of all attempts; nano-dollars).
+
+    `prompt` is the interval of one prompt's bytes: of the calls that were joined here, the hull.
+    """
+
+    calls: Interval = ZERO
+    input_tokens: Quantity = 0
+    output_tokens: Quantity = 0
+    nanodollars: Quantity = 0
+    prompt: Interval = ZERO
+
+    def __add__(self, other: SiteCost) -> SiteCost:
+        return SiteCost(
+            self.calls + other.calls,
+            plus(self.input_tokens, other.input_tokens),
+            plus(self.output_tokens, other.output_tokens),
+            plus(self.nanodollars, other.nanodollars),
+            self.prompt.hull(other.prompt),
+        )
+
+    def times(self, count: Interval) -> SiteCost:
+        return evolve(
+            self,
+            calls=self.calls * count,
+            input_tokens=times(self.input_tokens, count.high),
+            output_tokens=times(self.output_tokens, count.high),
+            nanodollars=times(self.nanodollars, count.high),
+        )
+
+    def hull(self, other: SiteCost) -> SiteCost:
+        return SiteCost(
+            self.calls.hull(other.calls),
+            maximum(self.input_tokens, other.input_tokens),
+            maximum(self.output_tokens, other.output_tokens),
+            maximum(self.nanodollars, other.nanodollars),
+            self.prompt.hull(other.prompt),
+        )
+
+    def optional(self) -> SiteCost:
+        return evolve(self, calls=self.calls.from_zero())
+
+
+_NOTHING = SiteCost()
+
+
+@frozen
+class Cost:
+    """`rounds` is the interval of the last round that any of its calls is in: 0 where there is none."""
+
+    sites: Mapping[n.Node, SiteCost] = field(factory=dict)
+    rounds: Interval = ZERO
+
+    def __bool__(self) -> bool:
+        return bool(self.sites) or self.rounds.high != 0
+
+    def __add__(self, other: Cost) -> Cost:
+        if not other:
+            return self
+        if not self:
+            return other
+        sites = dict(self.sites)
+        for node, site in other.sites.items():
+            sites[node] = sites[node] + site if node in sites else site
+        return Cost(sites, later(self.rounds, other.rounds))
+
+    def times(self, count: Interval) -> Cost:
+        """As often as `count` says."""
+        if not self or count.high == 0:
+            return FREE
+        rounds = self.rounds if _surely(count) else self.rounds.from_zero()
+        return Cost({node: site.times(count) for node, site in self.sites.items()}, rounds)
+
+    def hull(self, other: Cost) -> Cost:
+        """One or the other."""
+        if not self and not other:
+            return FREE
+        nodes = [*self.sites, *(node for node in other.sites if node not in self.sites)]
+        sites = {
+            node: self.sites.get(node, _NOTHING).hull(other.sites[node]) if node in self.sites and node in other.sites
+            else (self.sites.get(node) or other.sites[node]).optional()
+            for node in nodes
+        }
+        return Cost(sites, self.rounds.hull(other.rounds))
+
+    def optional(self) -> Cost:
+        """Perhaps."""
+        return Cost({node: site.optional() for node, site in self.sites.items()}, self.rounds.from_zero()) if self else self
+
+    @property
+    def calls(self) -> Interval:
+        total = ZERO
+        for site in self.sites.values():
+            total = total + site.calls
+        return total
+
+
+FREE = Cost()
+
+
+def later(a: Interval, b: Interval) -> Interval:
+    """The later of two rounds."""
+    return Interval(maximum(a.low, b.low), maximum(a.high, b.high))
+
+
+def _surely(count: Interval) -> bool:
+    return isinstance(count.low, (int, float)) and count.low >= 1
+
+
+def earliest(a: Interval, b: Interval) -> Interval:
+    """One of two rounds, which is not known."""
+    return Interval(minimum(a.low, b.low), maximum(a.high, b.high))

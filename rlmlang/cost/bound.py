@@ -1,0 +1,275 @@
+"""The bound of a program: what it may cost, before it costs anything.
+
+`bound` is the one entry: a checked program and what is known of its inputs -> `Bound`, with the least, the expected and the most of every figure,
+for the program and for each place that calls a model. Inputs that are not given stand in formulas by their sizes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from rlmlang.check.checked import Checked
+from rlmlang.cost.account import FREE, Cost, SiteCost
+from rlmlang.cost.analysis import Analysis, Env, Policy
+from rlmlang.cost.analysis import Bound as Variable_
+from rlmlang.cost.prefix import Prefix
+from rlmlang.cost.pricing import REQUESTS, Pricing
+from rlmlang.lm.request import Model
+from rlmlang.quantity import INFINITE, Formula, Number, Quantity, Symbol, minimum, symbol, symbols, times, value_at
+from rlmlang.run.resolve import resolve
+from rlmlang.sizes import ZERO, DirSize, Exact, FileSize, Interval, ListSize, MaybeSize, NumberSize, Size, TextSize, of_type
+from rlmlang.syntax import nodes as n
+from rlmlang.types import DIR, FILE, INT, TEXT, ListOf, Optional, Type
+
+NANO = 1_000_000_000
+
+
+@frozen
+class Figure:
+    """`[least, most]` of something counted, and what is expected; quantities, infinite where there is no bound."""
+
+    least: Quantity = 0
+    expected: Number | None = 0
+    most: Quantity = 0
+
+    def at(self, sizes: Mapping[str, Number]) -> Figure:
+        """The figure at given sizes of inputs."""
+        return Figure(value_at(self.least, sizes), self.expected, value_at(self.most, sizes))
+
+    def to_json(self, unit: float = 1) -> dict[str, Any]:
+        """min, expected, max as numbers; null for what is unbounded or only known as a formula."""
+        return {"min": _number(self.least, unit), "expected": _number(self.expected, unit), "max": _number(self.most, unit)}
+
+
+def _number(q: Quantity | None, unit: float) -> int | float | None:
+    if q is None or isinstance(q, Formula) or q == INFINITE:
+        return None
+    return q / unit if unit != 1 else int(q) if float(q).is_integer() else round(q, 2)
+
+
+_UNITS = {"dollars": NANO}
+FIGURES = ("calls", "requests", "input_tokens", "output_tokens", "dollars", "depth", "rounds")
+
+
+@frozen
+class SiteBound:
+    """The bound of one place that calls a model. `prompt` is the interval of one prompt in bytes (and so tokens, at most)."""
+
+    node: n.Call
+    figures: Mapping[str, Figure]
+    prompt: Interval
+    model: str
+
+    def to_json(self) -> dict[str, Any]:
+        span = self.node.span
+        return {
+            "line": span.line,
+            "column": span.column,
+            "file": span.source.name,
+            "text": span.text.split("\n", 1)[0][:120],
+            "model": self.model,
+            "bound": figures_json(self.figures),
+            "formula": formulas(self.figures),
+        }
+
+
+@frozen
+class Bound:
+    """`figures` by name: calls requests input_tokens output_tokens dollars (nano-dollars) depth rounds. `symbols` are the sizes in formulas;
+    `warnings` say what is unbounded and why, and which prices are not known."""
+
+    figures: Mapping[str, Figure]
+    sites: tuple[SiteBound, ...] = ()
+    symbols: tuple[Symbol, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def at(self, sizes: Mapping[str, Number]) -> Bound:
+        """The bound with formulas evaluated at sizes of inputs, by their symbols."""
+        sites = tuple(evolve(s, figures={k: f.at(sizes) for k, f in s.figures.items()}) for s in self.sites)
+        return evolve(self, figures={k: f.at(sizes) for k, f in self.figures.items()}, sites=sites)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report of `rlm cost --json`."""
+        formula = formulas(self.figures)
+        return {
+            "bound": figures_json(self.figures),
+            "formula": formula | ({"where": {s.name: s.meaning for s in self.symbols}} if formula else {}),
+            "sites": [site.to_json() for site in self.sites],
+            "warnings": list(self.warnings),
+        }
+
+
+def figures_json(figures: Mapping[str, Figure]) -> dict[str, Any]:
+    return {name: figures[name].to_json(_UNITS.get(name, 1)) for name in FIGURES if name in figures}
+
+
+def formulas(figures: Mapping[str, Figure]) -> dict[str, str]:
+    """What is known as a formula only: `{"calls": "2·n + 1"}`, dollars in nano-dollars."""
+    return {name: str(figure.most) for name, figure in figures.items() if isinstance(figure.most, Formula)}
+
+
+@frozen
+class Calibration:
+    """What was seen of a program before: for each place, the share of items that a filter kept and the bytes of a reply; bytes a token."""
+
+    kept: Mapping[tuple[int, int], float] = field(factory=dict)
+    reply_bytes: Mapping[tuple[int, int], int] = field(factory=dict)
+
+
+def bound(
+    checked: Checked,
+    model_of: Callable[[str | None], Model],
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    memo: bool = True,
+    policy: Policy | None = None,
+) -> Bound:
+    """The bound of a program without errors. `inputs` are the values of those that are known; `model_of` gives the models that calls name.
+
+    With `memo`, answers may come from the memo store, so what is paid is at least 0. Raises LimitError where the pure prefix is too large, and what
+    reading its files raises.
+    """
+    pricing = Pricing(checked, model_of)
+    facts, variables = resolve(checked)
+    named = _Names()
+    given = dict(inputs or {})
+    start: dict[Any, Variable_] = {}
+    for declared in checked.inputs:
+        variable = variables[declared.name]
+        if declared.name in given:
+            start[variable] = Variable_(Exact(given[declared.name]))
+        elif declared.node.default is not None and inputs is not None:
+            start[variable] = Variable_(Exact(Prefix(facts).value(declared.node.default, {})))
+        else:
+            start[variable] = Variable_(named.size(declared.name, declared.type))
+    analysis = Analysis(checked, facts, Prefix(facts), pricing, Policy())
+    cost = _program(analysis, start)
+    guess: Cost | None = None
+    if not named.made:
+        guess = _program(Analysis(checked, facts, analysis.prefix, pricing, policy or Policy(expected=True)), start)
+    figures = _figures(cost, guess, memo)
+    sites = tuple(
+        SiteBound(node, _site_figures(site, None if guess is None else guess.sites.get(node, SiteCost()), memo), site.prompt, pricing.model(node).name)
+        for node, site in sorted(cost.sites.items(), key=lambda item: (item[0].span.source is not checked.program.source, item[0].span.start))
+        if isinstance(node, n.Call)
+    )
+    used = frozenset().union(*(symbols(f.most) | symbols(f.least) for f in figures.values()))
+    return Bound(figures, sites, tuple(s for s in named.made if s in used), tuple(_warnings(sites, pricing)))
+
+
+def _program(analysis: Analysis, start: Env) -> Cost:
+    """The cost of the whole program."""
+    checked = analysis.checked
+    bindings = [s for m in checked.modules.values() for s in m.statements if isinstance(s, (n.Bind, n.Unpack))]
+    bindings += [s for s in checked.program.statements if isinstance(s, (n.Bind, n.Unpack))]
+    value = next((s.value for s in reversed(checked.program.statements) if isinstance(s, (n.Answer, n.Shown))), None)
+    if value is None:
+        return FREE
+    env, cost = analysis.bindings(bindings, value, start, ZERO)
+    out = analysis.of(value, env, ZERO)
+    return cost + out.cost
+
+
+def _figures(cost: Cost, guess: Cost | None, memo: bool) -> dict[str, Figure]:
+    calls = cost.calls
+    surely = isinstance(calls.low, (int, float)) and calls.low >= 1
+    expected = SiteCost() if guess is None else sum(guess.sites.values(), SiteCost())
+    known = guess is not None
+
+    def figure(least: Quantity, likely: Quantity, most: Quantity) -> Figure:
+        return Figure(least, _between(least, likely, most) if known else None, most)
+
+    total = sum(cost.sites.values(), SiteCost())
+    depth = Interval(1 if surely else 0, 0 if calls.high == 0 else 1)
+    return {
+        "calls": figure(calls.low, expected.calls.high, calls.high),
+        "requests": figure(0 if memo or not surely else 1, expected.calls.high, times(REQUESTS, calls.high)),
+        "input_tokens": figure(0, expected.input_tokens, total.input_tokens),
+        "output_tokens": figure(0, expected.output_tokens, total.output_tokens),
+        "dollars": figure(0, expected.nanodollars, total.nanodollars),
+        "depth": figure(depth.low, depth.high if known and expected.calls.high else depth.low, depth.high),
+        "rounds": figure(cost.rounds.low, guess.rounds.high if guess is not None else 0, cost.rounds.high),
+    }
+
+
+def _site_figures(site: SiteCost, guess: SiteCost | None, memo: bool) -> dict[str, Figure]:
+    whole = _figures(Cost({_NOWHERE: site}), None if guess is None else Cost({_NOWHERE: guess}), memo)
+    return {name: whole[name] for name in ("calls", "requests", "input_tokens", "output_tokens", "dollars")}
+
+
+_NOWHERE: Any = object()
+
+
+def _between(least: Quantity, likely: Quantity, most: Quantity) -> Number | None:
+    """A guess, held within the bound; None where it has none."""
+    if isinstance(likely, Formula) or isinstance(least, Formula) or isinstance(most, Formula):
+        return None
+    value = min(max(likely, least), most)
+    return None if math.isinf(value) else value
+
+
+def _warnings(sites: tuple[SiteBound, ...], pricing: Pricing) -> list[str]:
+    """What has no bound, and which prices are not known."""
+    found = []
+    for site in sites:
+        calls = site.figures["calls"].most
+        if calls == INFINITE:
+            found.append(f"line {site.node.span.line}: nothing bounds how often this is called; clamp the count, or give a list in a reply a length: [T; 10]")
+    for name in sorted(pricing.unpriced):
+        found.append(f"the price of {name} is not known: set input_price and output_price in [models.{name}]")
+    return found
+
+
+class _Names:
+    """Names for the sizes of inputs that are not given: n, m, k … count items, b, c … bytes; a number is called as the input is."""
+
+    def __init__(self) -> None:
+        self.made: list[Symbol] = []
+        self._taken: set[str] = set()
+
+    def size(self, name: str, type_: Type) -> Size:
+        """The size of an unknown input."""
+        match type_:
+            case ListOf(item, most):
+                count = self._symbol("nmkjl", f"len({name})")
+                total = self._symbol("bcd", f"bytes({name})")
+                high = count if most is None else minimum(count, most)
+                return ListSize(Interval(count, high) if most is None else Interval(0, high), _within(of_type(item), total), Interval(0, total))
+            case Optional(item):
+                return MaybeSize(self.size(name, item))
+        if type_ == DIR:
+            count = self._symbol("nmkjl", f"files({name})")
+            total = self._symbol("bcd", f"bytes({name})")
+            return DirSize(Interval(0, count), total, Interval(0, total))
+        if type_ == TEXT:
+            total = self._symbol("bcd", f"bytes({name})")
+            return TextSize(Interval(total, total))
+        if type_ == FILE:
+            total = self._symbol("bcd", f"bytes({name})")
+            return FileSize(Interval(0, total), Interval(0, 4096))
+        if type_ == INT:
+            number = self._symbol((name,), name)
+            return NumberSize(number, number)
+        return of_type(type_)
+
+    def _symbol(self, names: Any, meaning: str) -> Formula:
+        name = next((x for x in names if x not in self._taken), None)
+        number = 1
+        while name is None or name in self._taken:
+            name = f"{names[0]}{number}"
+            number += 1
+        self._taken.add(name)
+        made = symbol(name, meaning)
+        self.made.append(next(iter(symbols(made))))
+        return made
+
+
+def _within(size: Size, total: Quantity) -> Size:
+    """The item of a list whose items have `total` bytes together."""
+    if isinstance(size, TextSize):
+        return TextSize(Interval(0, total))
+    return size
