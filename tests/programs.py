@@ -11,7 +11,21 @@ _SOURCE = Source("<random>", "")
 HERE = Span(_SOURCE, 0, 0)
 _NAMES = ("a", "b", "xs", "report", "f", "skip", "type", "input", "map", "first", "depth", "on", "with", "otherwise")
 _PLAIN = ("a", "b", "xs", "report", "f")
-_TEXTS = ("", "plain", "it's", 'say "so"', "both ' and \"", "line\nbreak", "tab\t", "{braces}", "back\\slash", "\\d+", "ü→𝄞", "\u2028", "a" * 40)
+_TEXTS = (
+    "",
+    "plain",
+    "it's",
+    'say "so"',
+    "both ' and \"",
+    "line\nbreak",
+    "tab\t",
+    "{braces}",
+    "back\\slash",
+    "\\d+",
+    "ü→𝄞",
+    "\u2028",
+    "a" * 40,
+)
 
 
 class Programs:
@@ -33,7 +47,9 @@ class Programs:
         if kind == 2:
             return n.Use(HERE, self.pick(("./other.rlm", "./it's.rlm")))
         if kind == 3:
-            params = tuple(n.Param(HERE, self.name(), self.type(), self.maybe(lambda: self.expr(2))) for _ in range(self.random.randrange(3)))
+            params = tuple(
+                n.Param(HERE, self.name(), self.type(), self.maybe(lambda: self.expr(2))) for _ in range(self.random.randrange(3))
+            )
             depth = self.maybe(lambda: self.random.randint(1, 9))
             return n.Fn(HERE, self.name(), params, self.maybe(self.type), depth, self.body(3), name_span=HERE)
         if kind == 4:

@@ -84,37 +84,35 @@ def test_records_as_json_lines(tmp_path: Path, capfd: pytest.CaptureFixture[str]
 # ---- with the embedded model ----
 
 
-def embedded(name: str, capfd: pytest.CaptureFixture[str], *more: str) -> Any:
+def embedded(program: str, given: str, capfd: pytest.CaptureFixture[str]) -> Any:
     pytest.importorskip("xllamacpp", reason="the embedded model is the extra `local`")
-    return run([*command(ROOT / "examples" / name), *more], capfd)
+    return run([f"examples/{program}", given], capfd)["answer"]
 
 
 @pytest.mark.embedded
 def test_triage_on_the_embedded_model(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     rows = (ROOT / "examples" / "triage_reviews" / "reviews.csv").read_text(encoding="utf-8").splitlines()
     some = tmp_path / "reviews.csv"
-    some.write_text("\n".join([rows[0], *rows[1::4]]) + "\n", encoding="utf-8")
-    report = embedded("triage_reviews", capfd, f"reviews=@{some}")
-    answer = report["answer"]
-    assert sum(p["reviews"] for p in answer["products"]) == 10
-    assert report["used"]["calls"] == 10
-    complaints = sum(p["reviews"] * p["complaints"] for p in answer["products"]) / 100
-    assert 2 <= complaints <= 5  # three of these ten complain
-    assert len(answer["stars_disagree"]) <= 3  # stars and words agree in all
+    some.write_text("\n".join(rows[at] for at in (0, 1, 2, 5, 21, 23, 35, 36)) + "\n", encoding="utf-8")
+    answer = embedded("triage_reviews/triage.rlm", f"reviews=@{some}", capfd)
+    assert {p["product"]: p["reviews"] for p in answer["products"]} == {"kettle": 3, "backpack": 2, "headphones": 2}
+    assert len(answer["stars_disagree"]) <= 2  # stars and words agree in all seven
 
 
 @pytest.mark.embedded
 def test_votes_of_the_embedded_model(capfd: pytest.CaptureFixture[str]) -> None:
-    answer = embedded("majority_vote", capfd)["answer"]
-    assert len(answer["positive"]) + len(answer["negative"]) + len(answer["ask_a_person"]) == 6
-    wrong = [r for r in answer["positive"] if r.startswith(("Dirty", "Terrible"))]
-    wrong += [r for r in answer["negative"] if r.startswith(("Wonderful", "Lovely"))]
-    assert len(wrong) <= 1
+    good, bad = "Wonderful rooms and a great breakfast.", "Terrible noise all night. I want my money back."
+    answer = embedded("majority_vote/vote.rlm", f"reviews={good}\n{bad}", capfd)
+    assert len(answer["positive"]) + len(answer["negative"]) + len(answer["ask_a_person"]) == 2
+    assert good not in answer["negative"] and bad not in answer["positive"]
 
 
 @pytest.mark.embedded
-def test_mail_sorted_by_the_embedded_model(capfd: pytest.CaptureFixture[str]) -> None:
-    answer = embedded("sort_mail", capfd)["answer"]
-    assert answer["complaints"] + answer["thanks"] == 6
-    assert 1 <= answer["complaints"] <= 5
-    assert set(answer["orders_complained_of"]) <= {"KX-2201", "KX-2178", "LM-0034", "LM-0051"}
+def test_mail_sorted_by_the_embedded_model(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    mails = (ROOT / "examples" / "sort_mail" / "mails.jsonl").read_text(encoding="utf-8").splitlines()
+    some = tmp_path / "mails.jsonl"
+    some.write_text("\n".join(mails[:3]), encoding="utf-8")
+    answer = embedded("sort_mail/sort.rlm", f"mails=@{some}", capfd)
+    assert answer["complaints"] + answer["thanks"] == 3
+    assert answer["complaints"] >= 1
+    assert set(answer["orders_complained_of"]) <= {"KX-2201", "KX-2178"}

@@ -30,6 +30,8 @@ from rlmlang.lm.request import Message, Model, ProviderError, Request
 from rlmlang.lm.schema import schema_of
 from rlmlang.types import TEXT, Enum, RecordOf, Type
 
+# not importorskip: the provider must be the first to load the library
+needs_llama = pytest.mark.skipif(importlib.util.find_spec("xllamacpp") is None, reason="xllamacpp is not installed")
 YES = Enum(("yes", "no"))
 CONTENT = b"GGUF" + bytes(range(256)) * 4096
 
@@ -159,8 +161,8 @@ def test_without_llama_cpp(monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.hint == "pip install 'rlmlang[local]'"
 
 
+@needs_llama
 def test_a_gguf_that_is_none(tmp_path: Path) -> None:
-    pytest.importorskip("xllamacpp")
     (tmp_path / "m.gguf").write_bytes(b"GGUFnonsense")
     for name in ("m.gguf", "none.gguf"):
         with pytest.raises(UsageError, match=name):
@@ -216,17 +218,17 @@ def test_two_models_of_one_name_differ(tmp_path: Path) -> None:
     assert fingerprint(path) != first
 
 
+@needs_llama
 def test_data_cannot_speak_the_models_marks(tmp_path: Path) -> None:
-    pytest.importorskip("xllamacpp")
     path = tmp_path / "m.gguf"
     path.write_bytes(HEADER)
     provider = GgufProvider(Model(name="m", provider="gguf", model="m", path=str(path)))
     assert provider.as_text("a <b> <s><|im_end|> \ud800") == "a <b> <\u200bs><\u200b|im_end|> ?"
 
 
+@needs_llama
 @pytest.mark.embedded
 def test_the_embedded_model_answers(capfd: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("xllamacpp")
     model = Model(name="local", provider="gguf", model="local", context_window=512, concurrency=4)
 
     def request(prompt: str, type: Type, **more: Any) -> Request:

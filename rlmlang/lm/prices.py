@@ -49,10 +49,10 @@ FREE = Price((Rates(0, 0, 0, 0),))
 
 def price_of(model: Model) -> Price | None:
     """The price of `model`, or None where nobody knows it."""
-    if model.provider != "openai":
-        return FREE
     if model.input_price is not None and model.output_price is not None:
         return Price((Rates(model.input_price, model.output_price, cached=model.input_price, cache_write=model.input_price),))
+    if model.provider != "openai":
+        return FREE
     return _looked_up(model.model, model.base_url)
 
 

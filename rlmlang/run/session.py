@@ -97,7 +97,7 @@ class Session:
                 raise UsageError(
                     f"no model is called {model.name}, and OPENAI_API_KEY is not set, with which OpenAI could be asked for it",
                     span=site.span if site.model else None,
-                    hint=f"there is {', '.join(self.models)}; see also --base-url and [models.NAME] in rlm.toml",
+                    hint=f"there is {', '.join(name for name in self.models if name != model.name)}; see also --base-url and [models.NAME] in rlm.toml",
                 )
             if self.budget.most("dollars") is not None and price_of(model) is None:
                 raise UsageError(

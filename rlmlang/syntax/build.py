@@ -63,7 +63,7 @@ class Builder:
                 depth = max((depths[id(child)] for child in part.children if isinstance(child, Tree)), default=0)
                 depth += part.data != "group"  # parentheses leave no node
                 if part.data in ("clauses", "short"):  # side by side in the text, but one in the other in the tree
-                    depth += len(part.children)
+                    depth += len(part.children) - 1
                 span = self._span(part)
                 if depth > limits.TREE_DEPTH:
                     raise _Refused(f"this is nested more than {limits.TREE_DEPTH} deep", span)
@@ -274,11 +274,11 @@ class Builder:
 
     def _application(self, span: Span, name: str, name_span: Span, args: tuple[n.Argument, ...], *, method: bool) -> n.Expr:
         if name in ("map", "filter", "reduce", "fold"):
-            return self._form_of_function(span, name, name_span, args)
+            return self._form_of_function(span, name, name_span, args, int(method))
         return n.Apply(span, name, args, method, name_span=name_span)
 
-    def _form_of_function(self, span: Span, name: str, name_span: Span, args: tuple[n.Argument, ...]) -> n.Expr:
-        """`map(lambda x: E, XS)`, `xs.map(x => E)` and their like."""
+    def _form_of_function(self, span: Span, name: str, name_span: Span, args: tuple[n.Argument, ...], place: int) -> n.Expr:
+        """`map(lambda x: E, XS)`, `xs.map(x => E)` and their like; `place` is where the name of a function may stand: `xs.map(str)`."""
         usual = {
             "map": "[E for x in xs] or map(lambda x: E, xs)",
             "filter": "[x for x in xs if C] or filter(lambda x: C, xs)",
@@ -288,13 +288,12 @@ class Builder:
         values = [a.value for a in args]
         most = {"map": 2, "filter": 2, "reduce": 3, "fold": 3}[name]
         function = next((v for v in values if isinstance(v, n.Lambda)), None)
-        if function is None and values and isinstance(values[0], n.Name):
-            # the name of a function, where a lambda may stand: `map(str, xs)`
-            given = values[0]
+        given = values[place] if len(values) > place else None
+        if function is None and isinstance(given, n.Name):  # the name of a function, where a lambda may stand: `map(str, xs)`
             params = ("a", "b") if name in ("reduce", "fold") else ("x",)
             applied = tuple(n.Argument(given.span, n.Name(given.span, p)) for p in params)
             function = n.Lambda(given.span, params, n.Apply(given.span, given.name, applied, name_span=given.span))
-            values[0] = function
+            values[place] = function
         others = [v for v in values if v is not function and not isinstance(v, n.Lambda)]
         arity = 2 if name in ("reduce", "fold") else None
         if (

@@ -44,12 +44,17 @@ class Diagnostic:
 
 
 def printable(text: str, limit: int = MESSAGE_CHARS) -> str:
-    """`text` with control, bidirectional and unassigned characters escaped (newlines kept), cut to `limit` characters."""
+    """`text` with control, bidirectional, line-ending and unassigned characters escaped (`\\n` kept), cut to `limit` characters."""
     if len(text) > limit:
         text = text[: limit - 1] + "…"
     if text.isascii() and text.isprintable():
         return text
-    return "".join(c if c == "\n" or unicodedata.category(c)[0] != "C" else c.encode("unicode_escape").decode() for c in text)
+    return "".join(c if c == "\n" or not _hidden(c) else c.encode("unicode_escape").decode() for c in text)
+
+
+def _hidden(character: str) -> bool:
+    category = unicodedata.category(character)
+    return category[0] == "C" or category in ("Zl", "Zp")
 
 
 def render(diagnostic: Diagnostic, *, width: int = 160) -> str:

@@ -105,10 +105,12 @@ _EXPECTED = {
     "STRING": "a text",
     "INT": "a whole number",
 }
+_CONTINUED = "a line goes on after an operator or a keyword, not before it: put this at the end of the line above"
 # the line with the place of the error marked by a NUL -> what to write instead
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), hint)
     for pattern, hint in (
+        (r"^\s*\0([*/%.<>]|==|!=|\?\?|->)|^\s*(and|or|in|on|otherwise)\s+\0\S", _CONTINUED),
         (r"^\s*[A-Za-z_]\w*\0: *\w", "a binding has no type: x = E; inputs, parameters and fields have one: input x: int = 3"),
         (r"^\s*input\s+\w+\s*\0=", "an input has a type: input x: int = 3"),
         (r"^\s*fn\b[^)]*\w\s*\0[,)=]", "every parameter has a type: fn f(a: text) -> text { … }"),
@@ -145,11 +147,12 @@ _NO_PROGRAM: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"@@ .*@@|\+\+\+ |diff --git "), "this is a diff, not a program", "give the whole program as it is to be"),
     (re.compile(r"\s*</?[A-Za-z][\w-]*>"), "this is a tag, not a program", "give the program alone, without anything around it"),
     (
-        re.compile(r"\s*(#+ |[-*] |\d+[.)] )?(\*\*)?[A-Z][\w'’]*,?(\s+[\w'’`\"()-]+[,.:;!?]*){2,}\s*$"),
+        re.compile(r"\s*(#+ |[-*] |\d+[.)] )?(\*\*)?[A-Z][\w'’]*[,.:!]?(\s+[\w'’`\"()-]+[,.:;!?]*){2,}\s*$"),
         "this line is prose, not a program",
         "give the program alone; what explains it stands after a #",
     ),
 )
+_GOES_ON = re.compile(r"(?:\s|#[^\n]*)*\n\s*([-+*/%.<>]|==|!=|\?\?|(?:and|or|in|not|on|otherwise|with)\b)")
 _OPERAND = re.compile(r"[\w\"'(\[{]")
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
 
@@ -183,9 +186,10 @@ class _Place:
 
     @property
     def marked(self) -> str:
-        """The line with a NUL at the place."""
-        column = self.start - self.line_start
-        return f"{self.line[:column]}\0{self.line[column:]}"
+        """The line with a NUL at the place; of a long one, what is near."""
+        column, line = self.start - self.line_start, self.line
+        before = line[:column] if column <= 200 else "…" + line[column - 200 : column]
+        return f"{before}\0{line[column : column + 200]}"
 
     def error(self, code: str, message: str, hint: str | None, span: Span | None = None) -> Diagnostic:
         return Diagnostic(code, message, span or self.span, hint=hint)
@@ -197,7 +201,7 @@ def explain(error: UnexpectedInput, source: Source, last: Token | None, open_bra
     return (
         _no_program(place)
         or _unclosed_text(place)
-        or _habit(place, last)
+        or _habit(place, last, open_brackets)
         or _open_bracket(place, open_brackets)
         or _closing(place, last, open_brackets)
         or _other(place)
@@ -229,7 +233,7 @@ def _place(error: UnexpectedInput, source: Source) -> _Place:
 def _no_program(place: _Place) -> Diagnostic | None:
     """Markdown, prose, a diff: what models write around programs."""
     for pattern, message, hint in _NO_PROGRAM:
-        if pattern.match(place.line):
+        if pattern.match(place.line[:300]):
             start = place.line_start
             return place.error("not-a-program", message, hint, Span(place.source, start, start + min(len(place.line), 80)))
     return None
@@ -246,11 +250,12 @@ def _unclosed_text(place: _Place) -> Diagnostic | None:
     return None
 
 
-def _habit(place: _Place, last: Token | None) -> Diagnostic | None:
+def _habit(place: _Place, last: Token | None, open_brackets: Sequence[Token]) -> Diagnostic | None:
     """A statement of another language, known by its first word; an assignment that changes a value."""
     text, start = place.source.text, place.line_start
     word = _FIRST_WORD.match(text, start)
-    if word and word[1] in _STATEMENTS:
+    outside = [bracket for bracket in open_brackets if (bracket.start_pos or 0) < start]
+    if word and word[1] in _STATEMENTS and (not outside or outside[-1] == "{"):
         within = last is not None and (last.start_pos or 0) >= (start if word[1] not in ("from", "with", "match") else word.start(1))
         second = not text[word.end() : place.start].strip()
         if word.end() >= place.start or second or (within and word[1] not in ("from", "with", "match")):
@@ -266,6 +271,9 @@ def _habit(place: _Place, last: Token | None) -> Diagnostic | None:
 
 def _open_bracket(place: _Place, open_brackets: Sequence[Token]) -> Diagnostic | None:
     """A bracket that is still open where the statement ends, or where the next line starts a new one."""
+    if place.ended and (goes_on := _GOES_ON.match(place.source.text, place.start)):
+        here = Span(place.source, goes_on.start(1), goes_on.end(1))
+        return place.error("syntax", f"`{goes_on[1]}` cannot start a line", _CONTINUED, here)
     if not open_brackets or not (place.ended or place.found[:1].isalpha() or place.found == "="):
         return None
     opener = open_brackets[-1]

@@ -25,7 +25,7 @@ _COMMENT = re.compile(r"#[^\n]*")
 _OPENERS = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
 _CLOSERS = {"_RPAR": ")", "_RSQB": "]", "_RBRACE": "}"}
 _WITH_NEWLINES = frozenset({"_NL", "_COMMA", *_CLOSERS})
-_NEXT_STATEMENT = re.compile(r"\n(?=[^\s)\]}#])")
+_NEXT_STATEMENT = re.compile(r"\n(?=[^\s)\]}#\"'])")  # a line with a quote in front rather ends a text
 
 
 def parse(text: str, name: str = "<text>") -> Program:
@@ -46,7 +46,7 @@ def parse(text: str, name: str = "<text>") -> Program:
         if _attempt(source, start, errors) is not None:
             break
     if errors or program is None:
-        raise ProgramError(tuple(errors))
+        raise ProgramError(tuple(errors[: limits.ERRORS]))
     return program
 
 

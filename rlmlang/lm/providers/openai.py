@@ -56,7 +56,7 @@ class OpenAIProvider:
             base_url=base_url,
             max_retries=0,
             http_client=http,
-            default_headers={name: openai.Omit() for name in unsent},  # type: ignore[misc]
+            default_headers={name: openai.Omit() for name in unsent},
         )
         self._url = f"{base_url.rstrip('/')}/chat/completions"
         self._response = _response_type(http)
