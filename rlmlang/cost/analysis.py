@@ -456,18 +456,20 @@ class Analysis:
             if not param.uses:
                 bounds.append(Bound(AnySize(), start))
                 continue
-            needed = param in facts.needs
             out = self.of(value, env, start)
-            bound, paid = self._bound(out, needed, start)
+            bound, paid = self._bound(out, param in facts.awaits, param in facts.needs, start)
             cost = cost + paid
             bounds.append(bound)
         out = self._enter(callee, bounds, env, start, node)
         return evolve(out, cost=cost + out.cost)
 
-    def _bound(self, out: Out, needed: bool, start: Interval) -> tuple[Bound, Cost]:
-        """A binding as a variable, and what is paid for it where it stands."""
-        if needed or not out.cost and not _is_later(out.round, start):
+    def _bound(self, out: Out, sure: bool, begun: bool, start: Interval) -> tuple[Bound, Cost]:
+        """A binding as a variable, and what is paid for it where it stands. `sure`: whoever gives a value has used it; `begun`: it is computed in any
+        case, though `otherwise` may do without it; else it is computed when it is asked for."""
+        if sure or not out.cost and not _is_later(out.round, start):
             return Bound(out.size, out.round), out.cost
+        if begun:
+            return Bound(out.size, out.round), out.cost if self.policy.expected else out.cost.optional()
         if self.policy.expected:
             return Bound(out.size, out.round, True, out.cost.rounds.high), out.cost.times(Interval.exactly(0.5))
         return Bound(out.size, out.round.from_zero(), True, out.cost.rounds.high), out.cost.optional()
@@ -520,12 +522,8 @@ class Analysis:
 
     def bindings(self, bindings: Sequence[n.Bind | n.Unpack], value: n.Expr, env: Env, start: Interval) -> tuple[Env, Cost]:
         """The variables that a block binds, each paid once: surely where every way to the value needs it, else perhaps."""
-        wanted = self.facts.needs(value)
-        needed: set[n.Node] = set()
-        for binding in reversed(bindings):
-            if not wanted.isdisjoint(self.facts.bound[binding]):
-                needed.add(binding)
-                wanted = wanted | self.facts.needs(binding.value)
+        sure = self._used(bindings, value, self.facts.awaits)
+        begun = self._used(bindings, value, self.facts.needs)
         inner = dict(env)
         cost = FREE
         for binding in bindings:
@@ -533,13 +531,23 @@ class Analysis:
             if not any(v.uses for v in variables):
                 continue
             out = self.of(binding.value, inner, start)
-            bound, paid = self._bound(out, binding in needed, start)
+            bound, paid = self._bound(out, binding in sure, binding in begun, start)
             cost = cost + paid
             if isinstance(binding, n.Bind):
                 inner[variables[0]] = bound
             else:
                 inner |= self._taken_apart(variables, bound)
         return inner, cost
+
+    def _used(self, bindings: Sequence[n.Bind | n.Unpack], value: n.Expr, needs: Callable[[n.Node], frozenset[Variable]]) -> set[n.Node]:
+        """The bindings that every way to the value uses, by what `needs` says of an expression."""
+        wanted = needs(value)
+        used: set[n.Node] = set()
+        for binding in reversed(bindings):
+            if not wanted.isdisjoint(self.facts.bound[binding]):
+                used.add(binding)
+                wanted = wanted | needs(binding.value)
+        return used
 
     def _taken_apart(self, variables: Sequence[Variable], bound: Bound) -> dict[Variable, Bound]:
         size = bound.size

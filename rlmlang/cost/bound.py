@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from rlmlang.check.checked import Checked
 from rlmlang.cost.account import FREE, Cost, SiteCost
@@ -110,14 +110,6 @@ def figures_json(figures: Mapping[str, Figure]) -> dict[str, Any]:
 def formulas(figures: Mapping[str, Figure]) -> dict[str, str]:
     """What is known as a formula only: `{"calls": "2·n + 1"}`, dollars in nano-dollars."""
     return {name: str(figure.most) for name, figure in figures.items() if isinstance(figure.most, Formula)}
-
-
-@frozen
-class Calibration:
-    """What was seen of a program before: for each place, the share of items that a filter kept and the bytes of a reply; bytes a token."""
-
-    kept: Mapping[tuple[int, int], float] = field(factory=dict)
-    reply_bytes: Mapping[tuple[int, int], int] = field(factory=dict)
 
 
 def bound(

@@ -486,6 +486,7 @@ class PureCode:
         body = self.compile(node.body)
         weight = self.weight(node.body)
         each: _Each
+        current = slots[0]
         if node.position is not None:
             slot, position = slots
 
@@ -497,11 +498,12 @@ class PureCode:
 
         elif len(slots) > 1:
             count, span = len(slots), node.span
+            current = self.frame.slot()
 
             def each(env: Env, xs: Sequence[Any], start: int) -> list[Any]:
                 made = []
-                for x in xs:
-                    take_apart(env, slots, x, count, span)
+                for env[current] in xs:
+                    take_apart(env, slots, env[current], count, span)
                     made.append(body(env))
                 return made
 
@@ -511,19 +513,22 @@ class PureCode:
             def each(env: Env, xs: Sequence[Any], start: int) -> list[Any]:
                 return [body(env) for env[slot] in xs]
 
-        return _looping(source, _skipping(each) if node.skip else each, weight, node.span, flatten=node.flatten)
+        return _looping(source, _skipping(each) if node.skip else each, current, weight, node.span, flatten=node.flatten)
 
     def _filter(self, node: n.Filter) -> Pure:
         source = self.compile(node.source)
         slots = self.targets(node)
         condition = self.compile(node.condition)
         each: _Each
+        current = slots[0]
         if len(slots) > 1:
             count, span = len(slots), node.span
+            current = self.frame.slot()
 
             def each(env: Env, xs: Sequence[Any], start: int) -> list[Any]:
                 kept = []
                 for x in xs:
+                    env[current] = x
                     take_apart(env, slots, x, count, span)
                     if condition(env):
                         kept.append(x)
@@ -535,7 +540,7 @@ class PureCode:
             def each(env: Env, xs: Sequence[Any], start: int) -> list[Any]:
                 return [env[slot] for env[slot] in xs if condition(env)]
 
-        return _looping(source, _skipping(each) if node.skip else each, self.weight(node.condition), node.span)
+        return _looping(source, _skipping(each) if node.skip else each, current, self.weight(node.condition), node.span)
 
     def _first(self, node: n.First) -> Pure:
         source, count = self.compile(node.source), self.compile(node.count)
@@ -782,7 +787,9 @@ def _skipping(each: _Each) -> _Each:
                 made += each(env, (x,), at)
             except Failure as failure:
                 here = env[0]
-                here.run.skipped(failure, (*here.items, label(x, at)))
+                outer = len(here.items)
+                failure.item = (*here.items, label(x, at), *failure.item[outer:])
+                here.run.skipped(failure, failure.item)
         return made
 
     return one_by_one
@@ -793,31 +800,60 @@ def label(item: Any, position: int) -> str:
     return item.path if type(item) is FileValue else str(position)
 
 
-def _looping(source: Pure, each: _Each, weight: int, span: Span, *, flatten: bool = False) -> Pure:
-    """Runs a loop over a list. Steps are counted before; a long one looks now and then whether the run was cancelled."""
+def _looping(source: Pure, each: _Each, current: int, weight: int, span: Span, *, flatten: bool = False) -> Pure:
+    """Runs a loop over a list. Steps are counted before; a long one looks now and then whether the run was cancelled.
+
+    The item that it is at lies in the slot `current`: a failure is told where it happened.
+    """
 
     def loop(env: Env) -> list[Any]:
         xs = source(env)
+        env[0].run.step(len(xs) * weight, span)
+        try:
+            return slices(env, xs)
+        except Failure as failure:
+            raise _at_item(failure, env, xs, env[current]) from None
+
+    def slices(env: Env, xs: Sequence[Any]) -> list[Any]:
         count = len(xs)
         run = env[0].run
-        run.step(count * weight, span)
-        if count <= _SLICE:
+        if flatten:  # as it goes, or what is too large would be built before it is refused
+            made = []
+            for at in range(count):
+                (part,) = each(env, xs[at : at + 1], at) or ((),)
+                if len(made) + len(part) > limits.LIST_ITEMS:
+                    raise _too_many(span)
+                made += part
+        elif count <= _SLICE:
             made = each(env, xs, 0)
         else:
             made = []
             for at in range(0, count, _SLICE):
                 run.check_cancelled()
                 made += each(env, xs[at : at + _SLICE], at)
-        return flattened(made, span) if flatten else made
+        return made
 
     return loop
+
+
+def _at_item(failure: Failure, env: Env, xs: Sequence[Any], item: Any) -> Failure:
+    """The failure of the loop's body at `item`. That is the first place where this very value stands: there it would have failed, too."""
+    position = xs.index(item) if isinstance(xs, range) else next(at for at, x in enumerate(xs) if x is item)
+    outer = len(env[0].items)
+    inner = failure.item[outer:]
+    where = (*env[0].items, label(item, position), *inner)
+    return Failure(failure.message, span=failure.span, hint=failure.hint, attempts=failure.attempts, item=where)
 
 
 def flattened(lists: Sequence[Sequence[Any]], span: Span) -> list[Any]:
     """The items of all, one after the other."""
     if sum(map(len, lists)) > limits.LIST_ITEMS:
-        raise LimitError(f"a list would have more than {limits.LIST_ITEMS:,} items", span=span)
+        raise _too_many(span)
     return [item for items in lists for item in items]
+
+
+def _too_many(span: Span) -> LimitError:
+    return LimitError(f"a list would have more than {limits.LIST_ITEMS:,} items", span=span)
 
 
 _COMPILERS: dict[type[n.Node], Callable[[PureCode, Any], Pure]] = {
