@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-
 class Spent(NamedTuple):
     """Seconds that something took: on the clock, and of processor time of this process, all threads together."""
 
@@ -60,11 +59,10 @@ def best(sides: Mapping[str, Side], rounds: int, *, warm: bool = True) -> dict[s
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Prints a Markdown table; all columns but the first are figures."""
     widths = [max(len(row[at]) for row in (headings, *rows)) for at in range(len(headings))]
-    lines = [headings, *rows]
-    for number, row in enumerate(lines):
-        print("| " + " | ".join(cell.rjust(w) if at else cell.ljust(w) for at, (cell, w) in enumerate(zip(row, widths, strict=True))) + " |")
-        if not number:
-            print("| " + " | ".join("-" * (w - 1) + (":" if at else "-") for at, w in enumerate(widths)) + " |")
+    rule = ["-" * (width - 1) + (":" if at else "-") for at, width in enumerate(widths)]
+    for row in (headings, rule, *rows):
+        cells = [cell.rjust(width) if at else cell.ljust(width) for at, (cell, width) in enumerate(zip(row, widths, strict=True))]
+        print(f"| {' | '.join(cells)} |")
 
 
 def verdict(what: str, ratio: float, wanted: str, met: bool) -> None:

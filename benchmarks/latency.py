@@ -2,8 +2,8 @@
 
     python benchmarks/latency.py [--rounds N]
 
-Independent calls: with `calls` calls, `width` at once, no client can be done before `calls * latency / width`; the figure is that ideal over
-the time the program really took (1 is perfect). Pipeline: each item goes through a call, a filter that calls, and another call; the
+Independent calls: with `calls` calls, `width` at once, no client can be done before `calls * latency / width`; the figure is that ideal
+over the time the program really took (1 is perfect). Pipeline: each item goes through a call, a filter that calls, and another call; the
 latency of each of these calls differs from item to item (the server reads it off the prompt), and all items fit into the width. The
 ideal is the critical path, the item whose three calls take longest together; evaluating stage by stage would take the sum of the
 slowest of each stage, which is shown beside it. Times are of whole runs, parsing and connecting included.
@@ -58,14 +58,18 @@ def main() -> None:
     with server(LATENCY) as url:
         wide(url, 16, 16)  # imports and the like
         sides = {
-            f"width {width}, {calls:,} calls": lambda calls=calls, width=width: timed(lambda: wide(url, calls, width))  # type: ignore[misc]
+            f"width {width}, {calls:,} calls": lambda calls=calls, width=width: timed(lambda: wide(url, calls, width))
             for width, calls in WIDTHS.items()
         }
-        spent = best({**sides, "pipeline of 3, 100 items": lambda: timed(lambda: pipeline(url, items, len(items)))}, given.rounds, warm=False)
+        spent = best(
+            {**sides, "pipeline of 3, 100 items": lambda: timed(lambda: pipeline(url, items, len(items)))}, given.rounds, warm=False
+        )
     path = max(sum(item[stage] for stage in ("first", "second", "third")) for item in items) / 1000
     staged = sum(max(item[stage] for item in items) for stage in ("first", "second", "third")) / 1000
     ideals = [*(calls * LATENCY / width for width, calls in WIDTHS.items()), path]
-    rows = [[name, f"{ideal:.2f}", f"{s.wall:.2f}", f"{ideal / s.wall:.3f}"] for (name, s), ideal in zip(spent.items(), ideals, strict=True)]
+    rows = [
+        [name, f"{ideal:.2f}", f"{s.wall:.2f}", f"{ideal / s.wall:.3f}"] for (name, s), ideal in zip(spent.items(), ideals, strict=True)
+    ]
     rows.append(["  stage by stage it would be", f"{path:.2f}", f"{staged:.2f}", f"{path / staged:.3f}"])
     table(["at 200 ms", "ideal s", "taken s", "fraction of ideal"], rows)
     fraction = float(rows[1][3])

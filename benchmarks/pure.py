@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from harness import Spent, best, table, timed, verdict
@@ -81,9 +83,13 @@ def ours(task: Task, xs: list[Record]) -> Callable[[], Spent]:
     return side
 
 
-def by_cel(task: Task, xs: list[Record]) -> Evaluator:
-    import celpy
+def timing(work: Evaluator) -> Callable[[], Spent]:
+    """A side that runs `work`."""
+    return lambda: timed(work)
 
+
+def by_cel(task: Task, xs: list[Record]) -> Evaluator:
+    celpy = import_module("celpy")
     environment = celpy.Environment()
     program = environment.program(environment.compile(task.cel))
     given = {"xs": celpy.json_to_cel(xs)}
@@ -91,8 +97,7 @@ def by_cel(task: Task, xs: list[Record]) -> Evaluator:
 
 
 def by_asteval(task: Task, xs: list[Record]) -> Evaluator:
-    import asteval
-
+    asteval = import_module("asteval")
     interpreter = asteval.Interpreter()
     interpreter.symtable["xs"] = xs
     parsed = interpreter.parse(task.python)
@@ -100,8 +105,7 @@ def by_asteval(task: Task, xs: list[Record]) -> Evaluator:
 
 
 def by_simpleeval(task: Task, xs: list[Record]) -> Evaluator:
-    import simpleeval
-
+    simpleeval = import_module("simpleeval")
     simpleeval.MAX_COMPREHENSION_LENGTH = len(xs) + 1
     evaluator = simpleeval.EvalWithCompoundTypes(names={"xs": xs})
     parsed = evaluator.parse(task.python)
@@ -109,9 +113,7 @@ def by_simpleeval(task: Task, xs: list[Record]) -> Evaluator:
 
 
 def by_smolagents(task: Task, xs: list[Record]) -> Evaluator:
-    from smolagents.local_python_executor import LocalPythonExecutor
-
-    executor = LocalPythonExecutor([], timeout_seconds=None)
+    executor = import_module("smolagents.local_python_executor").LocalPythonExecutor([], timeout_seconds=None)
     executor.send_tools({})
     executor.send_variables({"xs": xs})
     return lambda: executor(task.python)
@@ -153,10 +155,8 @@ def main() -> None:
     slowest = 0.0
     lead = float("inf")
     for task in TASKS:
-        sides: dict[str, Callable[[], Spent]] = {"rlmlang": ours(task, xs), "plain Python": lambda task=task: timed(lambda: task.function(xs))}  # type: ignore[misc]
-        for name in peers:
-            evaluator = PEERS[name][0](task, xs[: PEERS[name][1]])
-            sides[name] = lambda evaluator=evaluator: timed(evaluator)  # type: ignore[misc]
+        sides = {"rlmlang": ours(task, xs), "plain Python": timing(partial(task.function, xs))}
+        sides |= {name: timing(PEERS[name][0](task, xs[: PEERS[name][1]])) for name in peers}
         spent = {name: s.cpu * scales.get(name, 1) for name, s in best(sides, given.rounds, warm=False).items()}
         mine, plain = spent["rlmlang"], spent["plain Python"]
         rows.append([task.name, *(f"{seconds:.2f}" for seconds in spent.values()), f"{mine / plain:.1f}"])

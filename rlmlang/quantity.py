@@ -2,13 +2,14 @@
 
 A quantity is an int, `INFINITE`, or a `Formula`: a polynomial over symbols (`n = len(docs)`) and over `min max ceil log2` of polynomials. Symbols stand
 for whole numbers of at least 0, and so does every quantity. The same rules serve both, since operations on ints give ints. Sums and
-products saturate: `0 x infinite = 0`, beyond `SATURATED` all is infinite.
+products saturate: `0 x infinite = 0`, beyond `SATURATED` all is infinite. A formula whose terms sum to less than 0 is 0. Numbers alone may
+be negative or fractions (the sizes of numbers are); what is expected on average has fractions in its formulas.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, Union
 
@@ -33,9 +34,10 @@ class Symbol:
         return self.name
 
 
-@frozen
+@frozen(cache_hash=True)
 class Applied:
-    """`op(args)` with op one of min, max, ceil (of the first divided by the second), log2 (rounded up), mul."""
+    """`op(args)` with op one of min, max, ceil (of the first divided by the second), log2 (rounded up), mul, cut (its arg, which may be
+    below 0). An arg below 0 is taken as 0."""
 
     op: str
     args: tuple[Quantity, ...]
@@ -47,6 +49,8 @@ class Applied:
             return f"⌈{over}/{self.args[1]}⌉"
         if self.op == "log2":
             return f"⌈log2({first})⌉"
+        if self.op == "cut":
+            return f"max(0, {first})"
         if self.op == "mul":
             return "·".join(f"({a})" if isinstance(a, Formula) and len(a.terms) > 1 else str(a) for a in self.args)
         return f"{self.op}({', '.join(map(str, self.args))})"
@@ -56,11 +60,11 @@ Atom = Union[Symbol, Applied]
 Monomial = tuple[tuple[Atom, int], ...]  # atoms with their powers, in order
 
 
-@frozen
+@frozen(cache_hash=True)
 class Formula:
-    """A sum of `coefficient x monomial`, at least one of which is no constant; coefficients are positive or negative ints, never 0."""
+    """A sum of `coefficient x monomial`, at least one of which is no constant; coefficients are positive or negative, finite, never 0."""
 
-    terms: tuple[tuple[Monomial, int], ...]
+    terms: tuple[tuple[Monomial, Number], ...]
 
     def __str__(self) -> str:
         shown = []
@@ -75,16 +79,20 @@ class Formula:
 
 def symbol(name: str, meaning: str) -> Formula:
     """The quantity that is one symbol."""
-    return Formula(((((Symbol(name, meaning), 1),), 1),))
+    return _alone(Symbol(name, meaning))
 
 
-def _terms(q: Quantity) -> dict[Monomial, int]:
+def _alone(atom: Atom) -> Formula:
+    return Formula(((((atom, 1),), 1),))
+
+
+def _terms(q: Quantity) -> dict[Monomial, Number]:
     if isinstance(q, Formula):
         return dict(q.terms)
-    return {(): int(q)} if q else {}
+    return {(): q} if q else {}
 
 
-def _made(terms: dict[Monomial, int]) -> Quantity:
+def _made(terms: dict[Monomial, Number]) -> Quantity:
     kept = {m: c for m, c in terms.items() if c}
     if not kept:
         return 0
@@ -93,7 +101,7 @@ def _made(terms: dict[Monomial, int]) -> Quantity:
     return Formula(tuple(sorted(kept.items(), key=_order)))
 
 
-def _order(term: tuple[Monomial, int]) -> str:
+def _order(term: tuple[Monomial, Number]) -> str:
     return str([(str(a), p) for a, p in term[0]])
 
 
@@ -110,9 +118,10 @@ def plus(*quantities: Quantity) -> Quantity:
             formulas.append(q)
         else:
             number += q
-    if number > SATURATED:
+    if number != number:  # infinite both ways
         return INFINITE
-    if not formulas:
+    number = _saturate(number)
+    if not formulas or abs(number) == INFINITE:
         return number
     total = _terms(number)
     for formula in formulas:
@@ -129,18 +138,19 @@ def times(a: Quantity, b: Quantity) -> Quantity:
         if not isinstance(one, Formula):
             if one == 0:
                 return 0
-            if one == INFINITE:
-                return INFINITE  # the formula may be 0; an upper bound may say so
+            if abs(one) == INFINITE:
+                return one  # the formula may be 0; an end of an interval may say so
             assert isinstance(other, Formula)
-            return _made({m: c * int(one) for m, c in other.terms})
+            return _made({m: c * one for m, c in other.terms})
+    assert isinstance(a, Formula) and isinstance(b, Formula)
     return _product(a, b)
 
 
 @lru_cache(4096)
 def _product(a: Formula, b: Formula) -> Quantity:
     if len(a.terms) * len(b.terms) > _TERMS:
-        return Formula(((((Applied("mul", (a, b)), 1),), 1),))
-    total: dict[Monomial, int] = {}
+        return _alone(Applied("mul", (a, b)))
+    total: dict[Monomial, Number] = {}
     for m1, c1 in a.terms:
         for m2, c2 in b.terms:
             powers: dict[Atom, int] = dict(m1)
@@ -151,27 +161,118 @@ def _product(a: Formula, b: Formula) -> Quantity:
     return _made(total)
 
 
+def least(q: Quantity) -> Number:
+    """A number that `q` is never below, whatever the symbols are."""
+    return _ends(q)[0] if isinstance(q, Formula) else q
+
+
+def greatest(q: Quantity) -> Number:
+    """A number that `q` is never above, whatever the symbols are: infinite unless a minimum caps it."""
+    return _ends(q)[1] if isinstance(q, Formula) else q
+
+
+@lru_cache(4096)
+def _ends(q: Formula) -> tuple[Number, Number]:
+    low: Number = 0
+    high: Number = 0
+    for monomial, count in q.terms:
+        small: Number = 1
+        large: Number = 1
+        for atom, power in monomial:
+            ends = _atom_ends(atom)
+            small, large = (_scaled(x, end**power) for x, end in zip((small, large), ends, strict=True))
+        if count < 0:
+            small, large = large, small
+        low, high = low + _scaled(count, small), high + _scaled(count, large)
+    return (0 if low != low else max(0, low)), (INFINITE if high != high else max(0, _saturate(high)))
+
+
+def _scaled(a: Number, b: Number) -> Number:
+    return 0 if not a or not b else a * b
+
+
+def _atom_ends(atom: Atom) -> tuple[Number, Number]:
+    if isinstance(atom, Symbol):
+        return 0, INFINITE
+    first, *_ = ends = [(max(0, least(a)), max(0, greatest(a))) for a in atom.args]
+    lows, highs = [low for low, _ in ends], [high for _, high in ends]
+    return _apply(atom.op, [first[0], *lows[1:]]), _apply(atom.op, [first[1], *highs[1:]])
+
+
+@lru_cache(16384)
 def at_most(a: Quantity, b: Quantity) -> bool:
     """Whether `a <= b` whatever the symbols are. False where that cannot be seen."""
     if not isinstance(a, Formula) and not isinstance(b, Formula):
         return a <= b
-    if b == INFINITE:
+    if greatest(a) <= least(b):
         return True
-    if a == INFINITE:
+    if not isinstance(a, Formula) or not isinstance(b, Formula):
         return False
-    if isinstance(a, int) and isinstance(b, Formula):
-        # the constant of b may be enough: everything else in it is at least 0 unless it is subtracted
-        return all(c > 0 for m, c in b.terms if m) and a <= dict(b.terms).get((), 0)
-    difference = _terms(b)
-    for monomial, count in _terms(a).items():
-        difference[monomial] = difference.get(monomial, 0) - count
-    if all(c >= 0 for c in difference.values()):
-        return True
-    if isinstance(a, Formula) and len(a.terms) == 1:
-        ((monomial, count),) = a.terms
-        if count == 1 and len(monomial) == 1 and monomial[0][1] == 1 and isinstance(atom := monomial[0][0], Applied) and atom.op == "min":
-            return any(at_most(arg, b) for arg in atom.args)
+    rest = _terms(b)
+    for monomial, count in a.terms:
+        rest[monomial] = rest.get(monomial, 0) - count
+    return _covered(rest) or _at_most_by_parts(_lone(a), _lone(b), a, b)
+
+
+def _at_most_by_parts(x: Applied | None, y: Applied | None, a: Formula, b: Formula) -> bool:
+    """`a <= b` by what one of them is the minimum, maximum or quotient of: `x` is all of `a`, `y` of `b`."""
+    if x is not None:
+        if x.op == "max":
+            return all(at_most(arg, b) for arg in x.args)
+        if x.op == "min" and any(at_most(arg, b) for arg in x.args):
+            return True
+        if x.op == "ceil" and y is not None and y.op == "ceil" and at_most(y.args[1], x.args[1]) and at_most(x.args[0], y.args[0]):
+            return True
+        if x.op in ("ceil", "log2") and _whole(x.args[0]) and at_most(x.args[0], b):
+            return True
+    if y is not None:
+        if y.op == "min":
+            return all(at_most(a, arg) for arg in y.args)
+        if y.op == "max":
+            return any(at_most(a, arg) for arg in y.args)
     return False
+
+
+def _lone(q: Quantity) -> Applied | None:
+    """The one operation that a quantity is."""
+    if isinstance(q, Formula) and len(q.terms) == 1:
+        ((monomial, count),) = q.terms
+        if count == 1 and len(monomial) == 1 and monomial[0][1] == 1 and isinstance(atom := monomial[0][0], Applied):
+            return atom
+    return None
+
+
+def _whole(q: Quantity) -> bool:
+    """Whether a quantity is a whole number (or infinite) for whole symbols."""
+    if not isinstance(q, Formula):
+        return q == INFINITE or q == int(q)
+    for monomial, count in q.terms:
+        if count != int(count):
+            return False
+        if any(
+            isinstance(atom, Applied) and atom.op in ("min", "max", "mul", "cut") and not all(map(_whole, atom.args))
+            for atom, _ in monomial
+        ):
+            return False
+    return True
+
+
+def _covered(rest: dict[Monomial, Number]) -> bool:
+    """Whether a sum is at least 0 because each negative term has a positive one of the same atoms in higher powers: `n^2 - n`."""
+    spare = {m: c for m, c in rest.items() if c > 0}
+    for monomial, count in rest.items():
+        if count >= 0:
+            continue
+        powers = dict(monomial)
+        if not all(isinstance(atom, Symbol) or _whole(_alone(atom)) for atom in powers):
+            return False
+        for other, many in spare.items():
+            if dict(other).keys() == powers.keys() and all(p >= powers[a] for a, p in other) and monomial:
+                spare[other] = many - min(many, -count)
+                count += min(many, -count)
+        if count < 0:
+            return False
+    return True
 
 
 def minimum(*quantities: Quantity) -> Quantity:
@@ -194,56 +295,70 @@ def _extreme(op: str, quantities: Iterable[Quantity], better: Callable[[Quantity
     if len(kept) == 1:
         return kept[0]
     kept.sort(key=str)
-    return Formula(((((Applied(op, tuple(kept)), 1),), 1),))
+    return _alone(Applied(op, tuple(kept)))
 
 
 def _flat(op: str, quantities: Iterable[Quantity]) -> Iterable[Quantity]:
     for q in quantities:
-        if isinstance(q, Formula) and len(q.terms) == 1:
-            ((monomial, count),) = q.terms
-            if count == 1 and len(monomial) == 1 and monomial[0][1] == 1:
-                atom = monomial[0][0]
-                if isinstance(atom, Applied) and atom.op == op:
-                    yield from atom.args
-                    continue
-        yield q
+        atom = _lone(q)
+        if atom is not None and atom.op == op:
+            yield from atom.args
+        else:
+            yield q
 
 
 def ceil_div(a: Quantity, by: int) -> Quantity:
-    """`a / by`, rounded up."""
+    """`a / by`, rounded up; `by` at least 1."""
     if not isinstance(a, Formula):
-        return a if a == INFINITE else -(-int(a) // by)
-    if by == 1:
+        return a if a == INFINITE else math.ceil(a) if by == 1 else -(-math.ceil(a) // by)
+    if by == 1 and _whole(a):
         return a
     if all(c % by == 0 for _, c in a.terms):
         return _made({m: c // by for m, c in a.terms})
-    return Formula(((((Applied("ceil", (a, by)), 1),), 1),))
+    return _alone(Applied("ceil", (a, by)))
+
+
+def floor_div(a: Quantity, by: int) -> Quantity:
+    """`a / by`, rounded down; `by` at least 1."""
+    if not isinstance(a, Formula):
+        return a if a == INFINITE else math.floor(a) // by
+    if by == 1 or all(c % by == 0 for _, c in a.terms) or not _whole(a):
+        return ceil_div(a, by) if _whole(a) else times(a, 1 / by)
+    return ceil_div(_made(_terms(a) | {(): dict(a.terms).get((), 0) + 1 - by}), by)
 
 
 def log2_ceil(a: Quantity) -> Quantity:
     """The levels of a balanced tree with `a` leaves: log2, rounded up; 0 for at most one."""
     if not isinstance(a, Formula):
-        return a if a == INFINITE else max(0, int(a) - 1).bit_length()
-    return Formula(((((Applied("log2", (a,)), 1),), 1),))
+        return a if a == INFINITE else max(0, math.ceil(a) - 1).bit_length()
+    return _alone(Applied("log2", (a,)))
+
+
+def difference(a: Quantity, b: Quantity) -> Quantity:
+    """`a - b`, but at least 0."""
+    if at_most(a, b):
+        return 0
+    if a == INFINITE or not isinstance(a, Formula) and not isinstance(b, Formula):
+        return a - b if isinstance(b, (int, float)) else INFINITE
+    if b == INFINITE:
+        return 0
+    rest = _terms(a)
+    for monomial, count in _terms(b).items():
+        rest[monomial] = rest.get(monomial, 0) - count
+    made = _made(rest)
+    return made if at_most(b, a) or not isinstance(made, Formula) else _alone(Applied("cut", (made,)))
 
 
 def less(a: Quantity, by: int) -> Quantity:
     """`a - by`, but at least 0."""
-    if not isinstance(a, Formula):
-        return a if a == INFINITE else max(0, int(a) - by)
-    return maximum(0, _made(_terms(a) | {(): dict(a.terms).get((), 0) - by}))
+    return difference(a, by)
 
 
-def difference(a: Quantity, b: Quantity) -> Quantity:
-    """`a - b`, for an `a` that is `b` plus something; where that cannot be seen, `a`, which is more."""
-    if not isinstance(a, Formula) and not isinstance(b, Formula):
-        return INFINITE if a == INFINITE else max(0, a - b)
-    if a == INFINITE or b == INFINITE:
-        return a
-    rest = _terms(a)
-    for monomial, count in _terms(b).items():
-        rest[monomial] = rest.get(monomial, 0) - count
-    return _made(rest) if all(count >= 0 for count in rest.values()) else a
+def pairs_of(n: Quantity) -> Quantity:
+    """`n (n - 1) / 2`: how often two of `n` are taken together."""
+    if not isinstance(n, Formula):
+        return n if n == INFINITE else n * (n - 1) / 2 if n != int(n) else int(n) * (int(n) - 1) // 2
+    return ceil_div(difference(times(n, n), n), 2)
 
 
 def symbols(q: Quantity) -> frozenset[Symbol]:
@@ -265,24 +380,27 @@ def value_at(q: Quantity, sizes: Mapping[str, Number]) -> Number:
     for monomial, count in q.terms:
         product: Number = count
         for atom, power in monomial:
-            number = sizes.get(atom.name, INFINITE) if isinstance(atom, Symbol) else _applied_at(atom, sizes)
-            product = 0 if product == 0 or number == 0 else product * number**power
+            number = (
+                sizes.get(atom.name, INFINITE) if isinstance(atom, Symbol) else _apply(atom.op, [value_at(a, sizes) for a in atom.args])
+            )
+            product = _scaled(product, number**power)
         total += product
     if total != total:  # infinite less infinite
         return INFINITE
     return _saturate(max(0, total))
 
 
-def _applied_at(atom: Applied, sizes: Mapping[str, Number]) -> Number:
-    args = [value_at(a, sizes) for a in atom.args]
-    match atom.op:
+def _apply(op: str, args: Sequence[Number]) -> Number:
+    match op:
         case "min":
             return min(args)
         case "max":
             return max(args)
+        case "cut":
+            return args[0]
         case "mul":
             return 0 if 0 in args else _saturate(math.prod(args))
         case "ceil":
-            return args[0] if args[0] == INFINITE else -(-int(args[0]) // int(args[1]))
+            return ceil_div(args[0], int(args[1]))  # type: ignore[return-value]
         case _:
-            return args[0] if args[0] == INFINITE else max(0, int(args[0]) - 1).bit_length()
+            return log2_ceil(args[0])  # type: ignore[return-value]

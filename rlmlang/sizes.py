@@ -9,22 +9,32 @@
     FileSize     a file's text and path;  DirSize: how many files, their bytes, the largest
     AnySize      something else, by the bytes of its JSON text
 
+What a value weighs is told three ways: as text that is written into another (`str_bytes`), as JSON (`json_bytes`), and by its content
+(`content_bytes`: its texts and scalars alone, without names, quotes and brackets), which cutting, grouping and flattening leave as it is.
+
 A size says what may be, never what is: `[lower, upper]` holds the real one. Where nothing is known, the upper end is infinite and the lower 0.
 """
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterable, Sequence
-from typing import Any, Union
+from functools import lru_cache
+from typing import Any, Final, Union
 
 from attrs import evolve, frozen
 
-from rlmlang.quantity import INFINITE, Number, Quantity, at_most, ceil_div, maximum, minimum, plus, times
 from rlmlang.files import DirValue, FileValue
-from rlmlang.types import BOOL, DIR, FILE, FLOAT, INT, NONE, TEXT, Enum, ListOf, Optional, RecordOf, Tuple, Type
+from rlmlang.limits import VALUE_DEPTH
+from rlmlang.quantity import INFINITE, Formula, Number, Quantity, at_most, ceil_div, floor_div, less, maximum, minimum, plus, times
+from rlmlang.types import BOOL, DIR, FILE, FLOAT, INT, JSON, NONE, TEXT, Enum, ListOf, Optional, RecordOf, Tuple, Type
+from rlmlang.values import SEQUENCES, same, to_json_text
 
-NUMBER_BYTES = 1_300  # an int of INT_BITS bits in decimal digits; a float is shorter
-ESCAPED = 6  # bytes of the JSON escape of one byte of text, at most
+NUMBER_BYTES: Final = 1_300  # an int of INT_BITS bits in decimal digits; a float is shorter
+FLOAT_BYTES: Final = 24  # -2.2250738585072014e-308
+FORMULA_DIGITS: Final = 61  # of SATURATED: what counts things comes nowhere near
+ESCAPED: Final = 6  # bytes of the JSON escape of one byte of text, at most: a control character; a quote takes 2, all else stays
 
 
 @frozen
@@ -75,10 +85,11 @@ class TextSize:
 
 @frozen
 class NumberSize:
-    """A number between `low` and `high`; where these are formulas it is an int of at least 0."""
+    """A number between `low` and `high`; `whole`: an int. An end that is a formula is at least 0."""
 
     low: Quantity = -INFINITE
     high: Quantity = INFINITE
+    whole: bool = False
 
 
 @frozen
@@ -93,7 +104,7 @@ class NoneSize:
 
 @frozen
 class ListSize:
-    """`total`: the bytes of all items together, as texts or as JSON, without what stands between; None: count x item."""
+    """`total`: the content of all items together (`content_bytes`; of files the bytes of their texts); None: count x item."""
 
     count: Interval
     item: Size
@@ -109,6 +120,8 @@ class TupleSize:
 
 @frozen
 class RecordSize:
+    """A field that is a `MaybeSize` may be missing."""
+
     fields: tuple[tuple[str, Size], ...]
 
     def get(self, name: str) -> Size | None:
@@ -130,7 +143,7 @@ class FileSize:
 
 @frozen
 class DirSize:
-    """`count` files; `largest` bytes each at most, `total` together."""
+    """`count` files, at least so many by the pattern `**/*`; the text of each has at most `largest` bytes, all together `total`."""
 
     count: Interval = ANY
     largest: Quantity = INFINITE
@@ -139,7 +152,7 @@ class DirSize:
 
 @frozen
 class AnySize:
-    """Any data, by the bytes of its JSON text."""
+    """Any data, by the bytes of its JSON text as we write it."""
 
     bytes: Interval = ANY
 
@@ -151,7 +164,9 @@ class FunctionSize:
     result: Size
 
 
-Size = Union[Exact, TextSize, NumberSize, BoolSize, NoneSize, ListSize, TupleSize, RecordSize, MaybeSize, FileSize, DirSize, AnySize, FunctionSize]
+Size = Union[
+    Exact, TextSize, NumberSize, BoolSize, NoneSize, ListSize, TupleSize, RecordSize, MaybeSize, FileSize, DirSize, AnySize, FunctionSize
+]
 
 
 # ---- from values and types ----
@@ -166,7 +181,7 @@ def measure(value: Any) -> Size:
     if value is None:
         return NoneSize()
     if isinstance(value, (int, float)):
-        return NumberSize(value, value)
+        return NumberSize(value, value, isinstance(value, int))
     if isinstance(value, str):
         return TextSize(Interval.exactly(text_bytes(value)))
     if isinstance(value, dict):
@@ -177,9 +192,10 @@ def measure(value: Any) -> Size:
         return DirSize()
     if isinstance(value, range):
         ends = (value[0], value[-1]) if value else (0, 0)
-        return ListSize(Interval.exactly(len(value)), NumberSize(min(ends), max(ends)))
-    items = list(value)
-    return list_of([measure(item) for item in items])
+        return ListSize(Interval.exactly(len(value)), NumberSize(min(ends), max(ends), True))
+    if callable(value):
+        return AnySize()
+    return list_of([measure(item) for item in value])
 
 
 def file_bytes(size: int) -> Interval:
@@ -187,7 +203,7 @@ def file_bytes(size: int) -> Interval:
     return Interval(max(0, (size - 3) // 2), size)
 
 
-def list_of(items: Sequence[Size]) -> Size:
+def list_of(items: Sequence[Size]) -> ListSize:
     """The size of a list of these."""
     if not items:
         return ListSize(ZERO, NoneSize(), ZERO)
@@ -196,7 +212,7 @@ def list_of(items: Sequence[Size]) -> Size:
         return ListSize(Interval.exactly(len(items)), item)
     total = ZERO
     for one in items:
-        total = total + data_bytes(one)
+        total = total + content_bytes(one)
     return ListSize(Interval.exactly(len(items)), item, total)
 
 
@@ -204,29 +220,32 @@ def text_bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
-def of_type(type_: Type, most: Quantity = INFINITE) -> Size:
-    """What a value of a type can be, if its JSON text has at most `most` bytes."""
-    bytes_ = Interval(0, most)
+def of_type(type_: Type, most: Quantity = INFINITE, ours: bool = False) -> Size:
+    """What a value of a type can be that was read from a JSON text of at most `most` bytes; `ours`: from one that we wrote.
+
+    A text that others wrote may grow when we write it: `[1e15,1]` is `[1000000000000000.0, 1]`, and fields that it leaves out are none.
+    """
     match type_:
         case Enum(words):
             lengths = [text_bytes(word) for word in words]
             return TextSize(Interval(min(lengths, default=0), max(lengths, default=0)))
         case ListOf(item, limit):
-            # the shortest item takes a byte and each but the last a comma
-            count = most if most == INFINITE else ceil_div(most, 2)
+            # the shortest item takes a byte, and each but the last a comma
+            count = floor_div(most, 3 if ours else 2)
+            grown = most if ours or item == TEXT or isinstance(item, Enum) else plus(rewritten(most), times(count, _left_out(item)))
             if limit is not None:
                 count = minimum(count, limit)
-            return ListSize(Interval(0, count), of_type(item, most), Interval(0, most))
+            return ListSize(Interval(0, count), of_type(item, most, ours), Interval(0, grown))
         case Tuple(items):
-            return TupleSize(tuple(of_type(item, most) for item in items))
+            return TupleSize(tuple(of_type(item, most, ours) for item in items))
         case RecordOf(fields):
-            return RecordSize(tuple((name, of_type(field, most)) for name, field in fields))
+            return RecordSize(tuple((name, of_type(field, most, ours)) for name, field in fields))
         case Optional(item):
-            return MaybeSize(of_type(item, most))
+            return MaybeSize(of_type(item, most, ours))
     if type_ == TEXT:
-        return TextSize(bytes_)
+        return TextSize(Interval(0, most))
     if type_ in (INT, FLOAT):
-        return NumberSize()
+        return NumberSize(whole=type_ == INT)
     if type_ == BOOL:
         return BoolSize()
     if type_ == NONE:
@@ -235,7 +254,24 @@ def of_type(type_: Type, most: Quantity = INFINITE) -> Size:
         return FileSize()
     if type_ == DIR:
         return DirSize()
-    return AnySize(bytes_)
+    return AnySize(Interval(1, most if ours else rewritten(most)))
+
+
+def rewritten(most: Quantity) -> Quantity:
+    """Bytes of JSON as we write it, from JSON of so many bytes: a number grows most, `9e15` to `9000000000000000.0`."""
+    return ceil_div(times(most, 9), 2)
+
+
+def _left_out(type_: Type) -> int:
+    """Bytes of content at most that fields left out add to one value: it is none that stands for them."""
+    match type_:
+        case RecordOf(fields):
+            return sum(4 if isinstance(t, Optional) or t in (NONE, JSON) else 0 for _, t in fields) + sum(_left_out(t) for _, t in fields)
+        case Tuple(items):
+            return sum(_left_out(item) for item in items)
+        case ListOf(item) | Optional(item):
+            return _left_out(item)
+    return 0
 
 
 # ---- hulls ----
@@ -251,7 +287,7 @@ def hull(a: Size, b: Size) -> Size:
         case TextSize(), TextSize():
             return TextSize(a.bytes.hull(b.bytes))
         case NumberSize(), NumberSize():
-            return NumberSize(_least(a.low, b.low), _greatest(a.high, b.high))
+            return NumberSize(minimum(a.low, b.low), maximum(a.high, b.high), a.whole and b.whole)
         case NoneSize(), _:
             return b if isinstance(b, MaybeSize) else MaybeSize(b)
         case _, NoneSize():
@@ -264,10 +300,10 @@ def hull(a: Size, b: Size) -> Size:
             return MaybeSize(hull(a, b.item))
         case RecordSize(), RecordSize():
             names = [name for name, _ in a.fields] + [name for name, _ in b.fields if a.get(name) is None]
-            return RecordSize(tuple((name, hull(a.get(name) or NoneSize(), b.get(name) or NoneSize())) for name in names))
+            return RecordSize(tuple((name, _field(a.get(name), b.get(name))) for name in names))
         case TupleSize(), TupleSize() if len(a.items) == len(b.items):
             return TupleSize(tuple(hull(x, y) for x, y in zip(a.items, b.items, strict=True)))
-        case (ListSize() | TupleSize()), (ListSize() | TupleSize()):
+        case ((ListSize() | TupleSize()), (ListSize() | TupleSize())):
             x, y = as_list(a), as_list(b)
             if x.count.high == 0:
                 return ListSize(y.count.from_zero(), y.item, list_total(y).from_zero())
@@ -276,9 +312,19 @@ def hull(a: Size, b: Size) -> Size:
             return ListSize(x.count.hull(y.count), hull(x.item, y.item), list_total(x).hull(list_total(y)))
         case FileSize(), FileSize():
             return FileSize(a.text.hull(b.text), a.path.hull(b.path))
+        case DirSize(), DirSize():
+            return DirSize(a.count.hull(b.count), maximum(a.largest, b.largest), a.total.hull(b.total))
         case FunctionSize(), FunctionSize():
             return FunctionSize(hull(a.result, b.result))
     return AnySize(json_bytes(a).hull(json_bytes(b)))
+
+
+def _field(a: Size | None, b: Size | None) -> Size:
+    """A field of one record or the other, perhaps of one alone."""
+    if a is not None and b is not None:
+        return hull(a, b)
+    one = a or b or NoneSize()
+    return one if isinstance(one, MaybeSize) else MaybeSize(one)
 
 
 def hull_all(sizes: Iterable[Size]) -> Size:
@@ -299,26 +345,6 @@ def unfold(size: Size) -> Size:
     return measure(size.value) if isinstance(size, Exact) else size
 
 
-def _least(a: Quantity, b: Quantity) -> Quantity:
-    if at_most(a, b):
-        return a
-    if at_most(b, a):
-        return b
-    return 0 if _natural(a) and _natural(b) else -INFINITE
-
-
-def _greatest(a: Quantity, b: Quantity) -> Quantity:
-    if at_most(a, b):
-        return b
-    if at_most(b, a):
-        return a
-    return maximum(a, b)
-
-
-def _natural(q: Quantity) -> bool:
-    return not isinstance(q, (int, float)) or q >= 0
-
-
 def as_list(size: Size) -> ListSize:
     """A list, tuple or unknown value seen as a list."""
     size = unfold(size)
@@ -326,79 +352,175 @@ def as_list(size: Size) -> ListSize:
         case ListSize():
             return size
         case TupleSize(items):
-            made = list_of(items)
-            assert isinstance(made, ListSize)
-            return made
+            return list_of(items)
         case MaybeSize(item):
             inner = as_list(item)
             return ListSize(inner.count.from_zero(), inner.item, list_total(inner).from_zero())
         case _:
             bytes_ = json_bytes(size)
-            return ListSize(Interval(0, ceil_div(bytes_.high, 2)), AnySize(Interval(0, bytes_.high)), bytes_.from_zero())
+            return ListSize(Interval(0, floor_div(bytes_.high, 3)), AnySize(Interval(1, bytes_.high)), bytes_.from_zero())
 
 
 # ---- bytes ----
 
 
 def list_total(size: ListSize) -> Interval:
-    """Bytes of all items together, as data (see `data_bytes`)."""
-    each = size.count * data_bytes(size.item)
+    """The content of all items together (`content_bytes`)."""
+    each = size.count * content_bytes(size.item)
     if size.total is None:
         return each
     return Interval(maximum(each.low, size.total.low), minimum(each.high, size.total.high))
 
 
+def content_bytes(size: Size) -> Interval:
+    """Bytes of the texts in a value, and of its numbers, bools and nones as JSON. Of a file, of its text."""
+    size = unfold(size)
+    match size:
+        case TextSize(bytes_) | FileSize(bytes_, _):
+            return bytes_
+        case MaybeSize(item):
+            return content_bytes(item).hull(Interval(4, 4))
+        case RecordSize(fields):
+            total = ZERO
+            for _, field in fields:
+                one = content_bytes(field)
+                total = total + (one.from_zero() if isinstance(field, MaybeSize) else one)
+            return total
+        case TupleSize(items):
+            total = ZERO
+            for item in items:
+                total = total + content_bytes(item)
+            return total
+        case ListSize():
+            return list_total(size)
+        case AnySize(bytes_):
+            return bytes_.from_zero()
+    return json_bytes(size)
+
+
 def data_bytes(size: Size) -> Interval:
-    """Bytes of a value as part of data: a text's own, anything else's JSON."""
+    """Bytes of a value as a datum: a text's own, anything else's JSON."""
     size = unfold(size)
     return size.bytes if isinstance(size, TextSize) else json_bytes(size)
 
 
-def json_bytes(size: Size) -> Interval:
-    """Bytes of a value's JSON text, `json.dumps` style with `, ` and `: `."""
+def json_bytes(size: Size, indent: int | None = None, level: int = 1) -> Interval:
+    """Bytes of a value's JSON text, in one line with `, ` and `: ` or, with `indent`, a line for each item; `level` is its nesting."""
     size = unfold(size)
+    between = 2 if indent is None else 2 + indent * level  # after an item, a comma and a space or new line
+    around = 2 if indent is None else 4 + indent * (2 * level - 1)  # brackets, and the lines that they end
     match size:
         case TextSize(bytes_):
             return Interval(plus(bytes_.low, 2), plus(times(ESCAPED, bytes_.high), 2))
-        case NumberSize(low, high):
-            return Interval(1, _digits(low, high))
+        case NumberSize():
+            return Interval(*_digits(size))
         case BoolSize():
             return Interval(4, 5)
         case NoneSize():
             return Interval(4, 4)
         case MaybeSize(item):
-            return json_bytes(item).hull(Interval(4, 4))
+            return json_bytes(item, indent, level).hull(Interval(4, 4))
         case RecordSize(fields):
-            total = Interval(2, 2)
+            total, sure = Interval(2, around if fields else 2), 0
             for name, field in fields:
-                key = text_bytes(name)
-                total = total + json_bytes(field) + Interval(key + 4, ESCAPED * key + 6)
-            return total
+                one = Interval.exactly(_key_bytes(name)) + json_bytes(field, indent, level + 1)
+                missing = isinstance(field, MaybeSize)
+                total = total + (one.from_zero() if missing else one)
+                sure += not missing
+            return total + Interval(max(0, sure - 1) * 2, max(0, len(fields) - 1) * between)
         case TupleSize(items):
-            total = Interval(2, 2)
+            total = Interval(2, around if items else 2) + Interval(max(0, len(items) - 1) * 2, max(0, len(items) - 1) * between)
             for item in items:
-                total = total + json_bytes(item) + Interval(0, 2)
+                total = total + json_bytes(item, indent, level + 1)
             return total
         case ListSize(count, item, _):
-            between = Interval(0, times(2, count.high))
-            each = count * json_bytes(item)
-            if isinstance(unfold(item), TextSize):
-                total = list_total(size)
-                each = Interval(each.low, minimum(each.high, plus(times(ESCAPED, total.high), times(2, count.high))))
-            else:
-                each = Interval(each.low, minimum(each.high, list_total(size).high))
-            return Interval(2, 2) + each + between
+            each = count * json_bytes(item, indent, level + 1)
+            content = list_total(size)
+            if size.total is not None and (extra := _markup(item)) != INFINITE and indent is None:
+                each = Interval(
+                    maximum(each.low, content.low), minimum(each.high, plus(times(_escaped(item), content.high), times(count.high, extra)))
+                )
+            return (
+                Interval(2, 2 if count.high == 0 else around)
+                + each
+                + Interval(times(less(count.low, 1), 2), times(less(count.high, 1), between))
+            )
         case FileSize(_, path):
             return Interval(plus(path.low, 2), plus(times(ESCAPED, path.high), 2))
         case AnySize(bytes_):
-            return bytes_
+            return bytes_ if indent is None else Interval(bytes_.low, times(bytes_.high, 2 + indent * VALUE_DEPTH))
     return ANY
 
 
-def _digits(low: Quantity, high: Quantity) -> Quantity:
-    if isinstance(low, int) and isinstance(high, int):
-        return max(len(str(low)), len(str(high)))
-    return NUMBER_BYTES
+def _markup(size: Size) -> Quantity:
+    """Bytes of a value's JSON, at most, beside its content and the escapes in it."""
+    size = unfold(size)
+    match size:
+        case TextSize():
+            return 2
+        case NumberSize() | BoolSize() | NoneSize():
+            return 0
+        case MaybeSize(item):
+            return _markup(item)
+        case RecordSize(fields):
+            return plus(2, *(plus(_key_bytes(name) + 2, _markup(field)) for name, field in fields))
+        case TupleSize(items):
+            return plus(2, *(plus(2, _markup(item)) for item in items))
+        case ListSize(count, item, _):
+            return plus(2, times(count.high, plus(2, _markup(item))))
+    return INFINITE
+
+
+def _escaped(size: Size) -> int:
+    """How often a byte of content is written at most."""
+    size = unfold(size)
+    match size:
+        case NumberSize() | BoolSize() | NoneSize():
+            return 1
+        case MaybeSize(item) | ListSize(_, item):
+            return _escaped(item)
+        case RecordSize(fields):
+            return max((_escaped(field) for _, field in fields), default=1)
+        case TupleSize(items):
+            return max((_escaped(item) for item in items), default=1)
+    return ESCAPED
+
+
+@lru_cache(4096)
+def _key_bytes(name: str) -> int:
+    """Bytes of `"name": `."""
+    return text_bytes(json.dumps(name, ensure_ascii=False)) + 2
+
+
+def _digits(size: NumberSize) -> tuple[int, int]:
+    """Bytes that write a number, at least and at most."""
+    longest = longest_number(size)
+    if not size.whole:
+        return 1, max(FLOAT_BYTES, longest)
+    if isinstance(size.low, int) and size.low > 0:
+        return _end_digits(size.low), longest
+    if isinstance(size.high, int) and size.high < 0:
+        return _end_digits(size.high), longest
+    return 1, longest
+
+
+def longest_number(size: NumberSize) -> int:
+    """Digits before the point, with the sign, of a number at most."""
+    return max(_end_digits(size.low), _end_digits(size.high))
+
+
+def _end_digits(end: Quantity) -> int:
+    if isinstance(end, Formula):
+        return FORMULA_DIGITS
+    return NUMBER_BYTES if abs(end) == INFINITE else len(str(math.floor(end)))
+
+
+def str_total(size: ListSize) -> Interval:
+    """Bytes of what `str` writes of all items together."""
+    each = size.count * str_bytes(size.item)
+    if size.total is None or not isinstance(unfold(size.item), TextSize):
+        return each
+    return list_total(size)
 
 
 def str_bytes(size: Size) -> Interval:
@@ -416,14 +538,14 @@ def str_bytes(size: Size) -> Interval:
 def length(size: Size) -> Interval:
     """`len`: items of a list, fields of a record, code points of a text."""
     if isinstance(size, Exact):
-        return Interval.exactly(len(size.value))
+        return Interval.exactly(len(size.value)) if isinstance(size.value, (str, dict, *SEQUENCES)) else ANY
     match size:
         case ListSize(count, _, _):
             return count
         case TupleSize(items):
             return Interval.exactly(len(items))
         case RecordSize(fields):
-            return Interval(0, len(fields))
+            return Interval(sum(not isinstance(field, MaybeSize) for _, field in fields), len(fields))
         case TextSize(bytes_):
             return points(bytes_)
         case MaybeSize(item):
@@ -453,11 +575,9 @@ def whole_at_least_zero(size: Size) -> Interval:
 
 
 def _floor0(q: Quantity) -> Quantity:
-    if isinstance(q, (int, float)):
-        if q == INFINITE:
-            return INFINITE
-        return max(0, int(q))
-    return maximum(0, q)
+    if isinstance(q, Formula):
+        return q
+    return q if q == INFINITE else math.floor(max(0, q))
 
 
 def truth(size: Size) -> bool | None:
@@ -477,5 +597,66 @@ def truth(size: Size) -> bool | None:
             return None
 
 
-def numeric(low: Number, high: Number) -> NumberSize:
-    return NumberSize(low, high)
+# ---- soundness ----
+
+
+def holds(size: Size, value: Any) -> bool:
+    """Whether a value is within a size whose ends are numbers. Reads the text of a file, and lists a directory: for tests."""
+    match size:
+        case Exact(expected):
+            return same(expected, value)
+        case TextSize(bytes_):
+            return isinstance(value, str) and _within(text_bytes(value), bytes_)
+        case NumberSize(low, high, whole):
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            return is_number and at_most(low, value) and at_most(value, high) and (isinstance(value, int) or not whole)
+        case BoolSize():
+            return isinstance(value, bool)
+        case NoneSize():
+            return value is None
+        case MaybeSize(item):
+            return value is None or holds(item, value)
+        case ListSize(count, item, total):
+            if not isinstance(value, SEQUENCES) or not _within(len(value), count) or not all(holds(item, x) for x in value):
+                return False
+            return total is None or _meets(_content_of(value), total)
+        case TupleSize(items):
+            return isinstance(value, SEQUENCES) and len(value) == len(items) and all(map(holds, items, value))
+        case RecordSize(fields):
+            names = {name for name, _ in fields}
+            return (
+                isinstance(value, dict)
+                and value.keys() <= names
+                and all(holds(field, value[name]) if name in value else isinstance(field, MaybeSize) for name, field in fields)
+            )
+        case FileSize(text, path):
+            return isinstance(value, FileValue) and _within(text_bytes(value.path), path) and _within(text_bytes(value.text), text)
+        case DirSize(count, largest, total):
+            if not isinstance(value, DirValue):
+                return False
+            texts = [text_bytes(file.text) for file in value.files()]
+            return _within(len(texts), count) and all(at_most(n, largest) for n in texts) and _within(sum(texts), total)
+        case AnySize(bytes_):
+            return _within(text_bytes(to_json_text(value)), bytes_)
+    return callable(value)
+
+
+def _within(amount: Number, interval: Interval) -> bool:
+    return at_most(interval.low, amount) and at_most(amount, interval.high)
+
+
+def _meets(a: Interval, b: Interval) -> bool:
+    return at_most(a.low, b.high) and at_most(b.low, a.high)
+
+
+def _content_of(value: Any) -> Interval:
+    """Content of a value: exact but for bools."""
+    if isinstance(value, FileValue):
+        return Interval.exactly(text_bytes(value.text))
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, SEQUENCES) else None
+    if parts is None:
+        return content_bytes(measure(value))
+    total = ZERO
+    for part in parts:
+        total = total + _content_of(part)
+    return total

@@ -57,8 +57,10 @@ class Shell:
 
     def start(self, *words: str, **settings: Any) -> subprocess.Popen[bytes]:
         """Starts `rlm` in a process of its own."""
-        given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | settings
-        return subprocess.Popen([sys.executable, "-m", "rlmlang", *words], cwd=self.folder, env=environment(**given.pop("env", {})), **given)
+        given: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | settings
+        return subprocess.Popen(
+            [sys.executable, "-m", "rlmlang", *words], cwd=self.folder, env=environment(**given.pop("env", {})), **given
+        )
 
     def process(self, *words: str, data: bytes = b"", **settings: Any) -> Done:
         """Runs `rlm` in a process of its own to its end; `data` is its standard input."""

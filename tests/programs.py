@@ -174,9 +174,10 @@ class Programs:
         for at in range(loops):
             target = self.pick((("a",), ("a",), ("a", "b"), ("if",)))
             source: n.Expr = self.expr(depth)
-            for _ in range(r.choice((0, 0, 1, 2))):
+            conditions = r.choice((0, 0, 1, 2))
+            for _ in range(conditions):
                 source = n.Filter(HERE, target, source, self.expr(depth), comprehension=True)
-            if at == 0 and isinstance(source, n.Filter) and target == ("a",) and r.random() < 0.3:
+            if at == 0 and conditions and target == ("a",) and r.random() < 0.3:
                 result = source
             else:
                 skip = r.random() < 0.15 and at in (0, loops - 1)

@@ -129,8 +129,8 @@ def reply(prompt: str, data: list[str], request: Request) -> Completion:
     verb, _, rest = prompt.partition(" ")
     whole = data[0] if data else ""
     match verb:
-        case "echo":
-            return _said(rest, request)
+        case "echo":  # the first line: the library's functions say more below
+            return _said(rest.split("\n", 1)[0], request)
         case "data":
             return _said(whole, request)
         case "both":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 
 import pytest
@@ -15,7 +16,10 @@ from rlmlang.cli.main import command_names
 __all__ = ["rlm"]
 
 HEAVY = ["aiohttp", "asyncio", "genai_prices", "openai", "re2", "rich", "xllamacpp", "sqlite3", "numpy"]
-LOADED = f"import json, sys; print(json.dumps([name for name in {HEAVY} if name in sys.modules]), file=sys.stderr)"
+SPY = f"""\
+import atexit, json, sys
+atexit.register(lambda: print(json.dumps([name for name in {HEAVY} if name in sys.modules]), file=sys.stderr))
+"""
 
 
 def test_version(rlm: Shell) -> None:
@@ -37,7 +41,7 @@ def test_help_of_each_command(rlm: Shell, name: str) -> None:
 
 
 def test_help_of_run_names_its_options(rlm: Shell) -> None:
-    options = "model base-url budget concurrency memo offline out json quiet yes explain config".split()
+    options = ["model", "base-url", "budget", "concurrency", "memo", "offline", "out", "json", "quiet", "yes", "explain", "config"]
     shown = rlm("run", "--help").out
     assert all(f"--{option}" in shown for option in options)
 
@@ -56,7 +60,7 @@ def test_wrong_commands(rlm: Shell) -> None:
 @pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["check", "p.rlm"], ["fmt", "p.rlm"], ["card"]])
 def test_heavy_libraries_are_not_imported(rlm: Shell, words: list[str]) -> None:
     rlm.write("p.rlm", 'input d: dir\nanswer [call "x" on f.text -> bool for f in d.files() if matches(f.text, "a")]\n')
-    rlm.write("sitecustomize.py", f"import atexit\natexit.register(lambda: exec({LOADED!r}))\n")
+    rlm.write("sitecustomize.py", SPY)
     path = os.pathsep.join((str(rlm.folder), environment()["PYTHONPATH"]))
     done = rlm.process(*words, env={"PYTHONPATH": path})
     assert done.code == 0, done.err
@@ -81,10 +85,8 @@ def test_answers_are_utf8_in_any_locale(rlm: Shell, encoding: str) -> None:
 
 
 def test_closed_streams(rlm: Shell) -> None:
-    rlm.write("p.rlm", 'input x: text\nanswer x')
+    rlm.write("p.rlm", "input x: text\nanswer x")
     script = f"exec {sys.executable} -m rlmlang run p.rlm x=- --memo off"
     for closed, code in ((">&-", 0), ("2>&-", 0), ("<&-", 2)):
-        import subprocess
-
         done = subprocess.run(["sh", "-c", f"{script} {closed}"], cwd=rlm.folder, env=environment(), input=b"text", capture_output=True)
         assert done.returncode == code and b"Traceback" not in done.stderr, closed

@@ -15,7 +15,13 @@ from typing import Any
 
 import pytest
 from commandline import Shell, rlm
-from loopback import Server, loopback
+from loopback import Server, loopback, status
+
+from rlmlang.cli import terminal
+from rlmlang.cli.commands.run import _stopping
+from rlmlang.cli.progress import Download
+from rlmlang.errors import UsageError
+from rlmlang.lm import local
 
 __all__ = ["rlm"]
 
@@ -75,13 +81,13 @@ def test_a_rerun_pays_only_the_rest(rlm: Shell) -> None:
         assert used["from_memo"] == kept and used["requests"] == 60 - kept == len(server.requests) - first
 
 
-def test_a_second_interrupt_ends_at_once(rlm: Shell) -> None:
-    # a pure stage of minutes does not look at the first one before its end
-    rlm.write("p.rlm", "xs = range(20000)\nanswer sum(sum(x * y % 7 for y in xs) for x in xs)\n")
-    with rlm.start("run", "p.rlm", "--memo", "off") as process:
-        time.sleep(1.5)
+def test_pure_code_is_interrupted(rlm: Shell) -> None:
+    # after its only call the program computes for minutes
+    rlm.write("p.rlm", 'input n: int\nxs = range(20000 + len(call "Number 0?"))\nanswer sum(sum(x * y % 7 for y in xs) for x in xs)\n')
+    with loopback("yes") as server, rlm.start(*against(server, "n=1")) as process:
+        until(lambda: server.requests)
         until(lambda: interrupted(process))
-        assert process.returncode == 130
+        assert process.returncode in (130, -signal.SIGINT), "the latter, 130 to a shell, while Python ends"
         assert process.stderr is not None and b"Traceback" not in process.stderr.read()
 
 
@@ -91,6 +97,25 @@ def interrupted(process: subprocess.Popen[bytes]) -> bool:
         process.send_signal(signal.SIGINT)
         time.sleep(0.1)
     return process.poll() is not None
+
+
+def test_a_second_interrupt_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ended(Exception):
+        pass
+
+    def end(code: int) -> None:
+        raise Ended(code)
+
+    monkeypatch.setattr(os, "_exit", end)
+    before = signal.getsignal(signal.SIGINT)
+    asked: list[bool] = []
+    try:
+        with pytest.raises(Ended, match="130"), _stopping(lambda: asked.append(True)):
+            signal.raise_signal(signal.SIGINT)
+            assert asked == [True]
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_killed(rlm: Shell) -> None:
@@ -118,13 +143,13 @@ def test_budget_is_never_overrun(rlm: Shell) -> None:
         assert stored(rlm) == 50
 
 
-def test_an_endpoint_key_is_never_shown(rlm: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_is_never_shown(rlm: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-42")
     rlm.write("p.rlm", PROGRAM)
-    with loopback(lambda _: (_ for _ in ()).throw(ValueError), faults=[]) as server:
-        server.headers.clear()
-    done = rlm(*against(server, "n=1", "--budget", "1 calls", "--explain", "--json"))
-    assert done.code in (1, 3) and "canary" not in done.out + done.err
+    with loopback(lambda _: status(401, "sk-canary-42 is no good key")) as server:
+        done = rlm(*against(server, "n=1", "--explain", "--json"))
+        assert any("sk-canary-42" in header for header in server.headers[0].values())
+    assert done.code == 1 and "401" in done.err and "canary" not in done.out + done.err
 
 
 # ---- at a terminal ----
@@ -182,3 +207,43 @@ def test_a_narrow_terminal_is_not_overrun(rlm: Shell) -> None:
     os.close(ours)
     lines = [line for line in re.split("[\r\n]+", shown.decode()) if "items" in line]
     assert lines and all(len(line) < 20 for line in lines)
+
+
+# ---- the embedded model's first use ----
+
+
+def test_download_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(terminal, "on_terminal", lambda: True)
+    progress = Download("the model", quiet=False)
+    for done in (0, 45_000_000, 90_000_000):
+        progress(done, 90_000_000)
+    progress.end()
+    shown = capsys.readouterr().err
+    assert "fetching the model, once: 0 of 90 MB" in shown and "90 of 90 MB" in shown and shown.endswith(" \r")
+
+
+@pytest.mark.parametrize(("quiet", "said"), [(False, "fetching the model, once (90 MB)\n"), (True, "")])
+def test_download_elsewhere(capsys: pytest.CaptureFixture[str], quiet: bool, said: str) -> None:
+    progress = Download("the model", quiet=quiet)
+    for done in (0, 45_000_000, 90_000_000):
+        progress(done, 90_000_000)
+    progress.end()
+    assert capsys.readouterr().err == said
+
+
+def test_the_embedded_model_is_fetched_before_it_is_asked(rlm: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("xllamacpp")
+    fetched: list[bool] = []
+
+    def fetch(progress: Callable[[int, int], None]) -> None:
+        fetched.append(True)
+        raise UsageError("no network in this test")
+
+    monkeypatch.setenv("RLM_CACHE_DIR", str(rlm.folder / "cache"))
+    monkeypatch.setattr(local, "local_model_path", fetch)
+    rlm.write("pure.rlm", "answer 1")
+    rlm.write("asks.rlm", 'answer call "x"')
+    assert rlm("run", "pure.rlm").code == 0 and not fetched
+    assert rlm("run", "asks.rlm", "--offline").code == 1 and not fetched
+    done = rlm("run", "asks.rlm", "--json")
+    assert done.code == 2 and fetched and done.json["error"] == "no network in this test"

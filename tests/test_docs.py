@@ -14,7 +14,7 @@ Comments that a reader does not see set the scene, up to the next one of their k
 
     <!-- replies        rules of the scripted model, one JSON object a line, as in a `script:` file
     <!-- inputs {…} --> the inputs of the next program; a value that is a path of the repository is handed over as such
-    <!-- file NAME      a file in the folder of the next commands, which name it by NAME
+    <!-- file NAME      a file; the commands that follow run in a folder with these files alone
 """
 
 from __future__ import annotations
@@ -129,6 +129,8 @@ def test_command(example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for name, content in example.files.items():
         (tmp_path / name).write_text(content, encoding="utf-8")
     at_home(monkeypatch, tmp_path)
+    if example.files:
+        monkeypatch.chdir(tmp_path)
     for command in re.split(r"^\$ ", example.text, flags=re.M)[1:]:
         line, _, output = command.partition("\n")
         lines = output.splitlines()
@@ -137,7 +139,7 @@ def test_command(example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPat
             words = shlex.split(part.replace(".venv/bin/", ""))
             if words[0] != "rlm":
                 continue
-            code = main([str(tmp_path / w) if w in example.files else w for w in words[1:]])
+            code = main(words[1:])
             shown = capfd.readouterr()
             assert code == (exits[0] if exits else 0), f"{line}\n{shown.out}\n{shown.err}"
             wanted = [text for text in lines if not text.startswith("[exit ")]

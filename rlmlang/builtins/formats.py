@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from rlmlang.builtins.declare import builtin
 from rlmlang.builtins.operators import check_text_chars, need_text
+from rlmlang.builtins.rules import text_of
 from rlmlang.errors import Failure
 from rlmlang.limits import FORMAT_WIDTH
+from rlmlang.quantity import Quantity, ceil_div, maximum, minimum, plus, times
+from rlmlang.sizes import (
+    ZERO,
+    AnySize,
+    Exact,
+    Interval,
+    MaybeSize,
+    NoneSize,
+    NumberSize,
+    RecordSize,
+    Size,
+    TextSize,
+    hull_all,
+    json_bytes,
+    longest_number,
+    str_bytes,
+    text_bytes,
+    unfold,
+)
 from rlmlang.values import Value, describe, quote, to_text
 
 _SPEC: Final = re.compile(
@@ -42,11 +63,85 @@ def format_value(value: Value, spec: str) -> str:
         raise Failure(f"{describe(value)} cannot be written as {quote(spec)}: {error}") from None
 
 
+_FILLED: Final = 4 * FORMAT_WIDTH  # bytes of padding, at most
+_IN_BITS: Final = "boxX"
+
+
+def formatted_size(value: Size, spec: str | None) -> Size:
+    """The size of `{value:spec}`; None is a spec that is not known."""
+    plain = unfold(value)
+    written = str_bytes(plain)
+    if spec == "":
+        return TextSize(written)
+    parts = None if spec is None else _SPEC.fullmatch(spec)
+    if parts is None:
+        return TextSize(Interval(0, maximum(plus(written.high, _FILLED), _number_chars(plain, "b", FORMAT_WIDTH))))
+    width, precision = int(parts["width"] or 0), parts["precision"]
+    padding = width * text_bytes(parts["fill"] or " ")
+    if isinstance(plain, (NumberSize, AnySize, MaybeSize)):
+        chars = _number_chars(plain, parts["type"], int(precision or 0))
+        if isinstance(plain, NumberSize):
+            return TextSize(Interval(max(1, width), max(chars, padding + chars if parts["fill"] else width + 1)))
+        return TextSize(Interval(0, maximum(plus(written.high, padding), chars + padding)))
+    most = minimum(written.high, 4 * int(precision)) if precision else written.high
+    return TextSize(Interval(maximum(0 if precision else written.low, width), plus(most, padding)))
+
+
+def _number_chars(size: Size, kind: str | None, precision: int) -> int:
+    """How many characters write a number without padding: in digits with a mark after every three, or in bits with one after every four."""
+    digits = longest_number(size if isinstance(size, NumberSize) else NumberSize())
+    in_digits = 3 + digits + (digits + 3) // 3 + 1 + max(precision, 17) + 6  # rounded up or a percentage, a point, an exponent, a sign
+    return in_digits if kind is not None and kind not in _IN_BITS else max(in_digits, 5 * digits + 4)
+
+
+def _format_size(template: Size, *values: Size | None) -> Size:
+    sizes = [NoneSize() if v is None else v for v in values]
+    if isinstance(unfold(template), NumberSize):
+        spec = sizes[0] if sizes else Exact("")
+        return formatted_size(template, spec.value if isinstance(spec, Exact) and isinstance(spec.value, str) else None)
+    if isinstance(template, Exact) and isinstance(template.value, str):
+        return TextSize(_filled(template.value, sizes))
+    bytes_ = text_of(template)
+    each: Quantity = 0
+    for size in sizes:
+        each = maximum(each, plus(maximum(str_bytes(size).high, json_bytes(size).high), _FILLED))
+    return TextSize(Interval(0, plus(bytes_.high, times(ceil_div(bytes_.high, 2), each))))
+
+
+def _filled(template: str, sizes: Sequence[Size]) -> Interval:
+    """A template that is known: its own text, and what stands in its places."""
+    total, end, position = ZERO, 0, 0
+    for place in _PLACE.finditer(template):
+        total = total + Interval.exactly(text_bytes(template[end : place.start()]))
+        end = place.end()
+        name = place["name"]
+        if name is None:
+            total = total + Interval.exactly(1)
+            continue
+        if not name:
+            name, position = str(position), position + 1
+        found: list[Size] = []
+        for size in sizes:
+            plain = unfold(size)
+            if isinstance(plain, RecordSize):
+                found += [field for field_name, field in plain.fields if field_name == name]
+            elif isinstance(plain, AnySize):
+                found.append(plain)
+        if name.isdigit() and len(name) <= 4 and int(name) < len(sizes):
+            found.append(sizes[int(name)])
+        if found:
+            hulls = [formatted_size(size, place["spec"] or "") for size in found]
+            one = hull_all(hulls)
+            total = total + text_of(one)
+    return total + Interval.exactly(text_bytes(template[end:]))
+
+
 @builtin(
     "format(x: int, spec: text) -> text",
     "format(x: float, spec: text) -> text",
     "format(template: text, *values: json) -> text",
     help='Fills {}, {0} or {name} in a template; or writes one number by a spec such as ".2f".',
+    size=_format_size,
 )
 def format_(template: Value, *values: Value) -> str:
     if type(template) in (int, float):

@@ -8,9 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from rlmlang.builtins.declare import builtin
+from rlmlang.builtins.operator_sizes import BINARY_SIZES, clamped, float_above, float_below, is_natural, rounded
 from rlmlang.builtins.operators import check_int, finite, keys_of, need_int, need_list, order_keys
+from rlmlang.builtins.rules import given, number_of
 from rlmlang.errors import Failure
 from rlmlang.limits import INT_BITS
+from rlmlang.quantity import INFINITE, Formula, Quantity, greatest, least, maximum, minimum, times
+from rlmlang.sizes import Exact, FunctionSize, NoneSize, NumberSize, Size, TupleSize, as_list, hull_all, unfold
 from rlmlang.values import Value, describe, quote
 
 _DIGITS: Final = 400  # rounding to more decimal places changes no float
@@ -23,6 +27,25 @@ def _number(value: Value, what: str) -> int | float:
     raise Failure(f"{what} needs a number, not {describe(value)}")
 
 
+def _at_ends(compute: Callable[[Any], Any], whole: bool) -> Callable[..., Size]:
+    """The rule of a function that keeps the order of numbers, and leaves ints as they are."""
+
+    def at(end: Quantity) -> Quantity:
+        if isinstance(end, Formula) or abs(end) == INFINITE:
+            return end
+        try:
+            number: int | float = compute(end)
+        except OverflowError:
+            return INFINITE if end > 0 else -INFINITE
+        return number
+
+    def rule(x: Size) -> Size:
+        size = number_of(x)
+        return NumberSize(at(size.low), at(size.high), whole)
+
+    return rule
+
+
 @builtin(
     "int(x: int) -> int",
     "int(x: float) -> int",
@@ -30,6 +53,7 @@ def _number(value: Value, what: str) -> int | float:
     "int(x: text) -> int",
     "int(x: json) -> int",
     help="A whole number: of a text, or a number without its fraction.",
+    size=_at_ends(int, whole=True),
 )
 def int_(x: Value) -> int:
     if isinstance(x, str):
@@ -47,6 +71,7 @@ def int_(x: Value) -> int:
     "float(x: text) -> float",
     "float(x: json) -> float",
     help="A number with a fraction: of a text, or of a whole number.",
+    size=_at_ends(float, whole=False),
 )
 def float_(x: Value) -> float:
     try:
@@ -76,9 +101,32 @@ def _is_float(text: str) -> bool:
         return False
 
 
-@builtin("abs(x: int) -> int", "abs(x: float) -> float", help="Without its sign.")
+def _abs_size(x: Size) -> Size:
+    size = number_of(x)
+    low, high = least(size.low), greatest(size.high)
+    if low >= 0:
+        return size
+    return NumberSize(0 if high > 0 else -high, max(-low, high), size.whole)
+
+
+@builtin("abs(x: int) -> int", "abs(x: float) -> float", help="Without its sign.", size=_abs_size)
 def abs_(x: Value) -> Value:
     return abs(_number(x, "abs"))
+
+
+_nearest_size = _at_ends(round, whole=True)
+
+
+def _round_size(x: Size, digits: Size | None = None) -> Size:
+    """Rounding to a place at most doubles a number."""
+    if digits is None or given(digits) is None:
+        return _nearest_size(x)
+    size = number_of(x)
+    if isinstance(digits, Exact) and type(digits.value) is int and digits.value >= 0 and size.whole:
+        return size
+    low, high = least(size.low), greatest(size.high)
+    top = size.high if isinstance(size.high, Formula) else max(0, high)
+    return NumberSize(min(0, low * 2), times(2, top), size.whole)
 
 
 @builtin(
@@ -86,6 +134,7 @@ def abs_(x: Value) -> Value:
     "round(x: int, digits: int) -> int",
     "round(x: float, digits: int) -> float",
     help="To the nearest whole number, or to so many decimal places; a half goes to the even neighbour.",
+    size=_round_size,
 )
 def round_(x: Value, digits: int | None = None) -> Value:
     if digits is None:
@@ -97,20 +146,25 @@ def round_(x: Value, digits: int | None = None) -> Value:
         raise Failure(f"{describe(x)} rounded to {places} places is too large for a float") from None
 
 
-@builtin("floor(x: float) -> int", help="The largest whole number that is not above.")
+@builtin("floor(x: float) -> int", help="The largest whole number that is not above.", size=_at_ends(math.floor, whole=True))
 def floor(x: Value) -> int:
     return math.floor(_number(x, "floor"))
 
 
-@builtin("ceil(x: float) -> int", help="The smallest whole number that is not below.")
+@builtin("ceil(x: float) -> int", help="The smallest whole number that is not below.", size=_at_ends(math.ceil, whole=True))
 def ceil(x: Value) -> int:
     return math.ceil(_number(x, "ceil"))
+
+
+def _clamp_size(x: Size, low: Size, high: Size) -> Size:
+    return clamped(number_of(x), number_of(low), number_of(high))
 
 
 @builtin(
     "clamp(x: int, low: int, high: int) -> int",
     "clamp(x: float, low: float, high: float) -> float",
     help="The nearest number from low to high.",
+    size=_clamp_size,
 )
 def clamp(x: Value, low: Value, high: Value) -> Value:
     if _number(low, "clamp") > _number(high, "clamp"):
@@ -118,7 +172,25 @@ def clamp(x: Value, low: Value, high: Value) -> Value:
     return max(low, min(_number(x, "clamp"), high))
 
 
-@builtin("sum(xs: [int]) -> int", "sum(xs: [bool]) -> int", "sum(xs: [float]) -> float", help="All added up; true counts 1.")
+def _sum_size(xs: Size) -> Size:
+    items = as_list(xs)
+    if items.count.high == 0:
+        return NumberSize(0, 0, True)
+    whole = unfold(xs)
+    if isinstance(whole, TupleSize):
+        made: Size = NumberSize(0, 0, True)
+        for item in whole.items:
+            made = BINARY_SIZES["+"](made, number_of(item))
+        return made
+    size = number_of(items.item)
+    low = times(items.count.low, size.low) if is_natural(size.low) else times(greatest(items.count.high), size.low)
+    high = times(items.count.high, size.high) if is_natural(size.high) else times(least(items.count.low), size.high)
+    return rounded(low, high, size.whole)
+
+
+@builtin(
+    "sum(xs: [int]) -> int", "sum(xs: [bool]) -> int", "sum(xs: [float]) -> float", help="All added up; true counts 1.", size=_sum_size
+)
 def sum_(xs: Value) -> Value:
     items = need_list(xs, "sum")
     kinds = set(map(type, items))
@@ -136,7 +208,15 @@ def _float_sum(items: Sequence[Value]) -> float:
         return finite(math.inf, lambda: "the sum")
 
 
-@builtin("mean(xs: [float]) -> float", help="The average; fails for an empty list.")
+def _mean_size(xs: Size) -> Size:
+    size = number_of(as_list(xs).item)
+    low, high = least(size.low), size.high
+    return NumberSize(
+        low if abs(low) == INFINITE else float_below(low), high if isinstance(high, Formula) or abs(high) == INFINITE else float_above(high)
+    )
+
+
+@builtin("mean(xs: [float]) -> float", help="The average; fails for an empty list.", size=_mean_size)
 def mean(xs: Value) -> float:
     items = need_list(xs, "mean")
     if not items:
@@ -151,12 +231,38 @@ def mean(xs: Value) -> float:
 _EXTREME_SIGNATURES: Final = ("{}(xs: [O]) -> O", "{}(xs: [T], key: (T) -> O) -> T", "{}(*xs: O) -> O")
 
 
-@builtin(*(s.format("max") for s in _EXTREME_SIGNATURES), help="The largest item, by its key if there is one; the first of equals.")
+def _extreme_size(bound: Callable[..., Quantity]) -> Callable[..., Size]:
+    """Of a list, one of its items; of numbers each with its own size, what `bound` gives for their ends."""
+
+    def rule(*xs: Size | None) -> Size:
+        sizes = [NoneSize() if x is None else x for x in xs]
+        if len(sizes) == 1 or isinstance(sizes[1], FunctionSize):
+            whole = unfold(sizes[0])
+            if len(sizes) > 1 or not isinstance(whole, TupleSize):
+                return as_list(sizes[0]).item
+            sizes = list(whole.items)
+        numbers = [size for size in map(unfold, sizes) if isinstance(size, NumberSize)]
+        if len(numbers) < len(sizes):
+            return hull_all(sizes)
+        return NumberSize(bound(*(n.low for n in numbers)), bound(*(n.high for n in numbers)), all(n.whole for n in numbers))
+
+    return rule
+
+
+@builtin(
+    *(s.format("max") for s in _EXTREME_SIGNATURES),
+    help="The largest item, by its key if there is one; the first of equals.",
+    size=_extreme_size(maximum),
+)
 def max_(*xs: Value) -> Value:
     return _extreme("max", builtins.max, xs)
 
 
-@builtin(*(s.format("min") for s in _EXTREME_SIGNATURES), help="The smallest item, by its key if there is one; the first of equals.")
+@builtin(
+    *(s.format("min") for s in _EXTREME_SIGNATURES),
+    help="The smallest item, by its key if there is one; the first of equals.",
+    size=_extreme_size(minimum),
+)
 def min_(*xs: Value) -> Value:
     return _extreme("min", builtins.min, xs)
 

@@ -13,8 +13,11 @@ from typing import Any, Final
 
 from rlmlang.builtins.declare import builtin
 from rlmlang.builtins.operators import check_list_items, need_text
+from rlmlang.builtins.rules import is_bool, part_of_text, parts_of_text, text_of
 from rlmlang.errors import Failure
 from rlmlang.limits import LIST_ITEMS, PATTERN_BYTES, PATTERN_CHARS
+from rlmlang.quantity import plus
+from rlmlang.sizes import Interval, MaybeSize, Size
 from rlmlang.values import quote
 
 _TOKEN: Final = re.compile(r"\\[\s\S]|\[\^?\]?|\]")
@@ -28,13 +31,17 @@ _UNSUPPORTED: Final = (
 )
 
 
-@builtin("matches(text: text, re: text) -> bool", help="Whether a regular expression matches anywhere in it.")
+@builtin("matches(text: text, re: text) -> bool", help="Whether a regular expression matches anywhere in it.", size=is_bool)
 def matches(text: str, re: str) -> bool:
     text = need_text(text, "matches")
     return _compiled(re, text.isascii()).search(_bytes(text)) is not None
 
 
-@builtin("findall(text: text, re: text) -> [text]", help="All that a regular expression matches, whole.")
+def _findall_size(text: Size, re: Size) -> Size:
+    return parts_of_text(text, Interval(0, plus(text_of(text).high, 1)), 0)
+
+
+@builtin("findall(text: text, re: text) -> [text]", help="All that a regular expression matches, whole.", size=_findall_size)
 def findall(text: str, re: str) -> list[str]:
     data = _bytes(need_text(text, "findall"))
     found: list[str] = []
@@ -45,7 +52,15 @@ def findall(text: str, re: str) -> list[str]:
     return found
 
 
-@builtin("extract(text: text, re: text) -> text?", help="The first match's first group, or the whole match; none if there is none.")
+def _extract_size(text: Size, re: Size) -> Size:
+    return MaybeSize(part_of_text(text))
+
+
+@builtin(
+    "extract(text: text, re: text) -> text?",
+    help="The first match's first group, or the whole match; none if there is none.",
+    size=_extract_size,
+)
 def extract(text: str, re: str) -> str | None:
     match = _compiled(re, need_text(text, "extract").isascii()).search(_bytes(text))
     if match is None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from rlmlang.builtins.declare import builtin
 from rlmlang.builtins.operators import check_list_items, need_int, need_text
+from rlmlang.builtins.rules import amount_of, at_least_one, divided_up, given, parts_of_text, text_of
 from rlmlang.errors import Failure
+from rlmlang.quantity import Formula, at_most, ceil_div, floor_div, greatest, least, less, minimum, plus, times
+from rlmlang.sizes import Interval, ListSize, Size, TextSize
 
 _NEWLINE: Final = re.compile(r"\r\n?")
 _WORD: Final = re.compile(r"\w+(?:(?:['’.@:-]|,(?=\d))\w+)*")
@@ -24,7 +27,17 @@ _NO_LAST_WORD: Final = re.compile(  # an abbreviation, or an initial other than 
 )
 
 
-@builtin("lines(text: text) -> [text]", help="Its lines, without their ends.")
+def _lines_size(text: Size) -> Size:
+    bytes_ = text_of(text)
+    return parts_of_text(text, Interval(at_least_one(bytes_), bytes_.high), 0)
+
+
+def _parts_size(each: int) -> Callable[[Size], Size]:
+    """The rule for parts that have at least one byte, and with what stands between them `each`."""
+    return lambda text: parts_of_text(text, Interval(0, ceil_div(text_of(text).high, each)), 1)
+
+
+@builtin("lines(text: text) -> [text]", help="Its lines, without their ends.", size=_lines_size)
 def lines(text: str) -> list[str]:
     text = need_text(text, "lines")
     if "\r" in text:
@@ -36,12 +49,19 @@ def lines(text: str) -> list[str]:
     return found
 
 
-@builtin("words(text: text) -> [text]", help="Its words, without punctuation around them.")
+@builtin("words(text: text) -> [text]", help="Its words, without punctuation around them.", size=_parts_size(2))
 def words(text: str) -> list[str]:
     return _listed(m[0] for m in _WORD.finditer(need_text(text, "words")))
 
 
-@builtin("head(text: text, n: int = 10) -> text", help="Its first n lines.")
+def _end_size(text: Size, n: Size | None = None) -> Size:
+    """Of a text that is not empty, a line has at least a byte."""
+    bytes_, many = text_of(text), Interval(10, 10) if n is None else amount_of(n)
+    least_bytes = minimum(at_least_one(bytes_), at_least_one(many))
+    return TextSize(Interval(least_bytes, 0 if many.high == 0 else bytes_.high))
+
+
+@builtin("head(text: text, n: int = 10) -> text", help="Its first n lines.", size=_end_size)
 def head(text: str, n: int | None = None) -> str:
     text, left = need_text(text, "head"), _how_many(n)
     end = 0
@@ -51,7 +71,7 @@ def head(text: str, n: int | None = None) -> str:
     return text[:end]
 
 
-@builtin("tail(text: text, n: int = 10) -> text", help="Its last n lines.")
+@builtin("tail(text: text, n: int = 10) -> text", help="Its last n lines.", size=_end_size)
 def tail(text: str, n: int | None = None) -> str:
     text, left = need_text(text, "tail"), _how_many(n)
     start = len(text)
@@ -67,7 +87,7 @@ def _how_many(n: int | None) -> int:
     return 10 if n is None else n
 
 
-@builtin("paragraphs(text: text) -> [text]", help="Its parts between blank lines.")
+@builtin("paragraphs(text: text) -> [text]", help="Its parts between blank lines.", size=_parts_size(3))
 def paragraphs(text: str) -> list[str]:
     text = need_text(text, "paragraphs")
     if "\r" in text:
@@ -76,7 +96,7 @@ def paragraphs(text: str) -> list[str]:
     return [part for part in (p.strip("\n").rstrip() for p in _BLANK_LINES.split(text)) if part]
 
 
-@builtin("sentences(text: text) -> [text]", help="Its sentences; a paragraph's end ends one too.")
+@builtin("sentences(text: text) -> [text]", help="Its sentences; a paragraph's end ends one too.", size=_parts_size(2))
 def sentences(text: str) -> list[str]:
     return _listed(_sentences(text))
 
@@ -109,9 +129,35 @@ def _is_end(text: str, match: re.Match[str]) -> bool:
     return word is None or not _NO_LAST_WORD.fullmatch(word[0])
 
 
+def _chunks_size(text: Size, size: Size, overlap: Size | None = None) -> Size:
+    """Two neighbours are longer than `size` together, less the overlap."""
+    bytes_, wide = text_of(text), amount_of(size, 1)
+    shared = Interval(0, 0) if given(overlap) is None else amount_of(overlap or size)
+    narrow = least(wide.low)
+    most_shared = min(greatest(shared.high), greatest(wide.high) // 2)
+    longest = minimum(bytes_.high, times(4, wide.high))
+    if at_most(bytes_.high, narrow):
+        return ListSize(Interval(at_least_one(bytes_), minimum(1, bytes_.high)), TextSize(Interval(at_least_one(bytes_), bytes_.high)))
+    if most_shared == 0:
+        # the same, in words that a person knows from the manual, where the size of the text is a symbol
+        pieces = (
+            times(2, ceil_div(bytes_.high, int(narrow)))
+            if isinstance(bytes_.high, Formula)
+            else plus(times(2, floor_div(bytes_.high, int(narrow) + 1)), 1)
+        )
+    else:
+        step = narrow - min(most_shared, narrow // 2) + 1
+        pieces = times(2, ceil_div(bytes_.high, int(step)))
+    low = divided_up(bytes_, Interval(1, times(4, wide.high))).low
+    count = Interval(low, minimum(pieces, bytes_.high))
+    again = times(less(count.high, 1), times(4, most_shared))
+    return ListSize(count, TextSize(Interval(minimum(1, bytes_.high), longest)), Interval(bytes_.low, plus(bytes_.high, again)))
+
+
 @builtin(
     "chunks(text: text, size: int, overlap: int = 0) -> [text]",
     help="Pieces of at most size characters, cut at the last line or sentence end that fits.",
+    size=_chunks_size,
 )
 def chunks(text: str, size: int, overlap: int | None = None) -> list[str]:
     """Each piece is cut at the last end of a line or sentence that fits, else at a space, else at `size`. Two neighbours are always longer

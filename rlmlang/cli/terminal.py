@@ -39,7 +39,14 @@ def write(text: str) -> None:
     with output() as stream:
         if stream.isatty():
             text = _COMMANDS.sub(lambda m: m[0].encode("unicode_escape").decode(), text)
-        stream.write(text + "\n")
+        if not isinstance(stream, io.TextIOWrapper):
+            stream.write(text + "\n")
+            return
+        # unbuffered (PYTHONUNBUFFERED), Python would drop what one write to the system does not take
+        stream.flush()
+        left = memoryview((text + "\n").encode(stream.encoding, stream.errors or "strict"))
+        while left:
+            left = left[stream.buffer.write(left) :]
 
 
 @contextlib.contextmanager

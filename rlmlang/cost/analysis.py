@@ -15,7 +15,8 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 
 from rlmlang.builtins.declare import Builtin
-from rlmlang.builtins.operators import BINARY_SIZES, UNARY_SIZES, compare_sizes
+from rlmlang.builtins.operator_sizes import BINARY_SIZES, UNARY_SIZES
+from rlmlang.builtins.operators import compare_sizes
 from rlmlang.check.checked import Checked, Function
 from rlmlang.cost.account import FREE, Cost, SiteCost, later
 from rlmlang.cost.pricing import Pricing

@@ -18,7 +18,7 @@ from rlmlang.run.flow import Effect, Env, Here, Lazy, Pure, Scope, fork, resolve
 from rlmlang.run.frames import Frame
 from rlmlang.run.pure import FunctionCode, PureCode, apart, builtin_parameters, empty_reduce, enter, flattened, label, may_nest, take_apart
 from rlmlang.run.resolve import Facts, Variable, parts
-from rlmlang.run.stages import GONE, Changed, Feed, Flattened, ListFeed, Position, Reader, StreamLazy, collect, position_number, start_stage
+from rlmlang.run.stages import GONE, Awaiting, Changed, Feed, Flattened, ListFeed, Position, Reader, StreamLazy, collect, position_number, start_stage
 from rlmlang.syntax import nodes as n
 from rlmlang.values import check_value
 
@@ -374,6 +374,8 @@ class EffectCode:
         work, store = self._lambda(function)
         code, key_name, list_name, span = builtin.code, names[at], names[0], node.span
 
+        by_position = all(a is not None for a in given)  # as built-ins that take any number of values want it
+
         async def keyed(env: Env) -> Any:
             if awaiting is not None:
                 await awaiting(env)
@@ -383,7 +385,7 @@ class EffectCode:
             replay: Iterator[Any] = iter(keys)
             values[key_name] = lambda _: next(replay)
             try:
-                return code(**values)
+                return code(*(values[name] for name in names[: len(given)])) if by_position else code(**values)
             except (Failure, LimitError) as error:
                 error.span = error.span or span
                 raise
@@ -459,7 +461,7 @@ class EffectCode:
                 if wants_order:
                     feed = ListFeed(await collect(feed, env[0]), env[0].round)
                 if waits:
-                    await resolve_all(env, waits)
+                    feed = Awaiting(feed, env, waits)
 
                 def change(value: Any, position: Position) -> Any:
                     try:

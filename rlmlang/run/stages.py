@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from rlmlang import limits
 from rlmlang.errors import Failure
 from rlmlang.lm.client import Dropped
-from rlmlang.run.flow import Effect, Env, Here, Lazy, Scope, worse
+from rlmlang.run.flow import Effect, Env, Here, Lazy, Scope, resolve_all, worse
 from rlmlang.run.pure import label
 
 Position = Any  # an int, or a pair (position, int) below a flattened list: compared within one stage only
@@ -166,6 +166,41 @@ class Changed:
             return event
         position, value, round = event
         return event if value is GONE else (position, self._change(value, position), round)
+
+
+class Awaiting:
+    """Another feed's items, the first of them once the lazy values in `slots` are there: without items nobody needs these."""
+
+    def __init__(self, feed: Feed, env: Env, slots: Sequence[int]) -> None:
+        self._feed = feed
+        self._env = env
+        self._slots = slots
+        self._first: Event | None = None
+        self._round: int | None = None
+        self.close = feed.close
+
+    def ready(self) -> Event | Mark:
+        event: Event | Mark
+        if self._first is not None:
+            if self._round is None:
+                return WAIT
+            event, self._first = self._first, None
+        else:
+            event = self._feed.ready()
+        if isinstance(event, Mark) or event[1] is GONE:
+            return event
+        if self._round is None:
+            self._first = event
+            return WAIT
+        position, value, round = event
+        return position, value, max(round, self._round)
+
+    async def wait(self) -> None:
+        if self._first is None:
+            await self._feed.wait()
+        else:
+            await resolve_all(self._env, self._slots)
+            self._round = self._env[0].round
 
 
 class Flattened:

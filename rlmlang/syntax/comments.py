@@ -16,6 +16,7 @@ from rlmlang.syntax.source import Span
 
 _BEFORE_CLOSER = {"}": re.compile(r"(?:[\s,)]|#[^\n]*)*\}"), ")": re.compile(r"(?:[\s,]|#[^\n]*)*\)")}
 _AFTER_BRACKET = re.compile(r"\[(?:[\s(]|#[^\n]*)*")
+_SPACE = re.compile(r"(?:\s|#[^\n]*)*")
 _BEFORE_ELSE = re.compile(r"(?:\s|#[^\n]*)*else\b")
 
 
@@ -97,6 +98,11 @@ class Comments:
     def inside(self, start: int) -> int:
         """The offset of the first thing within the bracket at `start`, or `start` where there is none."""
         found = _AFTER_BRACKET.match(self._text, start) if self._waiting else None
+        return found.end() if found else start
+
+    def skip_space(self, start: int) -> int:
+        """The offset of the next thing after `start` that is neither space nor a comment."""
+        found = _SPACE.match(self._text, start)
         return found.end() if found else start
 
     def at_else(self, brace: int) -> int:

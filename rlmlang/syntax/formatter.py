@@ -96,10 +96,12 @@ class _Formatter:
     def _sequence(self, statements: Sequence[n.Statement | n.Expr]) -> list[Doc]:
         """Statements, or a block's bindings and value, each with its comments and a line break after it."""
         lines: list[Doc] = []
-        for statement in statements:
+        for at, statement in enumerate(statements):
             start = statement.span.start
             for comment in self._comments.take(start):
                 lines += self._own_line(comment, first=not lines)
+            if at and isinstance(statement, n.Expr):  # whose span leaves out its parentheses
+                start = self._comments.skip_space(statements[at - 1].span.end)
             if lines and self._comments.blank_before(start):
                 lines.append(HARD)
             lines.append(self._statement(statement))
@@ -307,11 +309,12 @@ class _Formatter:
         return concat(node.name, self._arguments(node.args, node.span.end))
 
     def _arguments(self, args: Sequence[n.Argument], end: int) -> Doc:
-        if len(args) == 1 and args[0].name is None and _hugged(args[0].value):
-            lead = self._comments.doc(args[0].span.start)
-            if lead is None:
-                return concat("(", self._argument(args[0]), self._comments.closing(end, EMPTY), ")")
-            return concat("(", indent(lead, HARD, self._argument(args[0])), self._comments.closing(end, HARD), ")")
+        if len(args) == 1 and args[0].name is None:
+            lead, written = self._lead(args[0]), self._argument(args[0])
+            if lead is None and _hugged(args[0].value, written):
+                return concat("(", written, self._comments.closing(end, EMPTY), ")")
+            inside = indent(SOFT, written) if lead is None else indent(lead, HARD, written)
+            return group("(", inside, self._comments.closing(end, SOFT), ")")
         return self._list("(", args, self._argument, ")", end)
 
     def _argument(self, node: n.Argument) -> Doc:
@@ -337,7 +340,7 @@ class _Formatter:
             paired = isinstance(here.then, n.If) and isinstance(here.orelse, n.If)  # both in parentheses, or it reads badly
             here = here.orelse
             rest += [self._comments.gap(here.span.start, SPACE), Text("else ")]
-            if isinstance(here, n.If) and not here.block and not paired:
+            if isinstance(here, n.If) and level(here) == CHOICE and not paired:
                 rest.append(self._alternative(here))
                 continue
             rest.append(self._expr(here, FENCED) if paired else self._expr(here, CHOICE))
@@ -465,7 +468,7 @@ class _Formatter:
         head = concat("first ", self._expr(node.count, POSTFIX), f" {node.item} in")
         source = _headed(head, self._lead(node.source), self._expr(node.source, TEST))
         lead = self._lead(node.condition)
-        return concat(source, _headed(" where", lead, self._expr(node.condition, _condition(node.condition), tail=tail)))
+        return concat(source, _headed(" where", lead, self._expr(node.condition, TEST, tail=tail)))
 
     def _fail(self, node: n.Fail, tail: bool) -> Doc:
         return _headed("fail", self._lead(node.message), self._expr(node.message, TEST, tail=tail))
@@ -567,11 +570,11 @@ def _is_plain(node: n.Expr) -> bool:
     return isinstance(node, (n.Name, n.Literal))
 
 
-def _hugged(node: n.Expr | n.Lambda) -> bool:
+def _hugged(node: n.Expr | n.Lambda, written: Doc) -> bool:
     """Whether, as the only argument, it takes the lines of the parentheses: `flatten([⏎ … ⏎])`."""
     if isinstance(node, (n.Map, n.Filter)):
         return level(node) == POSTFIX
-    return isinstance(node, (n.ListExpr, n.Record)) or (isinstance(node, (n.Literal, n.FString)) and "\n" in node.raw)
+    return isinstance(node, (n.ListExpr, n.Record)) or (isinstance(node, (n.Literal, n.FString)) and written.forced)
 
 
 def _dotted(node: n.Expr) -> list[str]:

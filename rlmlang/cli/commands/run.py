@@ -177,8 +177,9 @@ def _stopping(stop: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        for s, handler in previous.items():
-            signal.signal(s, handler)
+        if not asked:  # else the process is about to end, and a further signal has nothing to interrupt
+            for s, handler in previous.items():
+                signal.signal(s, handler)
 
 
 def _conclude(session: Session, result: Result, failed: RlmError | None, out: OutFile | None, args: argparse.Namespace) -> None:

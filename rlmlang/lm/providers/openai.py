@@ -127,6 +127,7 @@ class _Client(openai.AsyncOpenAI):
 
     def __init__(self, transport: Transport, **settings: Any) -> None:
         super().__init__(**settings)
+        self._platform = "Unknown"  # else each call until the first is built asks for it in a thread, for a header that is not sent
         self._direct = transport
         self._first_options: Any = None
         self._first_request: Any = None

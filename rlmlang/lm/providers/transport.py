@@ -81,8 +81,10 @@ class Transport:
             self._headers_seen = request.headers
             self._headers = CIMultiDict(request.headers.items())
             self._url = str(request.url)
-        body = request.extensions["body"] if "body" in request.extensions else request.content
-        sending = self._session.post(self._url, data=body, headers=self._headers, allow_redirects=False)
+        body = request.extensions.get("body")
+        sending = self._session.post(
+            self._url, data=request.content if body is None else body, headers=self._headers, allow_redirects=False
+        )
         async with sending as response:
             status = response.status
             if 200 <= status < 300:
