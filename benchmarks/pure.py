@@ -105,7 +105,7 @@ def by_asteval(task: Task, xs: list[Record]) -> Evaluator:
 
 
 def by_simpleeval(task: Task, xs: list[Record]) -> Evaluator:
-    simpleeval = import_module("simpleeval")
+    simpleeval: Any = import_module("simpleeval")
     simpleeval.MAX_COMPREHENSION_LENGTH = len(xs) + 1
     evaluator = simpleeval.EvalWithCompoundTypes(names={"xs": xs})
     parsed = evaluator.parse(task.python)

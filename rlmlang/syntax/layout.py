@@ -116,6 +116,11 @@ def indent(*parts: Doc | str) -> Doc:
     return Indent(concat(*parts))
 
 
+def headed(head: Doc | str, lead: Doc | None, written: Doc) -> Doc:
+    """`head`, the comments between, and what follows it."""
+    return concat(head, " ", written) if lead is None else concat(head, indent(lead, HARD, written))
+
+
 def separated(items: Iterable[Doc], separator: Doc) -> Doc:
     parts: list[Doc] = []
     for item in items:
