@@ -18,7 +18,7 @@ import aiohttp
 import openai
 from harness import best, server, table, timed, verdict
 
-from rlmlang.run.session import Settings, run
+from rlmlang.session import Settings, run
 
 PROGRAM = """
 input n: int

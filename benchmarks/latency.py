@@ -16,7 +16,7 @@ import random
 
 from harness import best, server, table, timed, verdict
 
-from rlmlang.run.session import Settings, run
+from rlmlang.session import Settings, run
 
 LATENCY = 0.2
 WIDTHS = {16: 320, 100: 1_000, 500: 2_000}  # calls for each width

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from harness import Spent, best, server, table, timed, verdict
 
-from rlmlang.run.session import Settings, run
+from rlmlang.session import Settings, run
 
 PROGRAM = """
 input n: int

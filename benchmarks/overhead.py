@@ -22,7 +22,7 @@ from rlmlang.lm.providers.openai import OpenAIProvider
 from rlmlang.lm.render import render
 from rlmlang.lm.request import Model, Request
 from rlmlang.run.budget import Budget
-from rlmlang.run.session import Settings, run
+from rlmlang.session import Settings, run
 from rlmlang.types import TEXT
 
 

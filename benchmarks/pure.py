@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from harness import Spent, best, table, timed, verdict
 
-from rlmlang.run.session import Settings, prepare
+from rlmlang.session import Settings, prepare
 
 Record = dict[str, Any]
 Evaluator = Callable[[], object]

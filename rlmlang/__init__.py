@@ -7,14 +7,16 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rlmlang.check import Checked, check
+    from rlmlang.check.checked import Checked
+    from rlmlang.cost import Bound
     from rlmlang.errors import BudgetError, Failure, Interrupted, LimitError, ProgramError, RlmError, UsageError
     from rlmlang.run.report import Result
-    from rlmlang.run.session import Settings, arun, run
+    from rlmlang.session import Settings, arun, bound, check, run
     from rlmlang.syntax import parse
 
 __version__ = "0.1.0"
 __all__ = [
+    "Bound",
     "BudgetError",
     "Checked",
     "Failure",
@@ -26,14 +28,16 @@ __all__ = [
     "Settings",
     "UsageError",
     "arun",
+    "bound",
     "check",
     "parse",
     "run",
 ]
 _HOME = {
     **dict.fromkeys(("BudgetError", "Failure", "Interrupted", "LimitError", "ProgramError", "RlmError", "UsageError"), "rlmlang.errors"),
-    **dict.fromkeys(("Checked", "check"), "rlmlang.check"),
-    **dict.fromkeys(("Settings", "arun", "run"), "rlmlang.run.session"),
+    **dict.fromkeys(("Settings", "arun", "bound", "check", "run"), "rlmlang.session"),
+    "Bound": "rlmlang.cost",
+    "Checked": "rlmlang.check.checked",
     "Result": "rlmlang.run.report",
     "parse": "rlmlang.syntax",
 }

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from commandline import Shell, rlm
 
-import rlmlang.run.session  # noqa: F401  (a test reaches into it)
+import rlmlang.session  # noqa: F401  (a test reaches into it)
 
 __all__ = ["rlm"]
 
@@ -327,7 +327,7 @@ def test_internal_errors_are_told_as_such(rlm: Shell, monkeypatch: pytest.Monkey
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("surprise")
 
-    monkeypatch.setattr(sys.modules["rlmlang.run.session"], "prepare", broken)
+    monkeypatch.setattr(sys.modules["rlmlang.session"], "prepare", broken)
     rlm.write("p.rlm", "answer 1")
     done = rlm("run", "p.rlm")
     assert done.code == 1 and done.err.startswith("internal error: ZeroDivisionError: surprise") and "Traceback" not in done.err

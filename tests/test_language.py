@@ -31,7 +31,7 @@ from scripted import SETTINGS, FakeModel, scripted
 import rlmlang
 from rlmlang import BudgetError, Failure, LimitError, ProgramError, RlmError, UsageError
 from rlmlang.builtins.declare import REGISTRY
-from rlmlang.run.session import prepare
+from rlmlang.session import prepare
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax import parse
 from rlmlang.syntax.formatter import format_program

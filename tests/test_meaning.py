@@ -12,7 +12,7 @@ from scripted import SETTINGS, FakeModel, scripted
 
 import rlmlang
 from rlmlang import BudgetError, Failure, Interrupted, LimitError, Result, RlmError, UsageError
-from rlmlang.run.session import prepare
+from rlmlang.session import prepare
 
 
 def run(source: str, settings: rlmlang.Settings = SETTINGS, **inputs: Any) -> tuple[Result, FakeModel]:

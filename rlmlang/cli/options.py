@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rlmlang.errors import UsageError
 
 if TYPE_CHECKING:
-    from rlmlang.run.session import Settings
+    from rlmlang.session import Settings
 
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +48,7 @@ def _count(text: str) -> int:
 
 def settings_of(args: argparse.Namespace) -> Settings:
     """What `add_settings` read."""
-    from rlmlang.run.session import Settings
+    from rlmlang.session import Settings
 
     return Settings(
         model=args.model,

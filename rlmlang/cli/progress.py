@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rlmlang.cli import terminal
 
 if TYPE_CHECKING:
-    from rlmlang.run.session import Session
+    from rlmlang.session import Session
 
 INTERVAL = 0.1  # seconds
 _SOON = 2.0  # seconds of a run before its end is guessed

@@ -94,7 +94,8 @@ class Cost:
             return FREE
         nodes = [*self.sites, *(node for node in other.sites if node not in self.sites)]
         sites = {
-            node: self.sites.get(node, _NOTHING).hull(other.sites[node]) if node in self.sites and node in other.sites
+            node: self.sites.get(node, _NOTHING).hull(other.sites[node])
+            if node in self.sites and node in other.sites
             else (self.sites.get(node) or other.sites[node]).optional()
             for node in nodes
         }

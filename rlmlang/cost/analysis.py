@@ -130,7 +130,11 @@ class Analysis:
         self.fuel -= 1
         if self.fuel < 0 and node in self.checked.effects:
             return self._unknown(node, start)
-        if node not in self.checked.effects and not isinstance(node, (n.Literal, n.Name, n.FString, n.Record, n.ListExpr)) and not self._reads_file(node, env):
+        if (
+            node not in self.checked.effects
+            and not isinstance(node, (n.Literal, n.Name, n.FString, n.Record, n.ListExpr))
+            and not self._reads_file(node, env)
+        ):
             exact = self._exactly(node, env)
             if exact is not None:
                 size, failed = exact
@@ -356,7 +360,12 @@ class Analysis:
                 return whole.get(at.value) or of_type(self.checked.types[node])
             if isinstance(base, Exact) and isinstance(base.value, SEQUENCES):
                 return hull_all(Exact(item) for item in base.value)
-            if isinstance(whole, TupleSize) and isinstance(at, Exact) and isinstance(at.value, int) and -len(whole.items) <= at.value < len(whole.items):
+            if (
+                isinstance(whole, TupleSize)
+                and isinstance(at, Exact)
+                and isinstance(at.value, int)
+                and -len(whole.items) <= at.value < len(whole.items)
+            ):
                 return whole.items[at.value]
             if isinstance(whole, TextSize):
                 return TextSize(Interval(1, minimum(4, maximum(1, whole.bytes.high))))
@@ -406,7 +415,13 @@ class Analysis:
         callee = self.checked.callees[node]
         given = self.checked.arguments[node]
         if isinstance(callee, Builtin):
-            if node.name in ("take", "first") and len(given) > 1 and isinstance(given[0], n.Filter) and given[1] is not None and not given[0].skip:
+            if (
+                node.name in ("take", "first")
+                and len(given) > 1
+                and isinstance(given[0], n.Filter)
+                and given[1] is not None
+                and not given[0].skip
+            ):
                 if given[0].condition in self.checked.effects:
                     return self._found_first(given[0], given[0].source, given[1], given[0].condition, env, start)
             return self._builtin(node, callee, given, env, start)
@@ -566,7 +581,9 @@ class Analysis:
             return {variables[0]: Bound(item, round)}
         return self._taken_apart(variables, Bound(item, round))
 
-    def each(self, source: Size, variables: Sequence[Variable], body: n.Expr, env: Env, start: Interval, position: Variable | None = None) -> list[tuple[Interval, Out]]:
+    def each(
+        self, source: Size, variables: Sequence[Variable], body: n.Expr, env: Env, start: Interval, position: Variable | None = None
+    ) -> list[tuple[Interval, Out]]:
         """The body for the items of a list: how many items, and what it gives for one of them. A known list is taken item by item, a long one
         in groups of like size; one that is not known by the hull of its items."""
 
@@ -600,7 +617,9 @@ class Analysis:
             if node.skip:
                 out = evolve(out, cost=out.cost.optional())
             cost = cost + out.cost.times(count)
-            end = later(end, out.round if isinstance(count.low, int) and count.low >= 1 and not node.skip else Interval(end.low, out.round.high))
+            end = later(
+                end, out.round if isinstance(count.low, int) and count.low >= 1 and not node.skip else Interval(end.low, out.round.high)
+            )
         size = _joined(groups)
         if size is not None and node.skip:
             whole = as_list(size)
@@ -623,7 +642,9 @@ class Analysis:
             if node.skip:
                 out = evolve(out, cost=out.cost.optional())
             cost = cost + out.cost.times(count)
-            end = later(end, out.round if isinstance(count.low, int) and count.low >= 1 and not node.skip else Interval(end.low, out.round.high))
+            end = later(
+                end, out.round if isinstance(count.low, int) and count.low >= 1 and not node.skip else Interval(end.low, out.round.high)
+            )
             known = None if out.size is None else truth(out.size)
             if known is False:
                 continue

@@ -145,8 +145,15 @@ def bound(
         guess = _program(Analysis(checked, facts, analysis.prefix, pricing, policy or Policy(expected=True)), start)
     figures = _figures(cost, guess, memo)
     sites = tuple(
-        SiteBound(node, _site_figures(site, None if guess is None else guess.sites.get(node, SiteCost()), memo), site.prompt, pricing.model(node).name)
-        for node, site in sorted(cost.sites.items(), key=lambda item: (item[0].span.source is not checked.program.source, item[0].span.start))
+        SiteBound(
+            node,
+            _site_figures(site, None if guess is None else guess.sites.get(node, SiteCost()), memo),
+            site.prompt,
+            pricing.model(node).name,
+        )
+        for node, site in sorted(
+            cost.sites.items(), key=lambda item: (item[0].span.source is not checked.program.source, item[0].span.start)
+        )
         if isinstance(node, n.Call)
     )
     used = frozenset().union(*(symbols(f.most) | symbols(f.least) for f in figures.values()))
@@ -210,7 +217,9 @@ def _warnings(sites: tuple[SiteBound, ...], pricing: Pricing) -> list[str]:
     for site in sites:
         calls = site.figures["calls"].most
         if calls == INFINITE:
-            found.append(f"line {site.node.span.line}: nothing bounds how often this is called; clamp the count, or give a list in a reply a length: [T; 10]")
+            found.append(
+                f"line {site.node.span.line}: nothing bounds how often this is called; clamp the count, or give a list in a reply a length: [T; 10]"
+            )
     for name in sorted(pricing.unpriced):
         found.append(f"the price of {name} is not known: set input_price and output_price in [models.{name}]")
     return found
@@ -230,7 +239,9 @@ class _Names:
                 count = self._symbol("nmkjl", f"len({name})")
                 total = self._symbol("bcd", f"bytes({name})")
                 high = count if most is None else minimum(count, most)
-                return ListSize(Interval(count, high) if most is None else Interval(0, high), _within(of_type(item), total), Interval(0, total))
+                return ListSize(
+                    Interval(count, high) if most is None else Interval(0, high), _within(of_type(item), total), Interval(0, total)
+                )
             case Optional(item):
                 return MaybeSize(self.size(name, item))
         if type_ == DIR:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rlmlang.run.flow import FIRST_SLOT, Env, Pure
+from rlmlang.run.flow import Env, Pure
 from rlmlang.run.frames import Frame, Kind
 from rlmlang.run.pure import PureCode
 from rlmlang.run.resolve import Facts, Variable
@@ -67,9 +67,9 @@ class Prefix:
         code = self._compiled.get(node)
         if code is None:
             code = self._compiled[node] = self._code.compile(node)
+        slots = [self._frame.find(variable)[0] for variable in values]
         env = self._env
-        if len(env) < max(self._frame.size, FIRST_SLOT):
-            env.extend([None] * (self._frame.size - len(env)))
-        for variable, value in values.items():
-            env[self._frame.find(variable)[0]] = value
+        env.extend([None] * (self._frame.size - len(env)))
+        for slot, value in zip(slots, values.values(), strict=True):
+            env[slot] = value
         return code(env)

@@ -19,7 +19,6 @@ from rlmlang.quantity import INFINITE, Formula, Quantity, plus, times
 from rlmlang.sizes import (
     ESCAPED,
     ONE,
-
     FileSize,
     Interval,
     ListSize,
@@ -102,7 +101,13 @@ class Pricing:
         model, most = self.model(node), self.max_tokens(node)
         price = self.price(model)
         if expected:
-            tokens = prompt.high if isinstance(prompt.high, Formula) else int(prompt.high / BYTES_PER_TOKEN) if prompt.high != INFINITE else INFINITE
+            tokens = (
+                prompt.high
+                if isinstance(prompt.high, Formula)
+                else int(prompt.high / BYTES_PER_TOKEN)
+                if prompt.high != INFINITE
+                else INFINITE
+            )
             output = self._expected_tokens(node, most)
             return SiteCost(ONE, tokens, output, _money(price, tokens, output), prompt)
         longer = limits.REPLY_BYTES_PER_TOKEN * most + limits.CORRECTION_BYTES + 2 * limits.MESSAGE_TOKENS
@@ -142,5 +147,3 @@ def _money(price: Price | None, input_tokens: Quantity, output_tokens: int) -> Q
         return worst(price, int(input_tokens), output_tokens)
     rate = max(max(r.input, r.cache_write, r.cached) for r in price.tiers)
     return plus(times(rate, input_tokens), price.request + output_tokens * max(r.output for r in price.tiers))
-
-

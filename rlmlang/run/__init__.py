@@ -1,1 +1,1 @@
-"""Typed tree and inputs -> value: evaluator, memo, budget, report. `run` and `arun` are the entries; `evaluate` is the core."""
+"""Typed tree and inputs -> value: evaluator, memo, budget, report. `evaluate` is the entry; rlmlang/session.py starts it."""

@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     from rlmlang.run.memo import Memo
-    from rlmlang.run.session import configuration, memo_path
+    from rlmlang.session import configuration, memo_path
 
     path = memo_path(args.memo, configuration(args.config))
     if path is None:

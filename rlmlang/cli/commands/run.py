@@ -22,7 +22,7 @@ from rlmlang.syntax.diagnostics import printable
 if TYPE_CHECKING:
     from rlmlang.cli.answer import OutFile
     from rlmlang.run.report import Result
-    from rlmlang.run.session import Session
+    from rlmlang.session import Session
 
 HELP = "run a program"
 _FAILURES_SHOWN = 20
@@ -69,7 +69,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _prepare(args: argparse.Namespace) -> Session:
     """The run, ready to start; warnings about the program are said here. Raises ProgramError, UsageError."""
-    from rlmlang.run.session import prepare
+    from rlmlang.session import prepare
 
     if args.file == "-":
         raise UsageError("a program is run from a file", hint="- is for inputs: rlm run FILE NAME=-")

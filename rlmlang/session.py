@@ -16,10 +16,16 @@ from typing import Any
 
 from attrs import field, frozen
 
+from rlmlang.check import check as check_tree
 from rlmlang.check.checked import Checked
+from rlmlang.cost import Bound, Figure
+from rlmlang.cost import bound as bound_of
+from rlmlang.cost.bound import figures_json
 from rlmlang.errors import BudgetError, Failure, Interrupted, LimitError, ProgramError, RlmError, UsageError
 from rlmlang.lm.client import Client
 from rlmlang.lm.config import Config, Models, load_config, resolve_models
+from rlmlang.lm.request import Model
+from rlmlang.quantity import Quantity, value_at
 from rlmlang.run.budget import Budget, Limit, parse_budget
 from rlmlang.run.calls import Calls, Site, Tally
 from rlmlang.run.evaluate import Compiled, Run, compile_program, evaluate
@@ -27,6 +33,7 @@ from rlmlang.run.inputs import bind_inputs
 from rlmlang.run.memo import Memo, default_path
 from rlmlang.run.program import read_program
 from rlmlang.run.report import FailedItem, Result, SiteUse, Used, dollars
+from rlmlang.syntax.nodes import Program
 
 _STACK = 64 * 1024 * 1024  # bytes, of the thread that evaluates
 
@@ -72,6 +79,9 @@ class Session:
         self._check_sites()
         self.memo = Memo.open(memo_path(settings.memo, config))
         self.warnings += self.memo.warnings
+        self.bound: Bound = bound_of(checked, self._model, inputs, memo=self.memo.path is not None)
+        self.warnings += self.bound.warnings
+        self.guaranteed = self._admit()
         self.tally = Tally(self.budget)
         self.client = Client(self.models, self.tally, offline=settings.offline)
         self.calls = Calls(self.client, self.memo)
@@ -104,6 +114,27 @@ class Session:
                     f"the price of {model.name} is not known, so a budget in dollars cannot be kept",
                     hint=f"set input_price and output_price in [models.{model.name}], or give the budget in calls or tokens",
                 )
+
+    def _model(self, name: str | None) -> Model:
+        return self.models[name or self.models.default]
+
+    def _admit(self) -> bool:
+        """Whether the budget is guaranteed: even the upper bound is within it. Raises BudgetError where even the lower bound is not."""
+        guaranteed = True
+        for limit in self.budget.limits:
+            figure = _BUDGETED.get(limit.kind)
+            if figure is None:
+                guaranteed = False
+                continue
+            least, most = (sum(value_at(pick(self.bound.figures[name]), {}) for name in figure) for pick in (_least, _most))
+            if least > limit.most:
+                self.memo.close()
+                raise BudgetError(
+                    f"the program takes at least {Limit(limit.kind, int(least))}, and the budget is {limit}",
+                    hint="nothing was spent; rlm cost shows what each line takes",
+                )
+            guaranteed = guaranteed and most <= limit.most
+        return guaranteed
 
     # ---- running ----
 
@@ -165,6 +196,7 @@ class Session:
         if isinstance(error, Failure):
             self.calls.report(error)
         main = self.checked.program.source
+        bounds = {site.node.span: site.figures for site in self.bound.sites}
         sites = sorted(self.compiled.sites.values(), key=lambda s: (s.span.source is not main, s.span.source.name, s.span.start))
         warnings = [*self.warnings]
         if self.calls.failures_dropped:
@@ -177,14 +209,34 @@ class Session:
             type=str(self.checked.result) if self.checked.result is not None else "none",
             run=self.id,
             used=self.used,
-            sites=tuple(_site_use(site, None if site.span.source is main else site.span.source.name) for site in sites),
+            sites=tuple(
+                _site_use(site, None if site.span.source is main else site.span.source.name, bounds.get(site.span)) for site in sites
+            ),
             failures=tuple(FailedItem(f.line, f.item, f.error, f.attempts) for f in self.calls.failures),
             warnings=tuple(warnings),
             error=None if error is None else error.message,
+            bound=figures_json(self.bound.figures),
         )
 
 
-def _site_use(site: Site, file: str | None) -> SiteUse:
+# the figures that a limit of each kind is about, in its unit
+_BUDGETED: Mapping[str, tuple[str, ...]] = {
+    "calls": ("requests",),
+    "tokens": ("input_tokens", "output_tokens"),
+    "dollars": ("dollars",),
+    "depth": ("depth",),
+}
+
+
+def _least(figure: Figure) -> Quantity:
+    return figure.least
+
+
+def _most(figure: Figure) -> Quantity:
+    return figure.most
+
+
+def _site_use(site: Site, file: str | None, figures: Mapping[str, Figure] | None) -> SiteUse:
     span = site.span
     text = span.text.split("\n", 1)[0]
     return SiteUse(
@@ -200,6 +252,7 @@ def _site_use(site: Site, file: str | None) -> SiteUse:
         output_tokens=site.output_tokens,
         dollars=dollars(site.nanodollars),
         file=file,
+        bound={} if figures is None else figures_json(figures),
     )
 
 
@@ -292,6 +345,30 @@ def prepare(
         raise ProgramError(checked.diagnostics)
     bound = bind_inputs(checked.inputs, inputs or {}, stdin=stdin)
     return Session(checked, settings, bound, config)
+
+
+def check(source: str | os.PathLike[str] | Program) -> Checked:
+    """What can be known of a program (its text, a path to it, or its tree) before it runs. Raises ProgramError for syntax, UsageError for a file
+    that cannot be read; what else is wrong is in `diagnostics`."""
+    return check_tree(source) if isinstance(source, Program) else read_program(source)
+
+
+def bound(source: str | os.PathLike[str], settings: Settings | None = None, **inputs: Any) -> Bound:
+    """What a program may cost, without running it. Inputs that are not given stand in formulas by their sizes; `Bound.at` evaluates these.
+
+    Raises ProgramError, UsageError; LimitError where what is pure and known would be too much work.
+    """
+    settings = settings or Settings()
+    config = configuration(settings.config)
+    checked = read_program(source)
+    if checked.errors:
+        raise ProgramError(checked.diagnostics)
+    models = resolve_models(config, model=settings.model, base_url=settings.base_url, concurrency=settings.concurrency, environ=os.environ)
+    given = tuple(v for v in checked.inputs if v.name in inputs or (inputs and v.node.default is not None))
+    unknown = {name: value for name, value in inputs.items() if name not in {v.name for v in checked.inputs}}
+    values = bind_inputs(given, {**{v.name: inputs[v.name] for v in given if v.name in inputs}, **unknown})
+    memo = memo_path(settings.memo, config) is not None
+    return bound_of(checked, lambda name: models[name or models.default], values if inputs or not checked.inputs else None, memo=memo)
 
 
 def run(source: str | os.PathLike[str], settings: Settings | None = None, **inputs: Any) -> Result:
