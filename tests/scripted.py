@@ -67,7 +67,7 @@ class Asked:
         return " | ".join([self.prompt, *self.data])
 
 
-@define(eq=False)
+@define(eq=False, slots=False)
 class FakeModel:
     """The provider of a test, and its record of what was asked, in order of start. `delay` gives the seconds of a call without `wait`."""
 

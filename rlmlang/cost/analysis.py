@@ -138,17 +138,18 @@ class Analysis:
             exact = self._exactly(node, env)
             if exact is not None:
                 size, failed = exact
-                return Out(None if failed else size, FREE, self._when(node, env, start))
+                return self._when(node, env, start, None if failed else size)
         return _RULES[type(node)](self, node, env, start)
 
-    def _when(self, node: n.Node, env: Env, start: Interval) -> Interval:
-        """When all that a pure expression reads is there."""
-        end = start
+    def _when(self, node: n.Node, env: Env, start: Interval, size: Size | None) -> Out:
+        """A pure value that is known, when all that it reads is there."""
+        cost, end = FREE, start
         for variable in self.facts.mentions(node):
             bound = env.get(variable)
             if bound is not None:
-                end = later(end, bound.round)
-        return end
+                read = self._read(bound, start)
+                cost, end = cost + read.cost, later(end, read.round)
+        return Out(size, cost, end)
 
     def _exactly(self, node: n.Node, env: Env) -> tuple[Size, bool] | None:
         """The value itself, where all it reads is known; and whether it fails."""
@@ -205,12 +206,15 @@ class Analysis:
     def _name(self, node: n.Name, env: Env, start: Interval) -> Out:
         if node in self.checked.callees:
             return Out(AnySize(), FREE, start)
-        bound = env[self.facts.variables[node]]
-        if bound.late:
-            # it starts when it is asked for, if it has not before
-            cost = Cost({}, Interval(0, plus(start.high, bound.last))) if bound.last != 0 else FREE
-            return Out(bound.size, cost, Interval(maximum(start.low, bound.round.low), plus(start.high, bound.round.high)))
-        return Out(bound.size, FREE, later(start, bound.round))
+        return self._read(env[self.facts.variables[node]], start)
+
+    def _read(self, bound: Bound, start: Interval) -> Out:
+        """A variable as a flow that is at `start` finds it."""
+        if not bound.late:
+            return Out(bound.size, FREE, later(start, bound.round))
+        # it starts when it is asked for, if it has not before
+        cost = Cost({}, Interval(0, plus(start.high, bound.last))) if bound.last != 0 else FREE
+        return Out(bound.size, cost, Interval(maximum(start.low, bound.round.low), plus(start.high, bound.round.high)))
 
     def _fstring(self, node: n.FString, env: Env, start: Interval) -> Out:
         holes = [part for part in node.parts if not isinstance(part, str)]
@@ -415,17 +419,19 @@ class Analysis:
         callee = self.checked.callees[node]
         given = self.checked.arguments[node]
         if isinstance(callee, Builtin):
-            if (
-                node.name in ("take", "first")
-                and len(given) > 1
-                and isinstance(given[0], n.Filter)
-                and given[1] is not None
-                and not given[0].skip
-            ):
-                if given[0].condition in self.checked.effects:
-                    return self._found_first(given[0], given[0].source, given[1], given[0].condition, env, start)
+            first = self._first_of_filter(node, given)
+            if first is not None:
+                return self._found_first(first[0], first[0].source, first[1], first[0].condition, env, start)
             return self._builtin(node, callee, given, env, start)
         return self._call_function(node, callee, given, env, start)
+
+    def _first_of_filter(self, node: n.Apply, given: Sequence[n.Expr | n.Lambda | None]) -> tuple[n.Filter, n.Expr] | None:
+        """`take(filter(…), n)` stops as `first n x in …` does, where the filter calls a model."""
+        if node.name not in ("take", "first") or len(given) < 2:
+            return None
+        source, count = given[0], given[1]
+        calls = isinstance(source, n.Filter) and not source.skip and source.condition in self.checked.effects
+        return (source, count) if calls and isinstance(source, n.Filter) and isinstance(count, n.Expr) else None
 
     def _builtin(self, node: n.Apply, callee: Builtin, given: Sequence[n.Expr | n.Lambda | None], env: Env, start: Interval) -> Out:
         plain = [a for a in given if a is not None and not self._is_function(a)]

@@ -419,8 +419,13 @@ class EffectCode:
     # ---- maps and filters ----
 
     def is_feed(self, node: n.Expr) -> bool:
-        """Whether its items may come one by one."""
-        return isinstance(node, (n.Map, n.Filter)) and not self.is_plain(node)
+        """Whether its items may come one by one: it calls a model itself, or takes its items from a list that is still growing."""
+        return isinstance(node, (n.Map, n.Filter)) and (not self.is_plain(node) or self._grows(node.source))
+
+    def _grows(self, source: n.Expr) -> bool:
+        if isinstance(source, n.Name):
+            return source not in self.checked.callees and self.frame.find(self.facts.variables[source])[1] == "pending"
+        return self.is_feed(source)
 
     def feed(self, node: n.Expr) -> Open:
         """Code that opens a list as a feed of items."""

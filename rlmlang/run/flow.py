@@ -102,7 +102,7 @@ class Lazy:
         self.done = False
         self.value: Any = None
         self.error: BaseException | None = None
-        self.round = 0
+        self.round: int = 0 if env is None else env[0].round  # until it is done: of the flow that binds it, which goes on
 
     @staticmethod
     def of(value: Any, round: int = 0) -> Lazy:
@@ -130,7 +130,7 @@ class Lazy:
         here: Here = env[0]
         self._scope = Scope(here.scope)
         own = fork(env, self._scope)
-        own[0].round = max(here.round, round)
+        own[0].round = max(self.round, round)
         self._code = self._env = None
         here.run.spawn(self._compute(code, own))
 
