@@ -49,8 +49,11 @@ class UsageError(RlmError):
 class Failure(RlmError):
     """A failure at run time that `otherwise` can take: a call that failed for good, an index out of range, `fail`.
 
-    `attempts` is the number of requests sent, for a call; `item` the path or position of the items it was for, outermost first.
+    `attempts` is the number of requests sent, for a call; `item` the path or position of the items it was for, outermost first;
+    `round` the longest chain of calls that led to it.
     """
+
+    round = 0
 
     def __init__(
         self,

@@ -1,9 +1,9 @@
 """Amounts that are known, or known as formulas in the sizes of inputs: what the bound computes with.
 
-A quantity is an int, `INFINITE`, or a `Formula`: a polynomial over symbols (`n = len(docs)`) and over `min max ceil log2` of polynomials. Symbols stand
-for whole numbers of at least 0, and so does every quantity. The same rules serve both, since operations on ints give ints. Sums and
-products saturate: `0 x infinite = 0`, beyond `SATURATED` all is infinite. A formula whose terms sum to less than 0 is 0. Numbers alone may
-be negative or fractions (the sizes of numbers are); what is expected on average has fractions in its formulas.
+A quantity is an int, `INFINITE`, or a `Formula`: a polynomial over symbols (`n = len(docs)`) and over `min max ceil log2` of polynomials.
+Symbols stand for whole numbers of at least 0, and so does every quantity. The same rules serve both, since operations on ints give ints.
+Sums and products saturate: `0 x infinite = 0`, beyond `SATURATED` all is infinite. No formula is ever below 0 (`difference` sees to it).
+Numbers alone may be negative or fractions, as the sizes of numbers are; what is expected on average has fractions in its formulas.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Final, Union
+from typing import Final
 
 from attrs import field, frozen
 
@@ -19,8 +19,7 @@ INFINITE: Final = math.inf
 SATURATED: Final = 1 << 200  # nothing that is counted here comes near
 _TERMS: Final = 24  # a sum of more terms than a person reads is kept as an opaque product or minimum
 
-Number = Union[int, float]
-Quantity = Union[int, float, "Formula"]
+Number = int | float
 
 
 @frozen(order=True)
@@ -56,7 +55,7 @@ class Applied:
         return f"{self.op}({', '.join(map(str, self.args))})"
 
 
-Atom = Union[Symbol, Applied]
+Atom = Symbol | Applied
 Monomial = tuple[tuple[Atom, int], ...]  # atoms with their powers, in order
 
 
@@ -75,6 +74,9 @@ class Formula:
             shown.append(("- " if count < 0 else "+ ") + "·".join(factors))
         text = " ".join(shown)
         return text.removeprefix("+ ")
+
+
+Quantity = int | float | Formula
 
 
 def symbol(name: str, meaning: str) -> Formula:
@@ -219,6 +221,8 @@ def _at_most_by_parts(x: Applied | None, y: Applied | None, a: Formula, b: Formu
     if x is not None:
         if x.op == "max":
             return all(at_most(arg, b) for arg in x.args)
+        if x.op == "cut" and at_most(x.args[0], b):
+            return True
         if x.op == "min" and any(at_most(arg, b) for arg in x.args):
             return True
         if x.op == "ceil" and y is not None and y.op == "ceil" and at_most(y.args[1], x.args[1]) and at_most(x.args[0], y.args[0]):
@@ -338,7 +342,7 @@ def difference(a: Quantity, b: Quantity) -> Quantity:
     """`a - b`, but at least 0."""
     if at_most(a, b):
         return 0
-    if a == INFINITE or not isinstance(a, Formula) and not isinstance(b, Formula):
+    if a == INFINITE or (not isinstance(a, Formula) and not isinstance(b, Formula)):
         return a - b if isinstance(b, (int, float)) else INFINITE
     if b == INFINITE:
         return 0
@@ -387,7 +391,7 @@ def value_at(q: Quantity, sizes: Mapping[str, Number]) -> Number:
         total += product
     if total != total:  # infinite less infinite
         return INFINITE
-    return _saturate(max(0, total))
+    return max(0, total)
 
 
 def _apply(op: str, args: Sequence[Number]) -> Number:
@@ -399,7 +403,7 @@ def _apply(op: str, args: Sequence[Number]) -> Number:
         case "cut":
             return args[0]
         case "mul":
-            return 0 if 0 in args else _saturate(math.prod(args))
+            return 0 if 0 in args else math.prod(args)
         case "ceil":
             return ceil_div(args[0], int(args[1]))  # type: ignore[return-value]
         case _:

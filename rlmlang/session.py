@@ -353,8 +353,28 @@ def check(source: str | os.PathLike[str] | Program) -> Checked:
     return check_tree(source) if isinstance(source, Program) else read_program(source)
 
 
-def bound(source: str | os.PathLike[str], settings: Settings | None = None, **inputs: Any) -> Bound:
-    """What a program may cost, without running it. Inputs that are not given stand in formulas by their sizes; `Bound.at` evaluates these.
+@frozen
+class Estimate:
+    """A program and what a run of it may cost. `inputs` are the values of those that are known, None where nothing is given and something has to be."""
+
+    checked: Checked
+    models: Models
+    inputs: Mapping[str, Any] | None
+    bound: Bound
+
+    def model(self, name: str | None) -> Model:
+        """The model of a call that names it so."""
+        return self.models[name or self.models.default]
+
+
+def estimate(
+    source: str | os.PathLike[str],
+    settings: Settings | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    stdin: Callable[[], bytes] | None = None,
+) -> Estimate:
+    """What `bound` and `rlm cost` tell of a program, with what they go by. With `stdin`, inputs are texts of the command line.
 
     Raises ProgramError, UsageError; LimitError where what is pure and known would be too much work.
     """
@@ -364,11 +384,21 @@ def bound(source: str | os.PathLike[str], settings: Settings | None = None, **in
     if checked.errors:
         raise ProgramError(checked.diagnostics)
     models = resolve_models(config, model=settings.model, base_url=settings.base_url, concurrency=settings.concurrency, environ=os.environ)
-    given = tuple(v for v in checked.inputs if v.name in inputs or (inputs and v.node.default is not None))
-    unknown = {name: value for name, value in inputs.items() if name not in {v.name for v in checked.inputs}}
-    values = bind_inputs(given, {**{v.name: inputs[v.name] for v in given if v.name in inputs}, **unknown})
+    known: Mapping[str, Any] | None = None
+    if inputs or all(v.optional for v in checked.inputs):
+        known = bind_inputs(checked.inputs, inputs or {}, stdin=stdin, partly=True)
     memo = memo_path(settings.memo, config) is not None
-    return bound_of(checked, lambda name: models[name or models.default], values if inputs or not checked.inputs else None, memo=memo)
+    found = bound_of(checked, lambda name: models[name or models.default], known, memo=memo)
+    return Estimate(checked, models, known, found)
+
+
+def bound(source: str | os.PathLike[str], settings: Settings | None = None, **inputs: Any) -> Bound:
+    """What a program may cost, without running it. Inputs that are not given stand in formulas by their sizes; `Bound.at` evaluates these. Defaults
+    are taken once an input is given, or where none has to be.
+
+    Raises ProgramError, UsageError; LimitError where what is pure and known would be too much work.
+    """
+    return estimate(source, settings, inputs).bound
 
 
 def run(source: str | os.PathLike[str], settings: Settings | None = None, **inputs: Any) -> Result:

@@ -12,7 +12,7 @@
 What a value weighs is told three ways: as text that is written into another (`str_bytes`), as JSON (`json_bytes`), and by its content
 (`content_bytes`: its texts and scalars alone, without names, quotes and brackets), which cutting, grouping and flattening leave as it is.
 
-A size says what may be, never what is: `[lower, upper]` holds the real one. Where nothing is known, the upper end is infinite and the lower 0.
+A size says what may be, never what is: `[lower, upper]` holds the real one. Where nothing is known, the ends are 0 and infinite.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any, Final, Union
+from typing import Any, Final
 
 from attrs import evolve, frozen
 
@@ -164,9 +164,21 @@ class FunctionSize:
     result: Size
 
 
-Size = Union[
-    Exact, TextSize, NumberSize, BoolSize, NoneSize, ListSize, TupleSize, RecordSize, MaybeSize, FileSize, DirSize, AnySize, FunctionSize
-]
+Size = (
+    Exact
+    | TextSize
+    | NumberSize
+    | BoolSize
+    | NoneSize
+    | ListSize
+    | TupleSize
+    | RecordSize
+    | MaybeSize
+    | FileSize
+    | DirSize
+    | AnySize
+    | FunctionSize
+)
 
 
 # ---- from values and types ----
@@ -401,7 +413,7 @@ def content_bytes(size: Size) -> Interval:
 def data_bytes(size: Size) -> Interval:
     """Bytes of a value as a datum: a text's own, anything else's JSON."""
     size = unfold(size)
-    return size.bytes if isinstance(size, TextSize) else json_bytes(size)
+    return str_bytes(size) if isinstance(size, (TextSize, AnySize)) else json_bytes(size)
 
 
 def json_bytes(size: Size, indent: int | None = None, level: int = 1) -> Interval:
@@ -532,7 +544,7 @@ def str_bytes(size: Size) -> Interval:
         return str_bytes(size.item).hull(Interval(4, 4))
     if isinstance(size, FileSize):
         return size.path
-    return json_bytes(size)
+    return json_bytes(size).from_zero() if isinstance(size, AnySize) else json_bytes(size)  # it may be a text
 
 
 def length(size: Size) -> Interval:

@@ -45,7 +45,7 @@ class Signature:
 
 @frozen(eq=False, slots=False)
 class Builtin:
-    """A built-in function. `code(*args)` with positional values; defaults are the code's own. `rule` is to sizes what `code` is to values."""
+    """A built-in function. `code(*args)` takes positional values, `rule(*sizes)` their sizes; defaults are their own."""
 
     name: str
     texts: tuple[str, ...]
@@ -54,7 +54,7 @@ class Builtin:
     rule: Callable[..., Size]
 
     def size(self, arguments: Sequence[Size | None]) -> Size:
-        """What the result can be for arguments of these sizes, in the order of the parameters; None where a default is taken."""
+        """What the result can be for arguments of these sizes, in the order of the parameters; None: a default."""
         return self.rule(*arguments)
 
     @cached_property

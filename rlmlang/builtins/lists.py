@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from rlmlang.builtins.declare import builtin
 from rlmlang.builtins.numbers import position_of
-from rlmlang.builtins.operator_sizes import greatest_difference, greatest_sum, joined_lists, least_difference
+from rlmlang.builtins.operator_sizes import greatest_difference, greatest_sum, is_natural, joined_lists, least_difference
 from rlmlang.builtins.operators import check_list_items, keys_of, need_int, need_list, order_keys
 from rlmlang.builtins.rules import (
     amount_of,
@@ -273,7 +273,8 @@ def _ascending(first: NumberSize, end: NumberSize, by: NumberSize) -> Size:
 
 def _steps(first: NumberSize, end: NumberSize, by: NumberSize) -> Interval:
     """How many steps up of `by` there are from one number to before the other."""
-    low, high = least_difference(end.low, first.high), greatest_difference(end.high, first.low)
+    low = difference(end.low, first.high) if is_natural(first.high) else least_difference(end.low, first.high)
+    high = greatest_difference(end.high, first.low)
     way = Interval(*(q if isinstance(q, Formula) else max(0, q) for q in (low, high)))
     return divided_up(way, Interval(by.low, by.high))
 

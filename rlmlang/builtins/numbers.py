@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from rlmlang.builtins.declare import builtin
-from rlmlang.builtins.operator_sizes import BINARY_SIZES, clamped, float_above, float_below, is_natural, rounded
+from rlmlang.builtins.operator_sizes import added, clamped, float_above, float_below, times_number
 from rlmlang.builtins.operators import check_int, finite, keys_of, need_int, need_list, order_keys
 from rlmlang.builtins.rules import given, number_of
 from rlmlang.errors import Failure
@@ -177,15 +177,12 @@ def _sum_size(xs: Size) -> Size:
     if items.count.high == 0:
         return NumberSize(0, 0, True)
     whole = unfold(xs)
-    if isinstance(whole, TupleSize):
+    if isinstance(whole, TupleSize) and all(number_of(item).whole for item in whole.items):
         made: Size = NumberSize(0, 0, True)
         for item in whole.items:
-            made = BINARY_SIZES["+"](made, number_of(item))
+            made = added(made, number_of(item))
         return made
-    size = number_of(items.item)
-    low = times(items.count.low, size.low) if is_natural(size.low) else times(greatest(items.count.high), size.low)
-    high = times(items.count.high, size.high) if is_natural(size.high) else times(least(items.count.low), size.high)
-    return rounded(low, high, size.whole)
+    return times_number(items.count, number_of(items.item))
 
 
 @builtin(

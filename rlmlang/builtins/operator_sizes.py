@@ -1,7 +1,8 @@
 """Sizes of what the operators give: interval arithmetic on numbers, and texts and lists joined and repeated.
 
-Ends may be formulas, which are never below 0; where a result might be, its end is the number that the formula cannot pass. Floats are computed
-as the operators do, which is monotone; from 2^53 on, where ints and floats round differently, the ends are widened.
+Ends may be formulas, which are never below 0; where a result might be, its end is the number that the formula cannot pass. Floats are
+computed as the operators do, which is monotone; from 2^53 on, where ints and floats round differently, the ends are widened. A formula
+stands for sizes, which are below that.
 """
 
 from __future__ import annotations
@@ -30,15 +31,20 @@ from rlmlang.quantity import (
 )
 from rlmlang.sizes import (
     AnySize,
+    Exact,
     Interval,
     ListSize,
+    MaybeSize,
+    NoneSize,
     NumberSize,
+    RecordSize,
     Size,
     TextSize,
     TupleSize,
     as_list,
     content_bytes,
     hull,
+    length,
     list_total,
     unfold,
     whole_at_least_zero,
@@ -62,6 +68,11 @@ def _wide(end: Quantity, sign: int) -> Quantity:
     return math.floor(end) + sign * ((math.floor(abs(end)) >> 50) + 1)
 
 
+def _is_large(end: Quantity) -> bool:
+    """Whether an end is a number that floats do not add to exactly: it meets no formula."""
+    return not isinstance(end, Formula) and _EXACT <= abs(end) < INFINITE
+
+
 def _total(x: Number, y: Number, at_worst: Number) -> Number:
     """`x + y`; `at_worst` where that is too large, or infinite both ways."""
     try:
@@ -78,6 +89,11 @@ def _product(x: Number, y: Number) -> Number:
         return x * y
     except OverflowError:
         return INFINITE if (x > 0) == (y > 0) else -INFINITE
+
+
+def _least_product(x: Quantity, y: Quantity) -> Quantity:
+    """A lower end of a product of what is at least 0: numbers do not saturate, which would be more."""
+    return times(x, y) if isinstance(x, Formula) or isinstance(y, Formula) else _product(x, y)
 
 
 def _quotient(x: Number, y: Number) -> Number:
@@ -103,7 +119,7 @@ def least_sum(x: Quantity, y: Quantity) -> Quantity:
         return _total(x, y, -INFINITE)
     x, y = _floor(x), _floor(y)
     low = _total(least(x), least(y), -INFINITE)
-    return plus(x, y) if low >= 0 else low
+    return plus(x, y) if 0 <= low < _EXACT else low
 
 
 def greatest_sum(x: Quantity, y: Quantity) -> Quantity:
@@ -111,6 +127,8 @@ def greatest_sum(x: Quantity, y: Quantity) -> Quantity:
     if not isinstance(x, Formula) and not isinstance(y, Formula):
         return _total(x, y, INFINITE)
     x, y = _ceil(x), _ceil(y)
+    if _is_large(x) or _is_large(y):
+        return _total(greatest(x), greatest(y), INFINITE)
     for one, other in ((x, y), (y, x)):
         if not isinstance(one, Formula) and one < 0:
             return difference(other, -one)
@@ -122,7 +140,7 @@ def least_difference(x: Quantity, y: Quantity) -> Quantity:
     if not isinstance(y, Formula):
         return least_sum(x, -y)
     x = _floor(x)
-    return difference(x, y) if at_most(y, x) else _total(least(x), -greatest(y), -INFINITE)
+    return difference(x, y) if at_most(y, x) and not _is_large(x) else _total(least(x), -greatest(y), -INFINITE)
 
 
 def greatest_difference(x: Quantity, y: Quantity) -> Quantity:
@@ -130,7 +148,7 @@ def greatest_difference(x: Quantity, y: Quantity) -> Quantity:
     if not isinstance(y, Formula):
         return greatest_sum(x, -y)
     x = _ceil(x)
-    return _total(x, -least(y), INFINITE) if not isinstance(x, Formula) and x < 0 else difference(x, y)
+    return _total(x, -least(y), INFINITE) if not isinstance(x, Formula) and (x < 0 or _is_large(x)) else difference(x, y)
 
 
 def is_natural(end: Quantity) -> bool:
@@ -160,8 +178,8 @@ def _subtracted(a: NumberSize, b: NumberSize) -> NumberSize:
 
 def _multiplied(a: NumberSize, b: NumberSize) -> NumberSize:
     whole = a.whole and b.whole
-    if _symbolic(a, b) and is_natural(a.low) and is_natural(b.low):
-        return rounded(times(_floor(a.low), _floor(b.low)), times(_ceil(a.high), _ceil(b.high)), whole)
+    if _symbolic(a, b) and is_natural(a.low) and is_natural(b.low) and not any(map(_is_large, (a.low, a.high, b.low, b.high))):
+        return rounded(_least_product(_floor(a.low), _floor(b.low)), times(_ceil(a.high), _ceil(b.high)), whole)
     ends = [_product(x, y) for x in _numbers(a) for y in _numbers(b)]
     return rounded(min(ends), max(ends), whole)
 
@@ -230,7 +248,7 @@ def _raised(a: NumberSize, b: NumberSize) -> NumberSize:
     if _symbolic(a) and least_power == power and power <= _POWERS and power == int(power):
         ends: list[Quantity] = [1, 1]
         for _ in range(int(power)):
-            ends = [times(ends[0], _floor(a.low)), times(ends[1], _ceil(a.high))]
+            ends = [_least_product(ends[0], _floor(a.low)), times(ends[1], _ceil(a.high))]
         return NumberSize(ends[0], ends[1], whole)
     smallest = _power(low, least_power) if low >= 1 else 0 if power > 0 else 1
     return _loosened(smallest, max(1, _power(high, power)), whole)
@@ -275,7 +293,8 @@ def _is_list(size: Size) -> bool:
     return isinstance(size, (ListSize, TupleSize))
 
 
-def _sum(a: Size, b: Size) -> Size:
+def added(a: Size, b: Size) -> Size:
+    """`a + b`: numbers, texts, lists."""
     a, b = unfold(a), unfold(b)
     if isinstance(a, TextSize) or isinstance(b, TextSize):
         return TextSize(content_bytes(a) + content_bytes(b))
@@ -293,7 +312,13 @@ def joined_lists(a: ListSize, b: ListSize) -> ListSize:
     return ListSize(a.count + b.count, hull(a.item, b.item), list_total(a) + list_total(b))
 
 
+def times_number(count: Interval, size: NumberSize) -> NumberSize:
+    """The sum of so many numbers."""
+    return _multiplied(NumberSize(count.low, count.high, True), size)
+
+
 def _repeated(a: Size, b: Size) -> Size:
+    """`a * b`: numbers; a text or a list that many times over."""
     a, b = unfold(a), unfold(b)
     if isinstance(b, TextSize) or _is_list(b):
         a, b = b, a
@@ -309,30 +334,16 @@ def _arithmetic(rule: Callable[[NumberSize, NumberSize], NumberSize]) -> Callabl
     return lambda a, b: rule(_number_of(unfold(a)), _number_of(unfold(b)))
 
 
-BINARY_SIZES: Final[Mapping[str, Callable[[Size, Size], Size]]] = MappingProxyType(
-    {
-        "+": _sum,
-        "-": _arithmetic(_subtracted),
-        "*": _repeated,
-        "/": _arithmetic(_divided),
-        "//": _arithmetic(_floor_divided),
-        "%": _arithmetic(_remainder),
-        "**": _arithmetic(_raised),
-    }
-)
-
-
 def _negated(a: Size) -> Size:
+    """`-a`"""
     size = _number_of(unfold(a))
     low, high = _numbers(size)
     return NumberSize(-high, -low, size.whole)
 
 
-def _as_it_is(a: Size) -> Size:
+def _unchanged(a: Size) -> Size:
+    """`+a`"""
     return _number_of(unfold(a))
-
-
-UNARY_SIZES: Final[Mapping[str, Callable[[Size], Size]]] = MappingProxyType({"-": _negated, "+": _as_it_is})
 
 
 def clamped(x: NumberSize, low: NumberSize, high: NumberSize) -> NumberSize:
@@ -341,6 +352,80 @@ def clamped(x: NumberSize, low: NumberSize, high: NumberSize) -> NumberSize:
     return NumberSize(maximum(low.low, minimum(x.low, high.low)), top, x.whole and low.whole and high.whole)
 
 
-def between(low: Quantity, high: Quantity) -> Interval:
-    """An interval of amounts, whose ends are cut at 0."""
-    return Interval(low if isinstance(low, Formula) else max(0, low), high if isinstance(high, Formula) else max(0, high))
+BINARY_SIZES: Final[Mapping[str, Callable[[Size, Size], Size]]] = MappingProxyType(
+    {
+        "+": added,
+        "-": _arithmetic(_subtracted),
+        "*": _repeated,
+        "/": _arithmetic(_divided),
+        "//": _arithmetic(_floor_divided),
+        "%": _arithmetic(_remainder),
+        "**": _arithmetic(_raised),
+    }
+)
+UNARY_SIZES: Final[Mapping[str, Callable[[Size], Size]]] = MappingProxyType({"-": _negated, "+": _unchanged})
+
+
+# ---- comparison ----
+
+
+def compared(op: str, a: Size, b: Size) -> bool | None:
+    """What `a op b` gives, where the sizes decide it."""
+    if op in _OPPOSITES:
+        opposite = compared(_OPPOSITES[op], a, b)
+        return None if opposite is None else not opposite
+    if op == ">":
+        return compared("<", b, a)
+    if op == "==":
+        return _equal(a, b)
+    return _contained(a, b) if op == "in" else _before(a, b)
+
+
+_OPPOSITES: Final = {"!=": "==", "not in": "in", ">=": "<", "<=": ">"}
+
+
+def _before(a: Size, b: Size) -> bool | None:
+    a, b = unfold(a), unfold(b)
+    if not isinstance(a, NumberSize) or not isinstance(b, NumberSize):
+        return None
+    return True if _surely_less(a.high, b.low) else False if at_most(b.high, a.low) else None
+
+
+def _equal(a: Size, b: Size) -> bool | None:
+    for x, y in ((a, b), (b, a)):
+        if isinstance(unfold(x), NoneSize):
+            other = unfold(y)
+            return True if isinstance(other, NoneSize) else None if isinstance(other, (MaybeSize, AnySize)) else False
+    a, b = unfold(a), unfold(b)
+    if isinstance(a, NumberSize) and isinstance(b, NumberSize):
+        if _surely_less(a.high, b.low) or _surely_less(b.high, a.low):
+            return False
+        return True if a.low == a.high == b.low == b.high else None
+    if isinstance(a, TextSize) and isinstance(b, TextSize):
+        return _equal_amounts(a.bytes, b.bytes)
+    if isinstance(a, (ListSize, TupleSize)) and isinstance(b, (ListSize, TupleSize)):
+        return _equal_amounts(length(a), length(b))
+    return None
+
+
+def _equal_amounts(a: Interval, b: Interval) -> bool | None:
+    """Whether two texts or lists of so many bytes or items are equal: those that are empty are, of different length are not."""
+    if a.high == 0 and b.high == 0:
+        return True
+    return False if _surely_less(a.high, b.low) or _surely_less(b.high, a.low) else None
+
+
+def _contained(a: Size, b: Size) -> bool | None:
+    whole, part = unfold(b), unfold(a)
+    if isinstance(whole, TextSize) and isinstance(part, TextSize):
+        return True if part.bytes.high == 0 else False if _surely_less(whole.bytes.high, part.bytes.low) else None
+    if isinstance(whole, RecordSize) and isinstance(a, Exact):
+        field = whole.get(a.value) if isinstance(a.value, str) else None
+        return False if field is None else None if isinstance(field, MaybeSize) else True
+    return False if isinstance(whole, ListSize) and whole.count.high == 0 else None
+
+
+def _surely_less(a: Quantity, b: Quantity) -> bool:
+    if isinstance(a, Formula) or isinstance(b, Formula):
+        return at_most(plus(a, 1), b)
+    return a < b

@@ -12,24 +12,12 @@ from functools import cmp_to_key
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
+from rlmlang.builtins.operator_sizes import BINARY_SIZES as BINARY_SIZES  # the sizes of BINARY and UNARY, by the same names
+from rlmlang.builtins.operator_sizes import UNARY_SIZES as UNARY_SIZES
+from rlmlang.builtins.operator_sizes import compared
 from rlmlang.errors import Failure, LimitError
 from rlmlang.limits import INT_BITS, LIST_ITEMS, TEXT_CHARS
-from rlmlang.quantity import Formula, Quantity, at_most, plus
-from rlmlang.sizes import (
-    AnySize,
-    Exact,
-    Interval,
-    ListSize,
-    MaybeSize,
-    NoneSize,
-    NumberSize,
-    RecordSize,
-    Size,
-    TextSize,
-    TupleSize,
-    length,
-    unfold,
-)
+from rlmlang.sizes import Exact, Size
 from rlmlang.values import SEQUENCES, Value, describe, same, type_name
 
 # ---- sizes ----
@@ -279,8 +267,6 @@ COMPARE: Final[Mapping[str, Callable[[Value, Value], bool]]] = MappingProxyType(
     }
 )
 
-# their sizes, by the same names
-
 
 def compare_sizes(op: str, a: Size, b: Size) -> bool | None:
     """What `a op b` gives for all values of these sizes; None where that depends on the values, or it fails."""
@@ -289,64 +275,7 @@ def compare_sizes(op: str, a: Size, b: Size) -> bool | None:
             return COMPARE[op](a.value, b.value)
         except Failure:
             return None
-    if op in _OPPOSITES:
-        opposite = compare_sizes(_OPPOSITES[op], a, b)
-        return None if opposite is None else not opposite
-    if op == ">":
-        return compare_sizes("<", b, a)
-    if op == "==":
-        return _equal_sizes(a, b)
-    return _contained_sizes(a, b) if op == "in" else _before_sizes(a, b)
-
-
-_OPPOSITES: Final = {"!=": "==", "not in": "in", ">=": "<", "<=": ">"}
-
-
-def _before_sizes(a: Size, b: Size) -> bool | None:
-    a, b = unfold(a), unfold(b)
-    if not isinstance(a, NumberSize) or not isinstance(b, NumberSize):
-        return None
-    return True if _surely_less(a.high, b.low) else False if at_most(b.high, a.low) else None
-
-
-def _equal_sizes(a: Size, b: Size) -> bool | None:
-    for x, y in ((a, b), (b, a)):
-        if isinstance(unfold(x), NoneSize):
-            other = unfold(y)
-            return True if isinstance(other, NoneSize) else None if isinstance(other, (MaybeSize, AnySize)) else False
-    a, b = unfold(a), unfold(b)
-    if isinstance(a, NumberSize) and isinstance(b, NumberSize):
-        if _surely_less(a.high, b.low) or _surely_less(b.high, a.low):
-            return False
-        return True if a.low == a.high == b.low == b.high else None
-    if isinstance(a, TextSize) and isinstance(b, TextSize):
-        return _equal_amounts(a.bytes, b.bytes)
-    if isinstance(a, (ListSize, TupleSize)) and isinstance(b, (ListSize, TupleSize)):
-        return _equal_amounts(length(a), length(b))
-    return None
-
-
-def _equal_amounts(a: Interval, b: Interval) -> bool | None:
-    """Whether two texts or lists of so many bytes or items are equal: those that are empty are, of different length are not."""
-    if a.high == 0 and b.high == 0:
-        return True
-    return False if _surely_less(a.high, b.low) or _surely_less(b.high, a.low) else None
-
-
-def _contained_sizes(a: Size, b: Size) -> bool | None:
-    whole, part = unfold(b), unfold(a)
-    if isinstance(whole, TextSize) and isinstance(part, TextSize):
-        return True if part.bytes.high == 0 else False if _surely_less(whole.bytes.high, part.bytes.low) else None
-    if isinstance(whole, RecordSize) and isinstance(a, Exact):
-        field = whole.get(a.value) if isinstance(a.value, str) else None
-        return False if field is None else None if isinstance(field, MaybeSize) else True
-    return False if isinstance(whole, ListSize) and whole.count.high == 0 else None
-
-
-def _surely_less(a: Quantity, b: Quantity) -> bool:
-    if isinstance(a, Formula) or isinstance(b, Formula):
-        return at_most(plus(a, 1), b)
-    return a < b
+    return compared(op, a, b)
 
 
 def need_int(value: Value, what: str) -> int:

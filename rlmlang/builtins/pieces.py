@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -10,7 +11,7 @@ from rlmlang.builtins.declare import builtin
 from rlmlang.builtins.operators import check_list_items, need_int, need_text
 from rlmlang.builtins.rules import amount_of, at_least_one, divided_up, given, parts_of_text, text_of
 from rlmlang.errors import Failure
-from rlmlang.quantity import Formula, at_most, ceil_div, floor_div, greatest, least, less, minimum, plus, times
+from rlmlang.quantity import INFINITE, Formula, at_most, ceil_div, floor_div, greatest, least, less, minimum, plus, times
 from rlmlang.sizes import Interval, ListSize, Size, TextSize
 
 _NEWLINE: Final = re.compile(r"\r\n?")
@@ -130,28 +131,26 @@ def _is_end(text: str, match: re.Match[str]) -> bool:
 
 
 def _chunks_size(text: Size, size: Size, overlap: Size | None = None) -> Size:
-    """Two neighbours are longer than `size` together, less the overlap."""
+    """Two neighbours are longer than `size` together: n pieces have over floor(n / 2) x size characters, so n <= 2 ceil(length / size).
+
+    With an overlap each two pieces go on by more than `size - overlap`, and what they share is counted again.
+    """
     bytes_, wide = text_of(text), amount_of(size, 1)
-    shared = Interval(0, 0) if given(overlap) is None else amount_of(overlap or size)
-    narrow = least(wide.low)
-    most_shared = min(greatest(shared.high), greatest(wide.high) // 2)
-    longest = minimum(bytes_.high, times(4, wide.high))
+    shared = greatest(amount_of(overlap).high) if overlap is not None and given(overlap) is not None else 0
+    narrow, widest = math.floor(least(wide.low)), greatest(wide.high)
+    some = at_least_one(bytes_)
     if at_most(bytes_.high, narrow):
-        return ListSize(Interval(at_least_one(bytes_), minimum(1, bytes_.high)), TextSize(Interval(at_least_one(bytes_), bytes_.high)))
-    if most_shared == 0:
-        # the same, in words that a person knows from the manual, where the size of the text is a symbol
-        pieces = (
-            times(2, ceil_div(bytes_.high, int(narrow)))
-            if isinstance(bytes_.high, Formula)
-            else plus(times(2, floor_div(bytes_.high, int(narrow) + 1)), 1)
-        )
-    else:
-        step = narrow - min(most_shared, narrow // 2) + 1
-        pieces = times(2, ceil_div(bytes_.high, int(step)))
-    low = divided_up(bytes_, Interval(1, times(4, wide.high))).low
-    count = Interval(low, minimum(pieces, bytes_.high))
-    again = times(less(count.high, 1), times(4, most_shared))
-    return ListSize(count, TextSize(Interval(minimum(1, bytes_.high), longest)), Interval(bytes_.low, plus(bytes_.high, again)))
+        return ListSize(Interval(some, minimum(1, bytes_.high)), TextSize(Interval(some, bytes_.high)), bytes_)
+    shared = min(shared, widest // 2)
+    step = narrow - math.floor(min(shared, narrow // 2))
+    pieces = times(2, ceil_div(bytes_.high, step))
+    if shared == 0 and not isinstance(pieces, Formula):
+        # closer, but as a formula harder to read
+        pieces = plus(times(2, floor_div(bytes_.high, narrow + 1)), 1)
+    most = 4 * math.floor(widest) if widest != INFINITE else INFINITE
+    again = times(less(pieces, 1), 4 * shared)
+    count = Interval(divided_up(bytes_, Interval(1, most)).low, pieces)
+    return ListSize(count, TextSize(Interval(1, minimum(bytes_.high, most))), Interval(bytes_.low, plus(bytes_.high, again)))
 
 
 @builtin(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rlmlang.quantity import INFINITE, Quantity, at_most, ceil_div, floor_div, greatest, least, minimum, times
+from rlmlang.quantity import INFINITE, Formula, Quantity, at_most, ceil_div, floor_div, greatest, least, maximum, minimum, times
 from rlmlang.sizes import (
     BoolSize,
     Exact,
@@ -43,7 +43,7 @@ def number_of(size: Size) -> NumberSize:
 def amount_of(size: Size, floor: int = 0) -> Interval:
     """An argument that is an int of at least `floor`, where a smaller one fails."""
     amount = whole_at_least_zero(unfold(size))
-    return Interval(*(max(floor, end) if isinstance(end, (int, float)) else end for end in (amount.low, amount.high))) if floor else amount
+    return Interval(maximum(floor, amount.low), maximum(floor, amount.high))
 
 
 def is_bool(*_: Size | None) -> Size:
@@ -73,7 +73,8 @@ def part_of_text(text: Size, *_: Size | None) -> Size:
 def parts_of_text(text: Size, count: Interval, least_item: int) -> ListSize:
     """Parts of a text that do not overlap, each of at least so many bytes."""
     bytes_ = text_of(text)
-    return ListSize(count, TextSize(Interval(minimum(least_item, bytes_.high), bytes_.high)), bytes_.from_zero())
+    low = least_item if isinstance(bytes_.high, Formula) else min(least_item, bytes_.high)  # where there is none, nothing is said of it
+    return ListSize(count, TextSize(Interval(low, bytes_.high)), bytes_.from_zero())
 
 
 def some_of(xs: Size, count: Interval) -> ListSize:

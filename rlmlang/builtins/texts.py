@@ -36,8 +36,8 @@ def _grown(text: str) -> str:
     return text
 
 
-# Growth of UTF-8 over all code points (Unicode 14, CPython 3.11), which the tests compute anew: `İ` has 2 bytes, in lower case 3; the Kelvin
-# sign has 3, in lower case 1; `ΐ` has 2, in upper case 6; `ı` has 2, in upper case 1.
+# Growth of UTF-8, the worst over all code points (a test computes it): in lower case `İ` grows from 2 bytes to 3 and the Kelvin sign
+# shrinks from 3 to 1; in upper case `ΐ` grows from 2 to 6 and `ı` shrinks from 2 to 1; a title has letters of both cases.
 _lower_size = grows((3, 2), 3)
 _upper_size = grows((3, 1), 2)
 _title_size = grows((3, 1), 3)

@@ -9,7 +9,7 @@ from attrs import field, frozen
 from rlmlang.builtins.declare import Builtin
 from rlmlang.syntax.diagnostics import Diagnostic
 from rlmlang.syntax.nodes import Apply, Call, Expr, Fn, Input, Lambda, Name, Node, Program, Solve
-from rlmlang.types import Type
+from rlmlang.types import Optional, Type
 
 
 @frozen(eq=False)
@@ -28,11 +28,16 @@ Callee = Builtin | Function
 
 @frozen(eq=False)
 class InputVariable:
-    """A declared input; `default` is None where it must be given."""
+    """A declared input."""
 
     name: str
     type: Type
     node: Input
+
+    @property
+    def optional(self) -> bool:
+        """Whether it may be left out: it has a default, or it is none then."""
+        return self.node.default is not None or isinstance(self.type, Optional)
 
 
 @frozen(eq=False)

@@ -15,6 +15,7 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 
 from rlmlang.builtins.declare import Builtin
+
 from rlmlang.builtins.operator_sizes import BINARY_SIZES, UNARY_SIZES
 from rlmlang.builtins.operators import compare_sizes
 from rlmlang.check.checked import Checked, Function
@@ -89,6 +90,7 @@ class Bound:
     round: Interval = ZERO
     late: bool = False
     last: Quantity = 0  # the last round of its calls
+    safe: bool = True  # no call of a model went into it, so it is not by a failed call that it fails
 
 
 Env = Mapping[Variable, Bound]
@@ -341,17 +343,20 @@ class Analysis:
 
     def _otherwise(self, node: n.Otherwise, env: Env, start: Interval) -> Out:
         value = self.of(node.value, env, start)
-        fallback = self.of(node.fallback, env, value.round)
+        # what fails may fail at once, and its calls that were not sent are dropped
+        fallback = self.of(node.fallback, env, Interval(start.low, value.round.high))
         if value.size is None:
             return Out(fallback.size, value.cost.optional() + fallback.cost, fallback.round)
-        if not value.cost and isinstance(value.size, Exact):
+        if isinstance(value.size, Exact) and self._is_safe(node.value, env):
             return value
         if self.policy.expected:
             return self._perhaps(value, fallback, 0.02)
         size = value.size if fallback.size is None else hull(value.size, fallback.size)
-        # what fails may fail at once, and its calls that were not sent are dropped
         end = Interval(minimum(start.low, value.round.low), maximum(value.round.high, fallback.round.high))
         return Out(size, value.cost.optional() + fallback.cost.optional(), end)
+
+    def _is_safe(self, node: n.Node, env: Env) -> bool:
+        return node not in self.checked.effects and all(env[v].safe for v in self.facts.mentions(node) if v in env)
 
     def _fail(self, node: n.Fail, env: Env, start: Interval) -> Out:
         return evolve(self.of(node.message, env, start), size=None)
@@ -481,7 +486,7 @@ class Analysis:
             out = self.of(value, env, start)
             bound, paid = self._bound(out, param in facts.awaits, param in facts.needs, start)
             cost = cost + paid
-            bounds.append(bound)
+            bounds.append(evolve(bound, safe=self._is_safe(value, env)))
         out = self._enter(callee, bounds, env, start, node)
         return evolve(out, cost=cost + out.cost)
 
@@ -529,7 +534,7 @@ class Analysis:
         sizes: list[Any] = [_key_of(b.size) for b in bounds]
         outside = tuple(sorted((id(v), _key_of(inner[v].size)) for v in mentions if v in inner)) if mentions else ()
         try:
-            key = (fn, depth, tuple(sizes), tuple((b.round, b.late, b.last) for b in bounds), start, outside)
+            key = (fn, depth, tuple(sizes), tuple((b.round, b.late, b.last, b.safe) for b in bounds), start, outside)
             hash(key)
         except TypeError:
             return None
@@ -554,6 +559,7 @@ class Analysis:
                 continue
             out = self.of(binding.value, inner, start)
             bound, paid = self._bound(out, binding in sure, binding in begun, start)
+            bound = evolve(bound, safe=self._is_safe(binding.value, inner))
             cost = cost + paid
             if isinstance(binding, n.Bind):
                 inner[variables[0]] = bound

@@ -88,12 +88,17 @@ class EffectCode:
             given = self.checked.arguments[node]
             if isinstance(callee, Builtin):
                 keyed = any(isinstance(a, n.Lambda) and self.has_effect(a) for a in given) or self._named_effect(given)
-                return not keyed and not self._takes_first(node)
+                return not keyed and not self._takes_first(node) and not any(self._waits_for_items(a) for a in given)
             facts = self.facts.facts_of(callee)
             if callee.effectful or not {v for v in facts.mentions if self.frame.find(v)[1] == "pending"} <= facts.awaits:
                 return False
             return all(a is None or p in facts.awaits or self.is_ready(a) for p, a in zip(facts.params, given, strict=False))
         return type(node) in _STRICT
+
+    def _waits_for_items(self, argument: n.Expr | n.Lambda | None) -> bool:
+        """Whether it is a function that mentions what may still be on its way: that is needed only if there is an item to apply it to."""
+        function = isinstance(argument, n.Lambda) or (isinstance(argument, n.Name) and argument in self.checked.callees)
+        return function and argument is not None and bool(self.pending(argument))
 
     def _named_effect(self, given: Sequence[n.Expr | n.Lambda | None]) -> bool:
         """Whether one of the arguments is the name of a function that may reach a model."""
@@ -102,7 +107,7 @@ class EffectCode:
 
     def gather(self, node: n.Node, cores: list[n.Node], pending: set[Variable]) -> None:
         """Collects the parts of an expression that have code of their own, and the variables to wait for."""
-        if isinstance(node, n.Lambda) or node in self.checked.callees and isinstance(node, n.Name) or self.is_plain(node):
+        if isinstance(node, n.Lambda) or (isinstance(node, n.Name) and node in self.checked.callees) or self.is_plain(node):
             pending |= self.pending(node)
         elif self.is_strict(node):
             if isinstance(node, n.Apply) and not isinstance(callee := self.checked.callees[node], Builtin):
@@ -218,6 +223,7 @@ class EffectCode:
                 return await value(own)
             except Failure as failure:
                 scope.dead = True
+                own[0].round = max(own[0].round, failure.round)
                 here.run.calls.taken(failure)
             finally:
                 here.round = max(here.round, own[0].round)
@@ -306,7 +312,11 @@ class EffectCode:
     def _apply(self, node: n.Apply) -> Effect:
         callee = self.checked.callees[node]
         if isinstance(callee, Builtin):
-            return self._first_of_filter(node) if self._takes_first(node) else self._keyed(node, callee)
+            if self._takes_first(node):
+                return self._first_of_filter(node)
+            given = self.checked.arguments[node]
+            keyed = any(isinstance(a, n.Lambda) and self.has_effect(a) for a in given) or self._named_effect(given)
+            return self._keyed(node, callee) if keyed else self._applied(node)
         code = self.function(callee)
         same_function = callee.node is self.own
         copies = self.pure.copies(code.frame)
@@ -359,6 +369,26 @@ class EffectCode:
             inner = EffectCode(self.facts, frame, self.pure.functions, self.effect_functions, self.sites, function.node)
             code.body = inner.compile(function.node.body)
         return code
+
+    def _applied(self, node: n.Apply) -> Effect:
+        """A built-in whose pure lambda mentions what may still be on its way: awaited once the list is there and not empty."""
+        given = [a for a in self.checked.arguments[node] if a is not None]
+        functions = [a for a in given if self._waits_for_items(a)]
+        awaiting = self.awaiting([a for a in given if a not in functions])
+        waits = sorted({self.frame.find(v)[0] for a in functions for v in self.pending(a)})
+        items = self.pure.compile(given[0])
+        slot = self.pure.hoisted[given[0]] = self.frame.slot()
+        pure = self.pure.compile(node)
+
+        async def applied(env: Env) -> Any:
+            if awaiting is not None:
+                await awaiting(env)
+            xs = env[slot] = items(env)
+            if xs:
+                await resolve_all(env, waits)
+            return pure(env)
+
+        return applied
 
     def _keyed(self, node: n.Apply, builtin: Builtin) -> Effect:
         """A built-in whose lambda may reach a model: its values for all items first, in parallel, then the built-in, which replays them."""

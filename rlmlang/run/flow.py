@@ -138,6 +138,8 @@ class Lazy:
         try:
             value = await code(env)
         except BaseException as error:
+            if isinstance(error, Failure):
+                error.round = max(error.round, env[0].round)
             self.fail(error)
             if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt, SystemExit)):
                 raise
@@ -252,6 +254,8 @@ async def together(env: Env, codes: Sequence[Effect], slots: Sequence[int]) -> N
         except BaseException as error:
             scope.dead = True
             errors[at] = error
+            if isinstance(error, Failure):
+                error.round = max(error.round, own[0].round)
         if own[0].round > here.round:
             rounds.append(own[0].round)
 

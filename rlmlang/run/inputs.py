@@ -27,12 +27,12 @@ Given = str | Any
 
 
 def bind_inputs(
-    declared: tuple[InputVariable, ...], given: Mapping[str, Given], *, stdin: Callable[[], bytes] | None = None
+    declared: tuple[InputVariable, ...], given: Mapping[str, Given], *, stdin: Callable[[], bytes] | None = None, partly: bool = False
 ) -> dict[str, Any]:
     """The value of each input that was given, by its name and of its declared type; optional ones that were not are none.
 
     With `stdin` (which gives all of standard input) every str is read as the command line's VALUE; without it, as a Python value.
-    An input with a default that was not given is left out. Raises UsageError, which says everything that is wrong.
+    An input with a default that was not given is left out; with `partly`, so is one that has to be given. Raises UsageError, which says everything that is wrong.
     """
     reader = _CommandLine(stdin) if stdin is not None else None
     names = {variable.name: variable for variable in declared}
@@ -43,7 +43,7 @@ def bind_inputs(
             if variable.node.default is None:
                 if isinstance(variable.type, Optional):
                     bound[name] = None
-                else:
+                elif not partly:
                     wrong.append(f"the input `{name}: {variable.type}` is missing: {_example(name, variable.type, reader is not None)}")
             continue
         value = given[name]

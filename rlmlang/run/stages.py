@@ -398,6 +398,7 @@ class _Stage:
             raise
         except BaseException as error:
             if isinstance(error, Failure):
+                error.round = max(error.round, here.round)
                 if not error.item:
                     error.item = here.items
                 if self.skip:
