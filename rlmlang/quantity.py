@@ -70,7 +70,7 @@ class Formula:
         for monomial, count in sorted(self.terms, key=lambda t: (-sum(p for _, p in t[0]), str(t[0]))):
             factors = [f"{atom}^{power}" if power > 1 else str(atom) for atom, power in monomial]
             if abs(count) != 1 or not factors:
-                factors.insert(0, f"{abs(count):,}")
+                factors.insert(0, f"{abs(count):,}" if isinstance(count, int) else f"{abs(count):,.6g}")
             shown.append(("- " if count < 0 else "+ ") + "·".join(factors))
         text = " ".join(shown)
         return text.removeprefix("+ ")

@@ -173,6 +173,11 @@ def _check_figures(result: rlmlang.Result, model: FakeModel) -> None:
     assert used.calls == sum(site.calls for site in result.sites) and used.shared == sum(site.shared for site in result.sites)
     assert used.depth == min(1, used.calls) and used.rounds <= used.calls
     assert model.under_way == 0
+    for name, figure in (result.bound or {}).items():
+        amount = getattr(used, name)
+        if name != "dollars":
+            assert amount >= figure["min"], f"less {name} than the bound: {amount} of {figure}"
+            assert figure["max"] is None or amount <= figure["max"], f"more {name} than the bound: {amount} of {figure}"
 
 
 def _formatted(chunk: Chunk) -> str:

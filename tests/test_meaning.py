@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ def run(source: str, settings: rlmlang.Settings = SETTINGS, **inputs: Any) -> tu
 def fails(source: str, settings: rlmlang.Settings = SETTINGS, kind: type[RlmError] = Failure) -> tuple[RlmError, FakeModel]:
     with scripted() as model, pytest.raises(kind) as caught:
         rlmlang.run(source, settings)
-    assert caught.value.result is not None
     return caught.value, model
 
 
@@ -295,8 +295,11 @@ def test_cancelling_the_task_of_arun_leaves_no_call() -> None:
 
 
 def test_cancelling_stops_pure_code() -> None:
-    with scripted():
-        running = prepare("answer sum([sum([x * y for x in range(2000)]) for y in range(500000)])", SETTINGS).start()
+    source = 'n = call "echo 2000" -> int\nanswer sum([sum([x * y for x in range(n)]) for y in range(200 * n)])'
+    with scripted() as model:
+        running = prepare(source, SETTINGS).start()
+        while not (model.asked and model.asked[0].end):
+            time.sleep(0.001)
         running.cancel()
         with pytest.raises(Interrupted):
             running.wait()
@@ -429,5 +432,5 @@ def test_otherwise_leaves_the_calls_that_others_need() -> None:
 
 
 def test_a_program_calls_the_models_it_was_allowed() -> None:
-    with scripted(), pytest.raises(UsageError, match="no model is called"):
+    with scripted(), pytest.raises(UsageError, match="(?i)no model is called"):
         rlmlang.run('answer call "echo a" with {model: "other"}', SETTINGS)

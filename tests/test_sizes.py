@@ -79,7 +79,7 @@ from rlmlang.types import BOOL, FLOAT, INT, JSON, NONE, TEXT, Enum, ListOf, Opti
 from rlmlang.values import Mismatch, conform, parse_json_text, to_json_text, to_text
 
 DEFAULT = object()  # an argument that is left out
-QUICK = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+QUICK = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 SEARCH = settings(QUICK, max_examples=3000, phases=[Phase.generate])
 Mutation = Callable[[Size], Size]
 
@@ -528,7 +528,7 @@ COMPARED = (
 )
 
 
-@settings(QUICK, max_examples=300)
+@settings(QUICK, max_examples=120)
 @given(COMPARED, COMPARED, st.integers(0, 1 << 30))
 def test_a_decided_comparison_is_right(pair: tuple[Any, Any], others: tuple[Any, Any], seed: int) -> None:
     chance = random.Random(seed)
@@ -564,7 +564,7 @@ def test_comparisons_are_decided() -> None:
 # ---- the sizes themselves ----
 
 
-@settings(QUICK, max_examples=200)
+@settings(QUICK, max_examples=100)
 @given(data, data, st.integers(0, 1 << 30))
 def test_measures_and_hulls(a: Any, b: Any, seed: int) -> None:
     assert holds(measure(a), a) and holds(Exact(a), a) and holds(loosened(a), a)
@@ -591,7 +591,7 @@ def test_measures_and_hulls(a: Any, b: Any, seed: int) -> None:
             assert isinstance(value, (int, float)) or truth(one) in (None, bool(value))
 
 
-@settings(QUICK, max_examples=200)
+@settings(QUICK, max_examples=100)
 @given(data, st.integers(0, 8))
 def test_indented_json(value: Any, indent: int) -> None:
     assert holds(TextSize(json_bytes(measure(value), indent)), to_json_text(value, indent))
@@ -649,7 +649,7 @@ def test_holds_says_no() -> None:
 ANY_SIZE = AnySize()
 
 
-@settings(QUICK, max_examples=300)
+@settings(QUICK, max_examples=120)
 @given(data, specs | st.sampled_from(["10", "<5s", "é^12", "#x", "+.3f", "012_b"]), st.integers(0, 1 << 30))
 def test_formatted_values(value: Any, spec: str, seed: int) -> None:
     try:
@@ -683,7 +683,7 @@ quantities: st.SearchStrategy[Quantity] = st.recursive(
 at = st.fixed_dictionaries({name: st.integers(0, 9) for name in NAMES})
 
 
-@settings(QUICK, max_examples=400)
+@settings(QUICK, max_examples=200)
 @given(quantities, quantities, st.integers(1, 6), at)
 def test_operations_on_formulas_are_those_on_numbers(a: Quantity, b: Quantity, by: int, sizes: dict[str, Number]) -> None:
     x, y = value_at(a, sizes), value_at(b, sizes)

@@ -231,7 +231,7 @@ def _floor_quotient(x: Number, y: Number) -> Number:
 def _remainder(a: NumberSize, b: NumberSize) -> NumberSize:
     whole = a.whole and b.whole
     if is_natural(a.low) and is_natural(b.low):
-        if at_most(plus(a.high, 1), b.low):
+        if _surely_less(a.high, b.low):
             return NumberSize(a.low, a.high, whole)
         most = difference(b.high, 1) if whole else b.high
         return NumberSize(0, minimum(a.high, most), whole)

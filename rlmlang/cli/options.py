@@ -22,9 +22,18 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
+def add_models(parser: argparse.ArgumentParser) -> None:
+    """Who answers, and where replies are kept."""
     parser.add_argument("--model", metavar="NAME", help="who answers: a name in rlm.toml or of the endpoint, local, gguf:PATH, script:PATH")
     parser.add_argument("--base-url", metavar="URL", help="the endpoint, for any server that speaks OpenAI's chat completions")
+    parser.add_argument("--concurrency", metavar="N", type=_count, help="calls under way at once")
+    parser.add_argument("--memo", metavar="PATH|off", help="where paid replies are kept, by default in the user's cache")
+    parser.add_argument("--config", metavar="PATH", help="instead of rlm.toml in the current folder")
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """All that a run goes by."""
+    add_models(parser)
     parser.add_argument(
         "--budget",
         metavar="AMOUNT",
@@ -32,10 +41,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="'$2', '500 calls', '2M tokens' or '10 min'; may be given several times",
     )
-    parser.add_argument("--concurrency", metavar="N", type=_count, help="calls under way at once")
-    parser.add_argument("--memo", metavar="PATH|off", help="where paid replies are kept, by default in the user's cache")
     parser.add_argument("--offline", action="store_true", help="answer from the memo only; a reply that is not there is a failure")
-    parser.add_argument("--config", metavar="PATH", help="instead of rlm.toml in the current folder")
     parser.add_argument("--quiet", action="store_true", help="no progress, warnings or summary")
     parser.add_argument("--yes", action="store_true", help="answer yes to whatever would be asked")
 
@@ -47,18 +53,12 @@ def _count(text: str) -> int:
 
 
 def settings_of(args: argparse.Namespace) -> Settings:
-    """What `add_settings` read."""
+    """What `add_models` or `add_settings` read."""
+    from attrs import fields
+
     from rlmlang.session import Settings
 
-    return Settings(
-        model=args.model,
-        base_url=args.base_url,
-        budget=args.budget,
-        concurrency=args.concurrency,
-        memo=args.memo,
-        offline=args.offline,
-        config=args.config,
-    )
+    return Settings(**{field.name: getattr(args, field.name) for field in fields(Settings) if hasattr(args, field.name)})
 
 
 def inputs_of(args: argparse.Namespace) -> dict[str, str]:

@@ -22,7 +22,7 @@ from rlmlang.check.checked import Checked, Function
 from rlmlang.cost.account import FREE, Cost, SiteCost, later
 from rlmlang.cost.pricing import Pricing
 from rlmlang.cost.prefix import Prefix
-from rlmlang.errors import Failure
+from rlmlang.errors import Failure, LimitError
 from rlmlang.files import FileValue
 from rlmlang.quantity import INFINITE, Quantity, at_most, difference, less, log2_ceil, maximum, minimum, plus, times
 from rlmlang.run.resolve import Facts, Variable, parts
@@ -165,6 +165,8 @@ class Analysis:
             return Exact(self.prefix.value(node, values)), False
         except Failure:
             return NoneSize(), True
+        except LimitError:
+            return None  # the run may not come here; if it does, it is refused there
 
     def _reads_file(self, node: n.Node, env: Env) -> bool:
         """`f.text`, alone: its size is known without reading it."""

@@ -37,12 +37,16 @@ class Figure:
     most: Quantity = 0
 
     def at(self, sizes: Mapping[str, Number]) -> Figure:
-        """The figure at given sizes of inputs."""
-        return Figure(value_at(self.least, sizes), self.expected, value_at(self.most, sizes))
+        """The figure at given sizes of inputs; an end that depends on others stays a formula."""
+        return Figure(_at(self.least, sizes), self.expected, _at(self.most, sizes))
 
     def to_json(self, unit: float = 1) -> dict[str, Any]:
         """min, expected, max as numbers; null for what is unbounded or only known as a formula."""
         return {"min": _number(self.least, unit), "expected": _number(self.expected, unit), "max": _number(self.most, unit)}
+
+
+def _at(q: Quantity, sizes: Mapping[str, Number]) -> Quantity:
+    return value_at(q, sizes) if all(s.name in sizes for s in symbols(q)) else q
 
 
 def _number(q: Quantity | None, unit: float) -> int | float | None:
@@ -88,9 +92,10 @@ class Bound:
     warnings: tuple[str, ...] = ()
 
     def at(self, sizes: Mapping[str, Number]) -> Bound:
-        """The bound with formulas evaluated at sizes of inputs, by their symbols."""
+        """The bound with formulas evaluated at sizes of inputs, by their symbols. Those that depend on others stay."""
         sites = tuple(evolve(s, figures={k: f.at(sizes) for k, f in s.figures.items()}) for s in self.sites)
-        return evolve(self, figures={k: f.at(sizes) for k, f in self.figures.items()}, sites=sites)
+        figures = {k: f.at(sizes) for k, f in self.figures.items()}
+        return evolve(self, figures=figures, sites=sites, symbols=tuple(s for s in self.symbols if s.name not in sizes))
 
     def to_json(self) -> dict[str, Any]:
         """The report of `rlm cost --json`."""
@@ -108,8 +113,13 @@ def figures_json(figures: Mapping[str, Figure]) -> dict[str, Any]:
 
 
 def formulas(figures: Mapping[str, Figure]) -> dict[str, str]:
-    """What is known as a formula only: `{"calls": "2·n + 1"}`, dollars in nano-dollars."""
-    return {name: str(figure.most) for name, figure in figures.items() if isinstance(figure.most, Formula)}
+    """What is at most known as a formula: `{"calls": "2·n + 1"}`."""
+    return {name: formula(name, figure.most) for name, figure in figures.items() if isinstance(figure.most, Formula)}
+
+
+def formula(name: str, q: Quantity) -> str:
+    """The amount of a figure of that name as text, in its unit."""
+    return str(times(q, 1 / NANO) if name == "dollars" else q)
 
 
 def bound(
@@ -129,16 +139,16 @@ def bound(
     facts, variables = resolve(checked)
     named = _Names()
     given = dict(inputs or {})
+    analysis = Analysis(checked, facts, Prefix(facts), pricing, Policy())
     start: dict[Any, Variable_] = {}
     for declared in checked.inputs:
         variable = variables[declared.name]
         if declared.name in given:
             start[variable] = Variable_(Exact(given[declared.name]))
         elif declared.node.default is not None and inputs is not None:
-            start[variable] = Variable_(Exact(Prefix(facts).value(declared.node.default, {})))
+            start[variable] = Variable_(analysis.of(declared.node.default, start, ZERO).size)
         else:
             start[variable] = Variable_(named.size(declared.name, declared.type))
-    analysis = Analysis(checked, facts, Prefix(facts), pricing, Policy())
     cost = _program(analysis, start)
     guess: Cost | None = None
     if not named.made:

@@ -78,7 +78,12 @@ class Facts:
         for child in parts(node):
             found |= self.mentions(child)
         if isinstance(node, n.Apply):
-            found |= self._function_mentions(self.checked.callees[node])
+            callee = self.checked.callees[node]
+            found |= self._function_mentions(callee)
+            if not isinstance(callee, Builtin):
+                for given, param in zip(self.checked.arguments[node], callee.node.params, strict=False):
+                    if given is None and param.default is not None:
+                        found |= self.mentions(param.default)
         own = self.bound.get(node)
         if own:
             found.difference_update(own)
