@@ -25,7 +25,7 @@ from rlmlang.session import Settings, run
 
 LATENCY = 0.2
 _STAGES = ("first", "second", "third")
-WIDTHS = {16: 320, 100: 1_000, 500: 2_000}  # calls for each width
+WIDTHS = {16: 320, 100: 2_000, 500: 2_000}  # calls for each width
 WIDE = """
 input n: int
 answer [call f"Say something about number {x}." for x in range(n)]
@@ -71,11 +71,11 @@ def main() -> None:
             f"width {width}, {calls:,} calls": partial(wide, url, calls, width) for width, calls in WIDTHS.items()
         }
         works["pipeline of 3, 100 items"] = partial(pipeline, url, items, len(items))
-        works["aiohttp alone, width 100, 1,000 calls"] = lambda: asyncio.run(by_aiohttp(url, 1_000, 100))
+        works["aiohttp alone, width 100, 2,000 calls"] = lambda: asyncio.run(by_aiohttp(url, 2_000, 100))
         spent = best({name: partial(timed, work) for name, work in works.items()}, given.rounds, warm=False)
     path = max(sum(item[stage] for stage in _STAGES) for item in items) / 1000
     staged = sum(max(item[stage] for item in items) for stage in _STAGES) / 1000
-    ideals = [*(calls * LATENCY / width for width, calls in WIDTHS.items()), path, 1_000 * LATENCY / 100]
+    ideals = [*(calls * LATENCY / width for width, calls in WIDTHS.items()), path, 2_000 * LATENCY / 100]
     rows = [
         [name, f"{ideal:.2f}", f"{s.wall:.2f}", f"{ideal / s.wall:.3f}"] for (name, s), ideal in zip(spent.items(), ideals, strict=True)
     ]

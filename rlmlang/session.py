@@ -1,4 +1,5 @@
-"""Where a run is started: the one function behind `rlm run` and `rlmlang.run`. Program, inputs and settings are checked here, before anything
+"""Where a run is started: the one function behind `rlm run` and `rlmlang.run`. Program, inputs and settings are checked here, before
+anything
 is spent; then the program runs in a thread of its own, with an event loop and a stack of known size, whatever the caller's are.
 """
 
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future as Promise
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from rlmlang.errors import BudgetError, Failure, Interrupted, LimitError, Progra
 from rlmlang.lm.client import Client
 from rlmlang.lm.config import Config, Models, load_config, resolve_models
 from rlmlang.lm.request import Model
-from rlmlang.quantity import Quantity, value_at
+from rlmlang.quantity import Number, value_at
 from rlmlang.run.budget import Budget, Limit, parse_budget
 from rlmlang.run.calls import Calls, Site, Tally
 from rlmlang.run.evaluate import Compiled, Run, compile_program, evaluate
@@ -62,7 +64,8 @@ class Settings:
 class Session:
     """One run, prepared: everything about it that can be wrong has been found wrong, and nothing has been spent.
 
-    `checked`, `models`, `memo`, `budget` and `calls` may be looked at while it runs (for a display of progress); `report` gives the outcome.
+    `checked`, `models`, `memo`, `budget` and `calls` may be looked at while it runs (for a display of progress); `report` gives the
+    outcome.
     """
 
     def __init__(self, checked: Checked, settings: Settings, inputs: Mapping[str, Any], config: Config) -> None:
@@ -81,7 +84,7 @@ class Session:
         self.warnings += self.memo.warnings
         self.bound: Bound = bound_of(checked, self._model, inputs, memo=self.memo.path is not None)
         self.warnings += self.bound.warnings
-        self.guaranteed = self._admit()
+        self.beyond = self._admit()
         self.tally = Tally(self.budget)
         self.client = Client(self.models, self.tally, offline=settings.offline)
         self.calls = Calls(self.client, self.memo)
@@ -104,10 +107,11 @@ class Session:
                 error.span = site.span
                 raise
             if model.provider == "openai" and model.base_url is None and model.api_key is None and not self.settings.offline:
+                others = ", ".join(name for name in self.models if name != model.name)
                 raise UsageError(
                     f"no model is called {model.name}, and OPENAI_API_KEY is not set, with which OpenAI could be asked for it",
                     span=site.span if site.model else None,
-                    hint=f"there is {', '.join(name for name in self.models if name != model.name)}; see also --base-url and [models.NAME] in rlm.toml",
+                    hint=f"there is {others}; see also --base-url and [models.NAME] in rlm.toml",
                 )
             if self.budget.most("dollars") is not None and price_of(model) is None:
                 raise UsageError(
@@ -118,23 +122,26 @@ class Session:
     def _model(self, name: str | None) -> Model:
         return self.models[name or self.models.default]
 
-    def _admit(self) -> bool:
-        """Whether the budget is guaranteed: even the upper bound is within it. Raises BudgetError where even the lower bound is not."""
-        guaranteed = True
+    def _admit(self) -> tuple[tuple[Limit, Number], ...]:
+        """The limits that the run may go beyond, each with the bound's amount. Raises BudgetError where even the lower bound is beyond one."""
+        beyond = []
         for limit in self.budget.limits:
-            figure = _BUDGETED.get(limit.kind)
-            if figure is None:
-                guaranteed = False
-                continue
-            least, most = (sum(value_at(pick(self.bound.figures[name]), {}) for name in figure) for pick in (_least, _most))
+            figures = [self.bound.figures[name] for name in _BUDGETED.get(limit.kind, ())]
+            least, most = (sum(value_at(q, {}) for q in ends) for ends in ([f.least for f in figures], [f.most for f in figures]))
             if least > limit.most:
                 self.memo.close()
                 raise BudgetError(
                     f"the program takes at least {Limit(limit.kind, int(least))}, and the budget is {limit}",
                     hint="nothing was spent; rlm cost shows what each line takes",
                 )
-            guaranteed = guaranteed and most <= limit.most
-        return guaranteed
+            if most > limit.most:
+                beyond.append((limit, most))
+        return tuple(beyond)
+
+    @property
+    def guaranteed(self) -> bool:
+        """Whether no run can go beyond the budget: even the upper bound is within it. Of seconds there is no bound."""
+        return not self.beyond and self.budget.most("seconds") is None
 
     # ---- running ----
 
@@ -228,14 +235,6 @@ _BUDGETED: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _least(figure: Figure) -> Quantity:
-    return figure.least
-
-
-def _most(figure: Figure) -> Quantity:
-    return figure.most
-
-
 def _site_use(site: Site, file: str | None, figures: Mapping[str, Figure] | None) -> SiteUse:
     span = site.span
     text = span.text.split("\n", 1)[0]
@@ -295,10 +294,8 @@ class Running:
         self._session.run.cancelled = True
         loop, task = self._loop, self._task
         if loop is not None and task is not None:
-            try:
+            with suppress(RuntimeError):  # it has just ended
                 loop.call_soon_threadsafe(task.cancel)
-            except RuntimeError:
-                pass  # it has just ended
 
     def wait(self) -> Any:
         """The answer. A KeyboardInterrupt meanwhile stops the run and raises Interrupted; a second one does not wait for its end."""
@@ -348,14 +345,16 @@ def prepare(
 
 
 def check(source: str | os.PathLike[str] | Program) -> Checked:
-    """What can be known of a program (its text, a path to it, or its tree) before it runs. Raises ProgramError for syntax, UsageError for a file
+    """What can be known of a program (its text, a path to it, or its tree) before it runs. Raises ProgramError for syntax, UsageError for
+    a file
     that cannot be read; what else is wrong is in `diagnostics`."""
     return check_tree(source) if isinstance(source, Program) else read_program(source)
 
 
 @frozen
 class Estimate:
-    """A program and what a run of it may cost. `inputs` are the values of those that are known, None where nothing is given and something has to be."""
+    """A program and what a run of it may cost. `inputs` are the values of those that are known, None where nothing is given and something
+    has to be."""
 
     checked: Checked
     models: Models
@@ -393,7 +392,8 @@ def estimate(
 
 
 def bound(source: str | os.PathLike[str], settings: Settings | None = None, **inputs: Any) -> Bound:
-    """What a program may cost, without running it. Inputs that are not given stand in formulas by their sizes; `Bound.at` evaluates these. Defaults
+    """What a program may cost, without running it. Inputs that are not given stand in formulas by their sizes; `Bound.at` evaluates
+    these. Defaults
     are taken once an input is given, or where none has to be.
 
     Raises ProgramError, UsageError; LimitError where what is pure and known would be too much work.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Union
 
 from attrs import frozen
 
@@ -105,7 +104,7 @@ class FunctionOf:
         return f"({', '.join(map(str, self.params))}) -> {self.result}"
 
 
-Type = Union[Primitive, Enum, ListOf, Tuple, RecordOf, Optional, Var, FunctionOf]
+Type = Primitive | Enum | ListOf | Tuple | RecordOf | Optional | Var | FunctionOf
 
 
 def optional(item: Type) -> Type:

@@ -1,6 +1,7 @@
 """A model and a clock for tests of the language: what a call's instruction says is done, in virtual time.
 
-The first word of an instruction decides (`echo hello` replies `hello`); `wait 3 echo hello` takes three seconds instead of one, and no seconds
+The first word of an instruction decides (`echo hello` replies `hello`); `wait 3 echo hello` takes three seconds instead of one, and no
+seconds
 pass: the loop's clock jumps to the next thing that is due. So when a call starts and ends is exact, and a test can compare it.
 """
 

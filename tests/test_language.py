@@ -7,7 +7,8 @@ What is expected stands in comments:
     ### refused: no such name   the program is refused with an error at this line (likewise)
     ### limit: too many         a limit of the interpreter stops it at this line (likewise)
     ### usage: expected         the inputs are refused (likewise, without a line)
-    ### calls 3                 a figure of the report: calls requests from_memo shared failed retries depth rounds; `failures`: how many it lists
+    # ## calls 3                 a figure of the report: calls requests from_memo shared failed retries depth rounds; `failures`: how many
+    # it lists
     ### seconds 2               the virtual seconds that it took; a call takes one unless it says `wait`
     ### failed item: 1 / b      the item of a failure that the report lists
     ### given {"n": 3}          the inputs
@@ -29,7 +30,7 @@ from attrs import define, evolve, field
 from scripted import SETTINGS, FakeModel, scripted
 
 import rlmlang
-from rlmlang import BudgetError, Failure, LimitError, ProgramError, RlmError, UsageError
+from rlmlang import Failure, LimitError, ProgramError, RlmError, UsageError
 from rlmlang.builtins.declare import REGISTRY
 from rlmlang.session import prepare
 from rlmlang.syntax import nodes as n

@@ -406,7 +406,8 @@ def test_otherwise_takes_failures_wherever_they_come_from() -> None:
     result, _ = run("""
         fn deep(n: int) -> text depth 3 { call f"fail {n}" if n == 0 else deep(n - 1) }
         x = call "fail x"
-        answer [deep(2) otherwise "a", x otherwise "b", [y + x for y in ["1"]] otherwise ["c"], str(1 // (call "echo 0" -> int)) otherwise "d"]
+        answer [deep(2) otherwise "a", x otherwise "b", [y + x for y in ["1"]] otherwise ["c"], str(1 // (call "echo 0" -> int)) otherwise
+        "d"]
         """)
     assert result.answer == ["a", "b", ["c"], "d"]
 
@@ -432,5 +433,5 @@ def test_otherwise_leaves_the_calls_that_others_need() -> None:
 
 
 def test_a_program_calls_the_models_it_was_allowed() -> None:
-    with scripted(), pytest.raises(UsageError, match="(?i)no model is called"):
+    with scripted(), pytest.raises(UsageError, match=r"(?i)no model is called"):
         rlmlang.run('answer call "echo a" with {model: "other"}', SETTINGS)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-
 from random import Random
 from typing import Any
 
@@ -21,7 +20,20 @@ MODEL = Model("m", "openai", "m", base_url="http://127.0.0.1:9", input_price=100
 ENUM = Enum(("red", "green", "blue"))
 RECORD = RecordOf((("a", INT), ("t", TEXT)))
 SCALARS: tuple[Type, ...] = (INT, FLOAT, BOOL, TEXT, ENUM)
-WANTED: tuple[Type, ...] = (INT, BOOL, TEXT, TEXT, ListOf(INT), ListOf(TEXT), ListOf(TEXT), RECORD, ListOf(RECORD), Optional(TEXT), FLOAT, ENUM)
+WANTED: tuple[Type, ...] = (
+    INT,
+    BOOL,
+    TEXT,
+    TEXT,
+    ListOf(INT),
+    ListOf(TEXT),
+    ListOf(TEXT),
+    RECORD,
+    ListOf(RECORD),
+    Optional(TEXT),
+    FLOAT,
+    ENUM,
+)
 REPLIES: tuple[Type, ...] = (TEXT, BOOL, INT, ENUM, ListOf(TEXT, 3), ListOf(INT, 4), ListOf(TEXT), RECORD, Optional(TEXT), FLOAT)
 _HEAVY = {"range", "files", "sample", "parse_json", "same"}
 Scope = list[tuple[str, Type]]
@@ -68,7 +80,8 @@ class TypedPrograms:
         if r.random() < 0.4:
             depth = r.randint(1, 3)
             args = ", ".join(self.expr(t, 1, inner) for _, t in params)
-            body = f"if {self.expr(BOOL, 1, inner)} {{ {self.expr(result, 1, inner)} }} else {{ {name}({args}) otherwise {self.expr(result, 1, inner)} }}"
+            condition, last, fallback = self.expr(BOOL, 1, inner), self.expr(result, 1, inner), self.expr(result, 1, inner)
+            body = f"if {condition} {{ {last} }} else {{ {name}({args}) otherwise {fallback} }}"
             lines = [f"fn {name}({given}) -> {result} depth {depth} {{ {body} }}"]
         else:
             lines = [f"fn {name}({given}) -> {result} {{ {self.expr(result, 2, inner)} }}"]
@@ -151,7 +164,7 @@ class TypedPrograms:
             builtin = REGISTRY[r.choice(names)]
             signature = r.choice(builtin.signatures)
             bound: dict[str, Type] = {}
-            if signature.result == TEXT and type_ != TEXT or not _fits(signature.result, type_, bound):
+            if (signature.result == TEXT and type_ != TEXT) or not _fits(signature.result, type_, bound):
                 continue
             args: list[str] = []
             for param in signature.params:
@@ -200,7 +213,9 @@ class TypedPrograms:
         body = self.expr(type_.item, depth, [*scope, (x, item)])
         if self.random.random() < 0.2:
             y = self.name("y")
-            return f"([{self.expr(type_.item, depth, [*scope, (x, item), (y, INT)])} for {x} in ({self.expr(ListOf(item), depth, scope)}) for {y} in ({self.expr(ListOf(INT), 1, [*scope, (x, item)])})]{skip})"
+            element = self.expr(type_.item, depth, [*scope, (x, item), (y, INT)])
+            outer, inner = self.expr(ListOf(item), depth, scope), self.expr(ListOf(INT), 1, [*scope, (x, item)])
+            return f"([{element} for {x} in ({outer}) for {y} in ({inner})]{skip})"
         return f"([{body} for {x} in ({self.expr(ListOf(item), depth, scope)})]{skip})"
 
     def _pairs(self, type_: ListOf, depth: int, scope: Scope) -> str:
@@ -219,7 +234,8 @@ class TypedPrograms:
 
     def _first(self, type_: ListOf, depth: int, scope: Scope) -> str:
         x = self.name("x")
-        return f"(first {self.random.randrange(4)} {x} in ({self.expr(type_, depth, scope)}) where ({self.expr(BOOL, depth, [*scope, (x, type_.item)])}))"
+        source, condition = self.expr(type_, depth, scope), self.expr(BOOL, depth, [*scope, (x, type_.item)])
+        return f"(first {self.random.randrange(4)} {x} in ({source}) where ({condition}))"
 
     def _list(self, type_: ListOf, depth: int, scope: Scope) -> str:
         return "[" + ", ".join(f"({self.expr(type_.item, depth, scope)})" for _ in range(self.random.randrange(4))) + "]"
@@ -331,7 +347,8 @@ def _expressible(type_: Type) -> bool:
 
 
 class AnyModel:
-    """A provider whose reply depends on the request's key and `seed` alone: of the right type, of any size that is allowed; now and then a refusal,
+    """A provider whose reply depends on the request's key and `seed` alone: of the right type, of any size that is allowed; now and then
+    a refusal,
     a bad reply, an error."""
 
     def __init__(self, seed: int, trouble: float = 0.15, delay: float = 0.0) -> None:
@@ -367,5 +384,3 @@ class AnyModel:
 
     async def close(self) -> None:
         return None
-
-

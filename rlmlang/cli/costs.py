@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import field, frozen
 
 from rlmlang.cli import terminal
-from rlmlang.quantity import INFINITE, Formula, Quantity, maximum, times
+from rlmlang.quantity import INFINITE, Formula, Quantity, maximum, plus, times
 from rlmlang.syntax.diagnostics import printable
 
 if TYPE_CHECKING:
     from rlmlang.cost.bound import Bound, Figure, SiteBound
+    from rlmlang.cost.preview import Preview
     from rlmlang.cost.weight import Loop
     from rlmlang.session import Estimate
+    from rlmlang.syntax.nodes import Call
+    from rlmlang.syntax.source import Span
 
 NANO = 1_000_000_000
 _NAMES = {"input_tokens": "input tokens", "output_tokens": "output tokens"}
@@ -26,7 +29,7 @@ class Latency:
     """Seconds that a call takes: of any model, or of one by its name."""
 
     usual: float | None = None
-    of: Mapping[str, float] = {}
+    of: Mapping[str, float] = field(factory=dict)
 
     def seconds(self, model: str) -> float:
         return self.of.get(model, self.usual or 0.0)
@@ -39,6 +42,8 @@ def figures_text(bound: Bound, seconds: Figure | None) -> str:
         return _formulas(figures, bound)
     rows = [["", "min", "expected", "max"]]
     rows += [[_NAMES.get(name, name), *(amount(name, q) for q in (f.least, f.expected, f.most))] for name, f in figures.items()]
+    if all(figure.expected is None for figure in figures.values()):
+        rows = [[name, least, most] for name, least, _, most in rows]
     return "\n".join(_aligned(rows))
 
 
@@ -46,15 +51,16 @@ def _formulas(figures: Mapping[str, Figure], bound: Bound) -> str:
     width = max(len(_NAMES.get(name, name)) for name in figures)
     lines = []
     for name, figure in figures.items():
-        most = amount(name, figure.most)
+        most = "unbounded" if figure.most == INFINITE else f"≤ {amount(name, figure.most)}"
         least = f", ≥ {amount(name, figure.least)}" if figure.least not in (0, figure.most) else ""
-        lines.append(f"{_NAMES.get(name, name):<{width}} ≤ {most}{least}")
+        lines.append(f"{_NAMES.get(name, name):<{width}} {most}{least}")
     meant = [f"{printable(s.name, 60)} = {printable(s.meaning, 100)}" for s in bound.symbols]
     return "\n".join([*lines, *(["with " + ", ".join(meant)] if meant else [])])
 
 
 def amount(name: str, q: Quantity | None) -> str:
-    """An amount of a figure: a number with thousands separated, dollars with a sign, a formula, `unbounded`, or `?` for a guess that nobody made."""
+    """An amount of a figure: a number with thousands separated, dollars with a sign, a formula, `unbounded`, or `?` for a guess that
+    nobody made."""
     from rlmlang.cost.bound import formula
 
     if q is None:
@@ -71,14 +77,35 @@ def amount(name: str, q: Quantity | None) -> str:
 
 
 def sites_text(bound: Bound, main: str) -> str:
-    """A line for each place that calls a model: its line, calls at most, share of the bound, and what it asks. `main`: the program's own file."""
+    """A line for each place that calls a model: its line, calls at most, share of the bound, and what it asks. `main`: the program's own
+    file."""
     from rlmlang.cost.weight import share
 
     rows = [["line", "calls ≤", "share", ""]]
     for site in bound.sites:
         part = share(site, bound)
         rows.append([_place(site, main), amount("calls", site.figures["calls"].most), percent(part), _call(site)])
-    return "\n".join(_aligned(rows, left=(0, 3)))
+    if not any(part for _, _, part, _ in rows[1:]):
+        rows = [[line, calls, text] for line, calls, _, text in rows]
+    return "\n".join(_aligned(rows, left=(0, len(rows[0]) - 1)))
+
+
+def prices_text(estimate: Estimate, bound: Bound) -> str:
+    """What each model that is called takes for a million tokens, and who says so; empty where nothing costs money."""
+    from importlib.metadata import version
+
+    from rlmlang.lm.prices import FREE, price_of
+
+    lines = []
+    for name in dict.fromkeys(site.model for site in bound.sites):
+        model = estimate.models[name]
+        price = price_of(model)
+        if price is None or price == FREE:
+            continue
+        known = "as configured" if model.input_price is not None else f"by genai-prices {version('genai-prices')}"
+        paid = f"{terminal.money(price.input / 1_000)} in, {terminal.money(price.output / 1_000)} out"
+        lines.append(f"{printable(name, 100)}: {paid} a million tokens, {known}")
+    return "\n".join(lines)
 
 
 def percent(part: float | None) -> str:
@@ -101,45 +128,53 @@ def _call(site: SiteBound) -> str:
 def loop_text(loop: Loop, main: str) -> str:
     """`line 7: 3 x hits, at most 3,000 calls, 96 % of the bound`"""
     span = loop.node.span
-    where = f"line {span.line}" if span.source.name == main else f"{printable(span.source.name, 60)}:{span.line}"
     much = "which nothing bounds" if loop.calls == INFINITE else f"at most {terminal.plural(round(loop.calls), 'call')}"
     part = f", {percent(loop.share)} of the bound" if loop.share is not None else ""
-    return f"{where}: {loop.each} x {printable(loop.over, 80)}, {much}{part}"
+    return f"{_where(span, main)}: {loop.each} x {printable(loop.over, 80)}, {much}{part}"
+
+
+def prompts_text(estimate: Estimate, bound: Bound, previews: Mapping[Call, Preview]) -> str:
+    """Each call's prompt, framed, with its size, and the call's share of the bound."""
+    from rlmlang.cost.preview import prompt_bytes
+    from rlmlang.cost.weight import share
+
+    main = estimate.checked.program.source.name
+    shown = []
+    for site in bound.sites:
+        seen = previews.get(site.node)
+        if seen is None:
+            shown.append(f"── {_where(site.node.span, main)}: no item reaches this call in a preview")
+            continue
+        part = percent(share(site, bound))
+        about = [f"{prompt_bytes(seen.request):,} bytes", *([f"{part} of the bound"] if part else [])]
+        head = f"── {_where(site.node.span, main)}, to {printable(site.model, 100)}: {', '.join(about)}"
+        texts = [f"[{m.role}]\n{m.content}" if len(seen.request.messages) > 1 else m.content for m in seen.request.messages]
+        shown.append("\n".join([head, *texts]))
+    return "\n\n".join(shown)
+
+
+def _where(span: Span, main: str) -> str:
+    return f"line {span.line}" if span.source.name == main else f"{printable(span.source.name, 60)}:{span.line}"
 
 
 def seconds_of(estimate: Estimate, bound: Bound, latency: Latency) -> Figure:
-    """How long a run takes by the longest chain of calls, or by how many fit beside one another, whichever is longer."""
+    """How long a run takes by its longest chain of calls, or by how many calls a model takes at once, whichever is longer."""
     from rlmlang.cost.bound import Figure
 
-    slowest = max((latency.seconds(site.model) for site in bound.sites), default=0.0)
+    paces = [latency.seconds(site.model) for site in bound.sites] or [0.0]
 
-    def longest(pick: str) -> Quantity | None:
-        rounds: Quantity | None = getattr(bound.figures["rounds"], pick)
-        if rounds is None:
-            return None
-        # the least holds whatever the models are: each call of the chain may go to the fastest
-        pace = slowest if pick != "least" else min((latency.seconds(site.model) for site in bound.sites), default=0.0)
-        found = times(rounds, pace)
-        for model in {site.model for site in bound.sites}:
-            calls: Quantity | None = 0
-            for site in bound.sites:
-                one: Quantity | None = getattr(site.figures["calls"], pick)
-                calls = None if one is None or calls is None else calls if site.model != model else _sum(calls, one)
-            if calls is None:
-                return None
-            found = maximum(found, times(calls, latency.seconds(model) / max(1, estimate.models[model].concurrency)))
+    def longest(of: Callable[[Figure], Quantity], pace: float) -> Quantity:
+        found = times(of(bound.figures["rounds"]), pace)
+        for name in sorted({site.model for site in bound.sites}):
+            calls = plus(*(of(site.figures["calls"]) for site in bound.sites if site.model == name))
+            found = maximum(found, times(calls, latency.seconds(name) / max(1, estimate.models[name].concurrency)))
         return found
 
-    expected = longest("expected")
-    least, most = longest("least"), longest("most")
-    assert least is not None and most is not None
-    return Figure(least, None if isinstance(expected, Formula) else expected, most)
-
-
-def _sum(a: Quantity, b: Quantity) -> Quantity:
-    from rlmlang.quantity import plus
-
-    return plus(a, b)
+    guessed = [bound.figures["rounds"], *(site.figures["calls"] for site in bound.sites)]
+    likely = longest(lambda f: f.expected or 0, max(paces)) if all(f.expected is not None for f in guessed) else None
+    return Figure(
+        longest(lambda f: f.least, min(paces)), None if isinstance(likely, Formula) else likely, longest(lambda f: f.most, max(paces))
+    )
 
 
 def _aligned(rows: Sequence[Sequence[str]], left: Iterable[int] = (0,)) -> list[str]:
@@ -147,6 +182,8 @@ def _aligned(rows: Sequence[Sequence[str]], left: Iterable[int] = (0,)) -> list[
     to_left = set(left)
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     return [
-        "  ".join(f"{cell:<{width}}" if at in to_left else f"{cell:>{width}}" for at, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+        "  ".join(
+            f"{cell:<{width}}" if at in to_left else f"{cell:>{width}}" for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
         for row in rows
     ]

@@ -8,7 +8,7 @@ from rlmlang.cli import terminal
 from rlmlang.run.report import SiteUse
 from rlmlang.syntax.diagnostics import printable
 
-_HEADER = f"{'calls':>8} {'memo':>8} {'tokens':>11} {'dollars':>11}"
+_HEADER = f"{'calls':>8} {'expected':>9} {'max':>9} {'memo':>8} {'tokens':>11} {'dollars':>11}"
 _BLANK = " " * len(_HEADER)
 _WIDTH = 160  # characters of a line of the program that are shown
 
@@ -37,7 +37,16 @@ def _figures(sites: Iterable[SiteUse]) -> str:
     spent = [site.dollars for site in sites]
     dollars = "?" if None in spent else terminal.money(sum(d for d in spent if d is not None))
     tokens = sum(site.input_tokens + site.output_tokens for site in sites)
-    return f"{sum(s.calls for s in sites):>8,} {sum(s.from_memo for s in sites):>8,} {tokens:>11,} {dollars:>11}"
+    bounds = " ".join(f"{_bound(sites, end):>9}" for end in ("expected", "max"))
+    return f"{sum(s.calls for s in sites):>8,} {bounds} {sum(s.from_memo for s in sites):>8,} {tokens:>11,} {dollars:>11}"
+
+
+def _bound(sites: Sequence[SiteUse], end: str) -> str:
+    """How many calls the bound expected, or allowed. A site that it does not have could not be reached: 0."""
+    figures = [site.bound["calls"][end] if site.bound else 0 for site in sites]
+    if None in figures:
+        return "unbounded" if end == "max" else "?"
+    return f"{round(sum(figures)):,}"
 
 
 def _shown(line: str) -> str:

@@ -1,10 +1,13 @@
 """The abstract interpreter: typed tree and sizes of inputs -> sizes and costs of everything, as intervals that hold what really happens.
 
-One rule a construct, each beside the words of BOUNDS-like tables in docs/cost.md. What is pure and known is computed for real (`Exact`): the pure
-prefix of a program, and bodies of maps over known lists, item by item while that is cheap. Everything else goes by sizes. With `Policy` the same
+One rule a construct, each beside the words of BOUNDS-like tables in docs/cost.md. What is pure and known is computed for real (`Exact`):
+the pure
+prefix of a program, and bodies of maps over known lists, item by item while that is cheap. Everything else goes by sizes. With `Policy`
+the same
 rules give the expected cost: the unknown (how long a reply is, what a filter keeps) is then a guess instead of an interval.
 
-Times are rounds: the start of a flow is an interval of rounds, and so is the end of what it evaluates (`Out.round`), as the evaluator counts them.
+Times are rounds: the start of a flow is an interval of rounds, and so is the end of what it evaluates (`Out.round`), as the evaluator
+counts them.
 """
 
 from __future__ import annotations
@@ -15,13 +18,13 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 
 from rlmlang.builtins.declare import Builtin
-
+from rlmlang.builtins.formats import formatted_size
 from rlmlang.builtins.operator_sizes import BINARY_SIZES, UNARY_SIZES
 from rlmlang.builtins.operators import compare_sizes
 from rlmlang.check.checked import Checked, Function
 from rlmlang.cost.account import FREE, Cost, SiteCost, later
-from rlmlang.cost.pricing import Pricing
 from rlmlang.cost.prefix import Prefix
+from rlmlang.cost.pricing import Pricing
 from rlmlang.errors import Failure, LimitError
 from rlmlang.files import FileValue
 from rlmlang.quantity import INFINITE, Quantity, at_most, difference, less, log2_ceil, maximum, minimum, plus, times
@@ -32,7 +35,6 @@ from rlmlang.sizes import (
     ZERO,
     AnySize,
     BoolSize,
-    DirSize,
     Exact,
     FileSize,
     FunctionSize,
@@ -46,7 +48,7 @@ from rlmlang.sizes import (
     TextSize,
     TupleSize,
     as_list,
-    data_bytes,
+    content_bytes,
     file_bytes,
     hull,
     hull_all,
@@ -55,7 +57,6 @@ from rlmlang.sizes import (
     list_total,
     number,
     of_type,
-    points,
     str_bytes,
     text_bytes,
     truth,
@@ -228,7 +229,7 @@ class Analysis:
         total = Interval.exactly(sum(text_bytes(part) for part in node.parts if isinstance(part, str)))
         exact: list[str] | None = []
         for hole, size in zip(holes, sizes, strict=True):
-            total = total + (str_bytes(size) if hole.spec is None else _formatted(str_bytes(size)))
+            total = total + str_bytes(size if hole.spec is None else formatted_size(size, hole.spec))
             if isinstance(size, Exact) and isinstance(size.value, str) and hole.spec is None and exact is not None:
                 exact.append(size.value)
             else:
@@ -418,7 +419,7 @@ class Analysis:
                 return TextSize(text if node.name == "text" else path if node.name == "path" else path.from_zero())
             case NoneSize():
                 return base
-        return of_type(self.checked.types[node], json_bytes(base).high)
+        return of_type(self.checked.types[node], json_bytes(base).high, ours=True)
 
     # ---- functions ----
 
@@ -493,9 +494,10 @@ class Analysis:
         return evolve(out, cost=cost + out.cost)
 
     def _bound(self, out: Out, sure: bool, begun: bool, start: Interval) -> tuple[Bound, Cost]:
-        """A binding as a variable, and what is paid for it where it stands. `sure`: whoever gives a value has used it; `begun`: it is computed in any
+        """A binding as a variable, and what is paid for it where it stands. `sure`: whoever gives a value has used it; `begun`: it is
+        computed in any
         case, though `otherwise` may do without it; else it is computed when it is asked for."""
-        if sure or not out.cost and not _is_later(out.round, start):
+        if sure or (not out.cost and not _is_later(out.round, start)):
             return Bound(out.size, out.round), out.cost
         if begun:
             return Bound(out.size, out.round), out.cost if self.policy.expected else out.cost.optional()
@@ -598,7 +600,8 @@ class Analysis:
     def each(
         self, source: Size, variables: Sequence[Variable], body: n.Expr, env: Env, start: Interval, position: Variable | None = None
     ) -> list[tuple[Interval, Out]]:
-        """The body for the items of a list: how many items, and what it gives for one of them. A known list is taken item by item, a long one
+        """The body for the items of a list: how many items, and what it gives for one of them. A known list is taken item by item, a long
+        one
         in groups of like size; one that is not known by the hull of its items."""
 
         def at(item: Size, index: Size) -> Out:
@@ -611,12 +614,12 @@ class Analysis:
             xs = source.value
             if len(xs) <= _ITEMS_ONE_BY_ONE and self.fuel > 0:
                 return [(ONE, at(Exact(x), Exact(i))) for i, x in enumerate(xs)]
-            index = NumberSize(0, max(0, len(xs) - 1))
+            index = NumberSize(0, max(0, len(xs) - 1), whole=True)
             return [(Interval.exactly(len(group)), at(hull_all(group), index)) for group in _groups(xs)]
         whole = as_list(source)
         if whole.count.high == 0:
             return []
-        return [(whole.count, at(whole.item, NumberSize(0, less(whole.count.high, 1))))]
+        return [(whole.count, at(whole.item, NumberSize(0, less(whole.count.high, 1), whole=True)))]
 
     def _map(self, node: n.Map, env: Env, start: Interval) -> Out:
         source = self.of(node.source, env, start)
@@ -641,7 +644,7 @@ class Analysis:
         if size is not None and node.flatten:
             whole = as_list(size)
             inner = as_list(whole.item)
-            size = ListSize(whole.count * inner.count, inner.item)
+            size = ListSize(whole.count * inner.count, inner.item, list_total(whole))
         return Out(size, cost, end)
 
     def _filter(self, node: n.Filter, env: Env, start: Interval) -> Out:
@@ -746,7 +749,6 @@ class Analysis:
         if sizes is None:
             return Out(None, cost, begin)
         source, size = sizes
-        accumulator, item = self.facts.bound[node]
         whole = as_list(source)
         steps = whole.count.high
         if isinstance(steps, int) and steps <= _UNROLLED and whole.count.low == steps and self.fuel > 0:
@@ -814,13 +816,6 @@ def _key_of(size: Size | None) -> Any:
     return ("exact", id(size.value)) if isinstance(size, Exact) else size
 
 
-def _formatted(bytes_: Interval) -> Interval:
-    """A value written with a format spec: padded or cut."""
-    from rlmlang.limits import FORMAT_WIDTH
-
-    return Interval(0, plus(times(8, bytes_.high), 8 * FORMAT_WIDTH))
-
-
 def _joined(groups: Sequence[tuple[Interval, Out]]) -> Size | None:
     """The list of what bodies give."""
     if not groups:
@@ -833,7 +828,7 @@ def _joined(groups: Sequence[tuple[Interval, Out]]) -> Size | None:
     count, total = ZERO, ZERO
     for many, size in sizes:
         count = count + many
-        total = total + many * data_bytes(size)
+        total = total + many * content_bytes(size)
     item = hull_all(size for _, size in sizes)
     return ListSize(count, item, total if len(sizes) > 1 else None)
 

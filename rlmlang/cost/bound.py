@@ -1,6 +1,7 @@
 """The bound of a program: what it may cost, before it costs anything.
 
-`bound` is the one entry: a checked program and what is known of its inputs -> `Bound`, with the least, the expected and the most of every figure,
+`bound` is the one entry: a checked program and what is known of its inputs -> `Bound`, with the least, the expected and the most of every
+figure,
 for the program and for each place that calls a model. Inputs that are not given stand in formulas by their sizes.
 """
 
@@ -83,7 +84,8 @@ class SiteBound:
 
 @frozen
 class Bound:
-    """`figures` by name: calls requests input_tokens output_tokens dollars (nano-dollars) depth rounds. `symbols` are the sizes in formulas;
+    """`figures` by name: calls requests input_tokens output_tokens dollars (nano-dollars) depth rounds. `symbols` are the sizes in
+    formulas;
     `warnings` say what is unbounded and why, and which prices are not known."""
 
     figures: Mapping[str, Figure]
@@ -132,7 +134,8 @@ def bound(
 ) -> Bound:
     """The bound of a program without errors. `inputs` are the values of those that are known; `model_of` gives the models that calls name.
 
-    With `memo`, answers may come from the memo store, so what is paid is at least 0. Raises LimitError where the pure prefix is too large, and what
+    With `memo`, answers may come from the memo store, so what is paid is at least 0. Raises LimitError where the pure prefix is too
+    large, and what
     reading its files raises.
     """
     pricing = Pricing(checked, model_of)
@@ -228,11 +231,11 @@ def _warnings(sites: tuple[SiteBound, ...], pricing: Pricing) -> list[str]:
         calls = site.figures["calls"].most
         if calls == INFINITE:
             found.append(
-                f"line {site.node.span.line}: nothing bounds how often this is called; clamp the count, or give a list in a reply a length: [T; 10]"
+                f"line {site.node.span.line}: nothing bounds how often this is called; "
+                "clamp the count, or give a list in a reply a length: [T; 10]"
             )
-    for name in sorted(pricing.unpriced):
-        found.append(f"the price of {name} is not known: set input_price and output_price in [models.{name}]")
-    return found
+    unpriced = sorted(pricing.unpriced)
+    return found + [f"the price of {name} is not known: set input_price and output_price in [models.{name}]" for name in unpriced]
 
 
 class _Names:

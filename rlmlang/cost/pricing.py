@@ -1,6 +1,7 @@
 """What one call takes, from the sizes of what it is asked: the prompt's bytes, tokens and money at most, and how long its reply can be.
 
-At most one token a byte of UTF-8, which holds for byte-level tokenizers; the overhead around prompt and data is measured by rendering them empty.
+At most one token a byte of UTF-8, which holds for byte-level tokenizers; the overhead around prompt and data is measured by rendering
+them empty.
 A call may be sent 1 + REASKS times at the provider's cost (a bad reply, or an attempt that broke after it was billed), each time at most a
 reply and a correction longer than the first. Money is priced a request at a time, at the dearest rate that its size can reach.
 """

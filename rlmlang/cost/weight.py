@@ -25,8 +25,8 @@ class Loop:
 
 
 def share(site: SiteBound, bound: Bound) -> float | None:
-    """How much of the bound a site makes, from 0 to 1: of the dollars, where there are any, else of the tokens, else of the calls. None where that
-    is not known."""
+    """How much of the bound a site makes, from 0 to 1: of the dollars, where there are any, else of the tokens, else of the calls. None
+    where that is not known."""
     return _share([site], bound)
 
 
@@ -43,8 +43,8 @@ def _share(sites: list[SiteBound], bound: Bound) -> float | None:
 
 
 def heaviest_loop(checked: Checked, bound: Bound) -> Loop | None:
-    """The loop, in the program or what it uses, whose calls make most of the bound; of those that hold one another, the innermost. None where no
-    loop calls, or the calls are known as formulas only."""
+    """The loop, in the program or what it uses, whose calls make most of the bound; of those that hold one another, the innermost. None
+    where no loop calls, or the calls are known as formulas only."""
     sites = {site.node: site for site in bound.sites}
     below = _Below(checked)
     best: Loop | None = None

@@ -57,7 +57,8 @@ class _Lane:
 
 @define
 class _Spent:
-    """What one call has used so far, over all its attempts. `wasted` counts those that may be billed and gave no usable reply: of these there
+    """What one call has used so far, over all its attempts. `wasted` counts those that may be billed and gave no usable reply: of these
+    there
     are at most REASKS + 1, whatever the reason, so that the bound on tokens and dollars holds."""
 
     sent: int = 0
@@ -179,7 +180,9 @@ class Client:
             except ProviderError as error:
                 pause = patience.after(error)
                 if spent.wasted > limits.REASKS:
-                    raise Failure(f"model {request.model.name}: {error.message} ({spent.wasted} attempts that may have been billed)") from None
+                    raise Failure(
+                        f"model {request.model.name}: {error.message} ({spent.wasted} attempts that may have been billed)"
+                    ) from None
                 if error.status not in _PUSHED_BACK:  # there the gate keeps everybody
                     await asyncio.sleep(pause)
 

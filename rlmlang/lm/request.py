@@ -104,7 +104,8 @@ class Request:
 
 @frozen
 class Usage:
-    """Tokens of the attempts of one call, all together. `guessed`: the provider did not say (or said nonsense), so the worst case stands."""
+    """Tokens of the attempts of one call, all together. `guessed`: the provider did not say (or said nonsense), so the worst case
+    stands."""
 
     input_tokens: int = 0
     output_tokens: int = 0

@@ -37,7 +37,8 @@ def schema_of(type: Type) -> dict[str, Any] | None:
 
 
 def asked(type: Type) -> Type:
-    """What a reply of `type` is asked as: a bool as one of two words, which a model of 1.5 billion parameters got right in 21 of 24 cases, against
+    """What a reply of `type` is asked as: a bool as one of two words, which a model of 1.5 billion parameters got right in 21 of 24
+    cases, against
     18 for a JSON boolean (benchmarks/bool_rendering.py)."""
     if type == BOOL:
         return _YES_OR_NO

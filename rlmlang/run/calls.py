@@ -118,7 +118,9 @@ class Calls:
         self._own: set[bytes] = set()  # rows of the memo that this run has paid for
         self._answers: dict[bytes, Any] | None = {} if memo.path is None else None  # instead of the memo, for this run
 
-    async def ask(self, site: Site, here: Here, prompt: str, data: Sequence[tuple[str | None, Any]], sample: int, system: str | None) -> Any:
+    async def ask(
+        self, site: Site, here: Here, prompt: str, data: Sequence[tuple[str | None, Any]], sample: int, system: str | None
+    ) -> Any:
         """The value of one call. Raises Failure; Dropped where nobody needs it any more; what stops the run otherwise."""
         site.calls += 1
         self.calls += 1
@@ -217,7 +219,9 @@ class Calls:
             self._answers[key] = reply.value
             return
         usage = reply.usage
-        row = MemoRow(reply.value, usage.input_tokens, usage.output_tokens, usage.cached_tokens, reply.nanodollars, model.name, int(time.time()))
+        row = MemoRow(
+            reply.value, usage.input_tokens, usage.output_tokens, usage.cached_tokens, reply.nanodollars, model.name, int(time.time())
+        )
         await self.memo.put(key, row)
         self._own.add(key)
 

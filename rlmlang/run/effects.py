@@ -18,7 +18,20 @@ from rlmlang.run.flow import Effect, Env, Here, Lazy, Pure, Scope, fork, resolve
 from rlmlang.run.frames import Frame
 from rlmlang.run.pure import FunctionCode, PureCode, apart, builtin_parameters, empty_reduce, enter, flattened, label, may_nest, take_apart
 from rlmlang.run.resolve import Facts, Variable, parts
-from rlmlang.run.stages import GONE, Awaiting, Changed, Feed, Flattened, ListFeed, Position, Reader, StreamLazy, collect, position_number, start_stage
+from rlmlang.run.stages import (
+    GONE,
+    Awaiting,
+    Changed,
+    Feed,
+    Flattened,
+    ListFeed,
+    Position,
+    Reader,
+    StreamLazy,
+    collect,
+    position_number,
+    start_stage,
+)
 from rlmlang.syntax import nodes as n
 from rlmlang.values import check_value
 
@@ -322,8 +335,8 @@ class EffectCode:
         copies = self.pure.copies(code.frame)
         makers: list[Callable[[Env], Lazy]] = []
         facts = self.facts.facts_of(callee)
-        for given, declared, param in zip(self.checked.arguments[node], callee.node.params, facts.params, strict=False):
-            argument = given if given is not None else declared.default
+        for argument, declared, param in zip(self.checked.arguments[node], callee.node.params, facts.params, strict=False):
+            argument = argument if argument is not None else declared.default
             assert argument is not None
             makers.append(self._lazy_argument(argument, param in facts.needs, param in facts.awaits))
         pairs = list(zip(code.slots, makers, strict=True))
@@ -395,7 +408,11 @@ class EffectCode:
         given = list(self.checked.arguments[node])
         while given and given[-1] is None:
             given.pop()
-        at = next(i for i, a in enumerate(given) if a is not None and (isinstance(a, n.Lambda) and self.has_effect(a) or self._named_effect([a])))
+        at = next(
+            i
+            for i, a in enumerate(given)
+            if a is not None and ((isinstance(a, n.Lambda) and self.has_effect(a)) or self._named_effect([a]))
+        )
         function = given[at]
         others = [a for i, a in enumerate(given) if a is not None and i != at]
         awaiting = self.awaiting(others)
@@ -544,7 +561,13 @@ class EffectCode:
         if node.name not in ("take", "first") or not isinstance(self.checked.callees[node], Builtin):
             return False
         given = self.checked.arguments[node]
-        return len(given) > 1 and given[1] is not None and isinstance(given[0], n.Filter) and self.has_effect(given[0].condition) and not given[0].skip
+        return (
+            len(given) > 1
+            and given[1] is not None
+            and isinstance(given[0], n.Filter)
+            and self.has_effect(given[0].condition)
+            and not given[0].skip
+        )
 
     def _first_of_filter(self, node: n.Apply) -> Effect:
         source, count = self.checked.arguments[node][:2]

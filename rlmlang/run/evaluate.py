@@ -1,6 +1,7 @@
 """A checked program and its inputs -> a value.
 
-`evaluate` is the one entry. It compiles the program to closures (pure.py, effects.py), runs them on the event loop it is called in, and leaves
+`evaluate` is the one entry. It compiles the program to closures (pure.py, effects.py), runs them on the event loop it is called in, and
+leaves
 no task behind, however it ends.
 """
 
@@ -151,9 +152,7 @@ def _collecting(items: Open) -> Effect:
     return whole
 
 
-async def evaluate(
-    compiled: Compiled, inputs: Mapping[str, Any], run: Run, on_item: Callable[[Any], None] | None = None
-) -> Any:
+async def evaluate(compiled: Compiled, inputs: Mapping[str, Any], run: Run, on_item: Callable[[Any], None] | None = None) -> Any:
     """The answer. `on_item` gets the items of a list answer in order, as soon as each and all before it are there; then None is returned.
 
     Raises RlmError, or CancelledError where the task was cancelled; either way no task of the run is left.

@@ -1,7 +1,8 @@
 """How evaluation flows at run time: scopes that a failure ends, lazy values, and waiting for several things at once.
 
 An environment is a list, one per function call or item under way: slot 0 is the `Here` of the flow that owns it, slot 1 how deep the
-current function has called itself, slot 2 how deep all calls of functions are nested, the rest are variables and intermediate values. A flow that
+current function has called itself, slot 2 how deep all calls of functions are nested, the rest are variables and intermediate values. A
+flow that
 runs beside another has a copy of its own, which costs a tenth of a microsecond.
 """
 
@@ -221,7 +222,8 @@ async def _until_done_or_failed(waiting: Sequence[Lazy]) -> None:
 
 
 def worse(first: BaseException | None, second: BaseException | None) -> BaseException | None:
-    """Which of two errors, `first` the earlier one in program order, is the reason: what stops a run before failures, these before what was dropped."""
+    """Which of two errors, `first` the earlier one in program order, is the reason: what stops a run before failures, these before what
+    was dropped."""
 
     def rank(error: BaseException) -> int:
         if isinstance(error, Failure):
@@ -240,7 +242,8 @@ def worse(first: BaseException | None, second: BaseException | None) -> BaseExce
 async def together(env: Env, codes: Sequence[Effect], slots: Sequence[int]) -> None:
     """Evaluates all at the same time, each in a flow of its own, and puts the values into `slots` of `env`.
 
-    When one fails, the others' calls that were not sent yet are dropped, those under way are finished; then the first failure in program order is raised.
+    When one fails, the others' calls that were not sent yet are dropped, those under way are finished; then the first failure in program
+    order is raised.
     """
     here: Here = env[0]
     scope = Scope(here.scope)

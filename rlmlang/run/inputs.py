@@ -32,7 +32,8 @@ def bind_inputs(
     """The value of each input that was given, by its name and of its declared type; optional ones that were not are none.
 
     With `stdin` (which gives all of standard input) every str is read as the command line's VALUE; without it, as a Python value.
-    An input with a default that was not given is left out; with `partly`, so is one that has to be given. Raises UsageError, which says everything that is wrong.
+    An input with a default that was not given is left out; with `partly`, so is one that has to be given. Raises UsageError, which says
+    everything that is wrong.
     """
     reader = _CommandLine(stdin) if stdin is not None else None
     names = {variable.name: variable for variable in declared}

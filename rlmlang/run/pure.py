@@ -24,7 +24,7 @@ from rlmlang.run.resolve import Facts, Variable, parts
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax.source import Span
 from rlmlang.types import BOOL, FILE, FLOAT, INT, JSON, NONE, TEXT, Enum, ListOf, Optional, Primitive, Type
-from rlmlang.values import SEQUENCES, check_value, describe, same, to_text
+from rlmlang.values import SEQUENCES, check_value, describe, to_text
 
 _Each = Callable[[Env, Sequence[Any], int], list[Any]]  # the loop itself, over a slice of the list that starts at a position
 _SMALL = 1 << 62  # sums of ints below this need no look at their bits
@@ -52,7 +52,8 @@ def _unset(env: Env) -> Any:
 
 
 def enter(code: Any, env: Env, same_function: bool) -> Env:
-    """The environment of a call of `code` made from `env`. Raises Failure where it has called itself too often, LimitError where all is too deep."""
+    """The environment of a call of `code` made from `env`. Raises Failure where it has called itself too often, LimitError where all is
+    too deep."""
     nested = env[1] + 1 if same_function else 0
     if code.depth is not None and nested > code.depth:
         raise Failure(f"{code.name} has called itself {code.depth} times, which is the depth it declares")
@@ -352,7 +353,8 @@ class PureCode:
         return call
 
     def copies(self, inner: Frame) -> list[tuple[int, int]]:
-        """What a call from this frame copies into the callee's: (its slot, ours). A function that calls itself finds its own later captures, too."""
+        """What a call from this frame copies into the callee's: (its slot, ours). A function that calls itself finds its own later
+        captures, too."""
         if inner is self.frame:
             return _Same(inner)
         return [(slot, self.frame.find(variable)[0]) for variable, slot in inner.captures]

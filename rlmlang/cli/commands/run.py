@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
 from rlmlang.cli import options, terminal
-from rlmlang.errors import Interrupted, RlmError, UsageError
+from rlmlang.errors import BudgetError, Interrupted, RlmError, UsageError
 from rlmlang.syntax.diagnostics import printable
 
 if TYPE_CHECKING:
     from rlmlang.cli.answer import OutFile
+    from rlmlang.run.budget import Limit
     from rlmlang.run.report import Result
     from rlmlang.session import Session
 
@@ -48,6 +53,7 @@ def main(args: argparse.Namespace) -> int:
     out: OutFile | None = None
     try:
         session = _prepare(args)
+        _admit(session, args)
         if not args.offline:
             _fetch_embedded(session, quiet=args.quiet)
         if args.out is not None:
@@ -77,6 +83,47 @@ def _prepare(args: argparse.Namespace) -> Session:
     if not args.quiet and session.checked.warnings:
         terminal.say(terminal.describe_all(session.checked.warnings))
     return session
+
+
+def _admit(session: Session, args: argparse.Namespace) -> None:
+    """Says how the bound stands to the budget, and where it is beyond that asks whoever sits at a terminal. Raises BudgetError for a no."""
+    limits = session.budget.limits
+    if not limits:
+        return
+    budget = " and ".join(map(str, limits))
+    beyond = [_amount(session, limit, most) for limit, most in session.beyond]
+    if beyond and not args.yes and _at_a_terminal() and not _only_retries(session):
+        terminal.draw(f"The bound is {' and '.join(beyond)}, the budget {budget}: go on? [y/N] ")
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            session.memo.close()
+            raise BudgetError("not started; nothing was spent", hint="rlm cost shows what each line takes; --yes does not ask")
+    if args.quiet:
+        return
+    if session.guaranteed:
+        terminal.say(f"guaranteed: the bound is within the budget of {budget}")
+    elif beyond:
+        terminal.say(f"guarded: the bound is {' and '.join(beyond)}, so the run may end at the budget of {budget}")
+    else:
+        terminal.say(f"guarded: time has no bound, so the run may end at the budget of {budget}")
+
+
+def _amount(session: Session, limit: Limit, most: float) -> str:
+    """What the bound says of a limit's kind: a budget in calls is about all that are sent, those that are tried again too."""
+    if most == math.inf:
+        return "unbounded"
+    if limit.kind == "calls":
+        return f"{terminal.plural(int(session.bound.figures['calls'].most), 'call')} ({terminal.plural(int(most), 'request')} if all are
+        tried again)"
+    return str(evolve(limit, most=int(most)))
+
+
+def _only_retries(session: Session) -> bool:
+    """Whether the run stays within its budget as long as no call has to be sent again."""
+    return all(limit.kind == "calls" and session.bound.figures["calls"].most <= limit.most for limit, _ in session.beyond)
+
+
+def _at_a_terminal() -> bool:
+    return terminal.on_terminal() and sys.stdin is not None and sys.stdin.isatty()
 
 
 def _fetch_embedded(session: Session, *, quiet: bool) -> None:
