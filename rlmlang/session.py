@@ -123,7 +123,7 @@ class Session:
         return self.models[name or self.models.default]
 
     def _admit(self) -> tuple[tuple[Limit, Number], ...]:
-        """The limits that the run may go beyond, each with the bound's amount. Raises BudgetError where even the lower bound is beyond one."""
+        """The limits that the run may go beyond, each with the bound's amount. Raises BudgetError where the lower bound is beyond one."""
         beyond = []
         for limit in self.budget.limits:
             figures = [self.bound.figures[name] for name in _BUDGETED.get(limit.kind, ())]

@@ -6,6 +6,7 @@ It shares the parser, the checker and the built-ins with the interpreter, and no
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from rlmlang.builtins import operators
@@ -75,7 +76,15 @@ class Reference:
         whole = once(lambda: self.value(binding.value, scope, within))
         if isinstance(binding, n.Bind):
             return {**scope, binding.name: whole}
-        return {**scope, **{name: (lambda at=at: self.apart(whole(), len(binding.names))[at]) for at, name in enumerate(binding.names)}}
+        names = binding.names
+
+        def part(at: int) -> Callable[[], Any]:
+            return lambda: self.apart(whole(), len(names))[at]
+
+        return {**scope, **{name: part(at) for at, name in enumerate(names)}}
+
+    def piece(self, value: Any, spec: str | None) -> str:
+        return to_text(value) if spec is None else format_value(value, spec)
 
     def apart(self, value: Any, count: int) -> Any:
         if len(value) != count:
@@ -94,8 +103,7 @@ class Reference:
             case n.Name(name=name):
                 return scope[name]()
             case n.FString():
-                pieces = [p if isinstance(p, str) else (of(p.value), p.spec) for p in node.parts]
-                return "".join(p if isinstance(p, str) else format_value(*p) if p[1] else to_text(p[0]) for p in pieces)
+                return "".join(p if isinstance(p, str) else self.piece(of(p.value), p.spec) for p in node.parts)
             case n.ListExpr(items=items):
                 return [of(item) for item in items]
             case n.Record(items=items):
@@ -207,10 +215,11 @@ class Reference:
     def apply(self, node: n.Apply, scope: Scope, within: tuple[n.Fn | None, int]) -> Any:
         callee, given = self.checked.callees[node], self.checked.arguments[node]
         if isinstance(callee, Function):
-            thunks = [
-                once(lambda a=a if a is not None else p.default: self.value(a, scope, within))
-                for a, p in zip(given, callee.node.params, strict=True)
-            ]
+            thunks = []
+            for argument, param in zip(given, callee.node.params, strict=True):
+                written = argument if argument is not None else param.default
+                assert written is not None
+                thunks.append(once(partial(self.value, written, scope, within)))
             return self.enter(callee.node, thunks, within)
         if (
             node.name in ("take", "first")
@@ -233,11 +242,12 @@ class Reference:
     def argument(self, node: n.Expr | n.Lambda, scope: Scope, within: tuple[n.Fn | None, int]) -> Any:
         if isinstance(node, n.Lambda):
             return lambda *xs: self.value(node.body, {**scope, **{p: known(x) for p, x in zip(node.params, xs, strict=True)}}, within)
-        callee = self.checked.callees.get(node)
-        if isinstance(node, n.Name) and isinstance(callee, Builtin):
+        callee = self.checked.callees.get(node) if isinstance(node, n.Name) else None
+        if isinstance(callee, Builtin):
             return callee.code
-        if isinstance(node, n.Name) and isinstance(callee, Function):
-            return lambda *xs: self.enter(callee.node, [known(x) for x in xs], within)
+        if isinstance(callee, Function):
+            fn = callee.node
+            return lambda *xs: self.enter(fn, [known(x) for x in xs], within)
         return self.value(node, scope, within)
 
     def enter(self, fn: n.Fn, arguments: list[Callable[[], Any]], within: tuple[n.Fn | None, int]) -> Any:

@@ -151,9 +151,9 @@ def test_explain(rlm: Shell, echo: list[str]) -> None:
     rlm(*echo, 'docs=["a"]')
     done = rlm(*echo, 'docs=["a", "b"]', "--explain", "--quiet")
     lines = done.err.splitlines()
-    assert lines[0].split() == ["calls", "memo", "tokens", "dollars", "|"]
+    assert lines[0].split() == ["calls", "expected", "max", "memo", "tokens", "dollars", "|"]
     assert lines[1].strip() == "1 | input docs: [text]"
-    assert lines[3].split()[:2] == ["2", "1"] and lines[3].endswith('3 | heard = [call "What was said?" on d for d in docs]')
+    assert lines[3].split()[:4] == ["2", "2", "2", "1"] and lines[3].endswith('3 | heard = [call "What was said?" on d for d in docs]')
     rlm.write("echo.rlm", 'input docs: [text]\nanswer vote("Which?", 2, docs)')
     done = rlm(*echo[:2], "--model", rlm.rules({"reply": "x"}, name="x.jsonl"), "--memo", "off", "docs=[]", "--explain", "--quiet")
     assert "stdlib/vote.rlm:" in done.err

@@ -377,6 +377,13 @@ def test_calls_of_fold_that_do_not_use_the_accumulator_start_at_once() -> None:
     assert [model.one(f"echo {x}").start for x in ("P", "PQ", "PQR") if x == "PQR"] == [3.0]
 
 
+def test_first_starts_no_call_beyond_an_item_that_failed() -> None:
+    source = 'answer first 6 x in ["fail", "has a", "has b", "has c", "has d", "has e"] where call x on "z" -> bool'
+    error, model = fails(source, evolve(SETTINGS, concurrency=2))
+    assert isinstance(error, Failure) and error.item == ("0",)
+    assert model.texts() == ["fail | z", "has a | z"]
+
+
 # ---- failures, and how they are told ----
 
 
@@ -394,6 +401,11 @@ answer {xs, ys, zs}"""
     assert result.answer == {"xs": ["x", "x"], "ys": [], "zs": [1]}
     told = sorted((f.line, f.item, f.attempts) for f in result.failures)
     assert told == [(2, "a.txt", 3), (2, "b.txt", 3), (3, "0", 1), (3, "1", 1), (4, "1", 0)]
+
+
+def test_the_price_of_a_failed_call_is_not_known_either() -> None:
+    result, _ = run('answer call "fail" otherwise "x"')
+    assert result.used.dollars is None
 
 
 def test_what_ends_the_run_is_the_last_of_its_failures() -> None:

@@ -63,10 +63,16 @@ _NOTHING = SiteCost()
 
 @frozen
 class Cost:
-    """`rounds` is the interval of the last round that any of its calls is in: 0 where there is none."""
+    """`rounds` is the interval of the last round that any of its calls is in: 0 where there is none. `total` is that of all sites together, which is
+    less than their sum where one of two branches is taken."""
 
     sites: Mapping[n.Node, SiteCost] = field(factory=dict)
     rounds: Interval = ZERO
+    total: SiteCost = field()
+
+    @total.default
+    def _sum_of_sites(self) -> SiteCost:
+        return sum(self.sites.values(), _NOTHING)
 
     def __bool__(self) -> bool:
         return bool(self.sites) or self.rounds.high != 0
@@ -79,14 +85,14 @@ class Cost:
         sites = dict(self.sites)
         for node, site in other.sites.items():
             sites[node] = sites[node] + site if node in sites else site
-        return Cost(sites, later(self.rounds, other.rounds))
+        return Cost(sites, later(self.rounds, other.rounds), self.total + other.total)
 
     def times(self, count: Interval) -> Cost:
         """As often as `count` says."""
         if not self or count.high == 0:
             return FREE
         rounds = self.rounds if _surely(count) else self.rounds.from_zero()
-        return Cost({node: site.times(count) for node, site in self.sites.items()}, rounds)
+        return Cost({node: site.times(count) for node, site in self.sites.items()}, rounds, self.total.times(count))
 
     def hull(self, other: Cost) -> Cost:
         """One or the other."""
@@ -99,18 +105,18 @@ class Cost:
             else (self.sites.get(node) or other.sites[node]).optional()
             for node in nodes
         }
-        return Cost(sites, self.rounds.hull(other.rounds))
+        return Cost(sites, self.rounds.hull(other.rounds), self.total.hull(other.total))
 
     def optional(self) -> Cost:
         """Perhaps."""
-        return Cost({node: site.optional() for node, site in self.sites.items()}, self.rounds.from_zero()) if self else self
+        if not self:
+            return self
+        sites = {node: site.optional() for node, site in self.sites.items()}
+        return Cost(sites, self.rounds.from_zero(), self.total.optional())
 
     @property
     def calls(self) -> Interval:
-        total = ZERO
-        for site in self.sites.values():
-            total = total + site.calls
-        return total
+        return self.total.calls
 
 
 FREE = Cost()

@@ -727,7 +727,7 @@ class Analysis:
         result: Size | None = size
         if node.initial is not None and not (isinstance(count.low, int) and count.low >= 1):
             empty = self.of(node.initial, env, source.round)
-            cost = cost + empty.cost.optional()
+            cost = cost + (empty.cost if count.high == 0 else empty.cost.optional())
             end = end.hull(empty.round)
             result = size if empty.size is None else hull(size, empty.size)
         elif count.high == 0:

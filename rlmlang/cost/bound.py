@@ -13,12 +13,13 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from rlmlang import limits
 from rlmlang.check.checked import Checked
-from rlmlang.cost.account import FREE, Cost, SiteCost
+from rlmlang.cost.account import FREE, Cost, SiteCost, later
 from rlmlang.cost.analysis import Analysis, Env, Policy
 from rlmlang.cost.analysis import Bound as Variable_
 from rlmlang.cost.prefix import Prefix
-from rlmlang.cost.pricing import REQUESTS, Pricing
+from rlmlang.cost.pricing import BYTES_PER_TOKEN, REQUESTS, Pricing
 from rlmlang.lm.request import Model
 from rlmlang.quantity import INFINITE, Formula, Number, Quantity, Symbol, minimum, symbol, symbols, times, value_at
 from rlmlang.run.resolve import resolve
@@ -183,19 +184,21 @@ def _program(analysis: Analysis, start: Env) -> Cost:
         return FREE
     env, cost = analysis.bindings(bindings, value, start, ZERO)
     out = analysis.of(value, env, ZERO)
-    return cost + out.cost
+    whole = cost + out.cost
+    # the answer is there after the last call that it waited for
+    return evolve(whole, rounds=later(whole.rounds, Interval(out.round.low, 0))) if whole else whole
 
 
 def _figures(cost: Cost, guess: Cost | None, memo: bool) -> dict[str, Figure]:
     calls = cost.calls
     surely = isinstance(calls.low, (int, float)) and calls.low >= 1
-    expected = SiteCost() if guess is None else sum(guess.sites.values(), SiteCost())
+    expected = SiteCost() if guess is None else guess.total
     known = guess is not None
 
     def figure(least: Quantity, likely: Quantity, most: Quantity) -> Figure:
         return Figure(least, _between(least, likely, most) if known else None, most)
 
-    total = sum(cost.sites.values(), SiteCost())
+    total = cost.total
     depth = Interval(1 if surely else 0, 0 if calls.high == 0 else 1)
     return {
         "calls": figure(calls.low, expected.calls.high, calls.high),
@@ -234,8 +237,27 @@ def _warnings(sites: tuple[SiteBound, ...], pricing: Pricing) -> list[str]:
                 f"line {site.node.span.line}: nothing bounds how often this is called; "
                 "clamp the count, or give a list in a reply a length: [T; 10]"
             )
+        found += _too_long(site, pricing)
     unpriced = sorted(pricing.unpriced)
     return found + [f"the price of {name} is not known: set input_price and output_price in [models.{name}]" for name in unpriced]
+
+
+def _too_long(site: SiteBound, pricing: Pricing) -> list[str]:
+    """Whether a prompt may not fit its model's window, by what text usually takes in tokens, or cannot, by the least it can take."""
+    model = pricing.model(site.node)
+    window, prompt = model.context_window, site.prompt
+    if window is None or isinstance(prompt.high, Formula) or isinstance(prompt.low, Formula):
+        return []
+    room = window - pricing.max_tokens(site.node)
+    where = f"line {site.node.span.line}: the prompt"
+    piece = max(200, int(room * BYTES_PER_TOKEN * 0.8) // 100 * 100)
+    about = f"{model.name}, whose window has {window:,} tokens; write [call … on piece for piece in chunks(text, {piece})]"
+    if prompt.low / limits.REPLY_BYTES_PER_TOKEN > room:
+        return [f"{where} has at least {int(prompt.low):,} bytes and does not fit {about}"]
+    if prompt.high / BYTES_PER_TOKEN > room:
+        size = "any number of" if prompt.high == INFINITE else f"up to {int(prompt.high):,}"
+        return [f"{where} can have {size} bytes, more than fit {about}"]
+    return []
 
 
 class _Names:

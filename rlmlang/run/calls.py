@@ -199,6 +199,9 @@ class Calls:
             return landed
         except Failure as failure:
             landed = self._failed[key] = failure
+            if failure.attempts and self.client.price(request.model) is None:
+                self.unpriced.add(request.model.name)
+                site.nanodollars = None
             raise
         finally:
             del self._flying[key]

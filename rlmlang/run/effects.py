@@ -13,10 +13,23 @@ from typing import Any
 from rlmlang.builtins.declare import Builtin
 from rlmlang.check.checked import Function
 from rlmlang.errors import Failure, LimitError, UsageError
+from rlmlang.lm.client import Dropped
 from rlmlang.run.calls import Site
 from rlmlang.run.flow import Effect, Env, Here, Lazy, Pure, Scope, fork, resolve_all, together, worse
 from rlmlang.run.frames import Frame
-from rlmlang.run.pure import FunctionCode, PureCode, apart, builtin_parameters, empty_reduce, enter, flattened, label, may_nest, take_apart
+from rlmlang.run.pure import (
+    FunctionCode,
+    PureCode,
+    apart,
+    builtin_parameters,
+    empty_reduce,
+    enter,
+    flattened,
+    label,
+    may_nest,
+    take_apart,
+    takes_first,
+)
 from rlmlang.run.resolve import Facts, Variable, parts
 from rlmlang.run.stages import (
     GONE,
@@ -558,46 +571,63 @@ class EffectCode:
 
     def _takes_first(self, node: n.Apply) -> bool:
         """`take(filter(…), n)`, `first([x for … if …], n)`"""
-        if node.name not in ("take", "first") or not isinstance(self.checked.callees[node], Builtin):
-            return False
-        given = self.checked.arguments[node]
-        return (
-            len(given) > 1
-            and given[1] is not None
-            and isinstance(given[0], n.Filter)
-            and self.has_effect(given[0].condition)
-            and not given[0].skip
-        )
+        return isinstance(self.checked.callees[node], Builtin) and takes_first(node, self.checked.arguments[node])
 
     def _first_of_filter(self, node: n.Apply) -> Effect:
         source, count = self.checked.arguments[node][:2]
         assert isinstance(source, n.Filter) and isinstance(count, n.Expr)
-        return self._first_found(source, source.source, count, source.condition)
+        callee = self.checked.callees[node]
+        assert isinstance(callee, Builtin)
+        awaiting = self.awaiting((source.source, count))
+        return self._first_found(source, source.source, awaiting, self.pure.amount(callee, count, node.span), source.condition)
 
     def _first(self, node: n.First) -> Effect:
-        return self._first_found(node, node.source, node.count, node.condition)
+        awaiting = self.awaiting((node.source, node.count))
+        return self._first_found(node, node.source, awaiting, self.pure.compile(node.count), node.condition)
 
-    def _first_found(self, node: n.First | n.Filter, source: n.Expr, count: n.Expr, condition: n.Expr) -> Effect:
-        """Looks at as many items as are still wanted, then at twice as many, …, and stops when enough are found."""
-        awaiting = self.awaiting((source, count))
-        items, wanted = self.pure.compile(source), self.pure.compile(count)
+    def _first_found(self, node: n.First | n.Filter, source: n.Expr, awaiting: Effect | None, wanted: Pure, condition: n.Expr) -> Effect:
+        """Looks at as many items as are still wanted, then at twice as many, …, and stops when enough are found.
+
+        What fails beyond the last that is found would not have been looked at one by one: it is reported, and no failure of the whole.
+        """
+        if self.is_ready(condition):
+            found_purely = self.pure.first_found(node, source, wanted, condition)
+
+            async def purely(env: Env) -> Any:
+                if awaiting is not None:
+                    await awaiting(env)
+                return found_purely(env)
+
+            return purely
+        items = self.pure.compile(source)
         slots = [self.frame.place(v, "value") for v in self.facts.bound[node]]
         store = _storing(slots, node)
         work = self.compile(condition)
+        event = self.frame.slot()
+
+        def put(env: Env, value: Any, at: Position) -> None:
+            env[event] = value, at
 
         async def first(env: Env) -> list[Any]:
             if awaiting is not None:
                 await awaiting(env)
             here: Here = env[0]
-            xs, most = items(env), max(0, wanted(env))
+            xs, most = items(env), wanted(env)
             found: list[Any] = []
             at, width = 0, most
             while len(found) < most and at < len(xs):
                 width = max(width, most - len(found))
-                part = ListFeed(xs[at : at + width], here.round)
+                part = xs[at : at + width]
+                verdicts = await collect(start_stage(env, ListFeed(part, here.round, at), _tried(work, store, event), put), here)
+                for x, verdict in zip(part, verdicts, strict=True):
+                    if not isinstance(verdict, Failure):
+                        found += [x] if verdict else []
+                    elif len(found) < most:
+                        raise verdict
+                    else:
+                        here.run.calls.taken(verdict)
                 at += width
                 width = min(width * 2, here.run.window)
-                found += await collect(start_stage(env, part, work, store, keep_value=True), here)
             return found[:most]
 
         return first
@@ -768,6 +798,39 @@ def _storing(slots: Sequence[int], node: n.Node) -> Callable[[Env, Any, Position
         env[slot] = value
 
     return one
+
+
+def _tried(work: Effect, store: Callable[[Env, Any, Position], None], event: int) -> Effect:
+    """The condition of `first` on the items of one wave: whether it holds, or its Failure.
+
+    What comes after an item that failed is needed in no case, so its calls that were not sent are dropped.
+    """
+    failed: list[int] = []
+    scopes: dict[int, Scope] = {}
+
+    async def tried(env: Env) -> Any:
+        here: Here = env[0]
+        value, at = env[event]
+        outer = here.scope
+        if failed and at > failed[0]:
+            return False
+        here.scope = scopes[at] = Scope(outer)
+        try:
+            store(env, value, at)
+            return bool(await work(env))
+        except Failure as failure:
+            failure.item = failure.item or here.items
+            if not failed or at < failed[0]:
+                failed[:] = [at]
+            for later, scope in scopes.items():
+                scope.dead = scope.dead or later > at
+            return failure
+        except Dropped:
+            if outer.alive():
+                return False
+            raise
+
+    return tried
 
 
 def _sure(code: Effect | None) -> Effect:

@@ -322,6 +322,8 @@ class PureCode:
         callee = self.checked.callees[node]
         given = self.checked.arguments[node]
         if isinstance(callee, Builtin):
+            if takes_first(node, given) and given[0] not in self.hoisted:
+                return self._first_of_filter(callee, given, node.span)
             return self._builtin(callee, [None if a is None else self.argument(a) for a in given], node.span)
         code = self.function(callee)
         arguments = [
@@ -578,19 +580,48 @@ class PureCode:
         return _looping(source, _skipping(each) if node.skip else each, current, self.weight(node.condition), node.span)
 
     def _first(self, node: n.First) -> Pure:
-        source, count = self.compile(node.source), self.compile(node.count)
-        (slot,) = (self.frame.place(variable, "value") for variable in self.facts.bound[node])
-        condition = self.compile(node.condition)
+        return self.first_found(node, node.source, self.compile(node.count), node.condition)
+
+    def _first_of_filter(self, builtin: Builtin, given: Sequence[n.Expr | n.Lambda | None], span: Span) -> Pure:
+        """`take(filter(…), n)` stops when n are found."""
+        source, count = given[:2]
+        assert isinstance(source, n.Filter) and isinstance(count, n.Expr)
+        return self.first_found(source, source.source, self.amount(builtin, count, span), source.condition)
+
+    def amount(self, builtin: Builtin, count: n.Expr, span: Span) -> Pure:
+        """How many `take` or `first` is to give: what it does not take fails as it does elsewhere."""
+        wanted, check = self.compile(count), builtin.code
+
+        def amount(env: Env) -> Any:
+            value = wanted(env)
+            try:
+                check([], value)
+            except RlmError as error:
+                raise located(error, span) from None
+            return value
+
+        return amount
+
+    def first_found(self, node: n.First | n.Filter, source_: n.Expr, count: Pure, condition_: n.Expr) -> Pure:
+        source = self.compile(source_)
+        slots = [self.frame.place(variable, "value") for variable in self.facts.bound[node]]
+        condition, span = self.compile(condition_), node.span
 
         def first(env: Env) -> list[Any]:
             found: list[Any] = []
-            wanted = count(env)
-            for x in source(env):
+            xs, wanted = source(env), count(env)
+            for at, x in enumerate(xs):
                 if len(found) >= wanted:
                     break
-                env[slot] = x
-                if condition(env):
-                    found.append(x)
+                try:
+                    if len(slots) == 1:
+                        env[slots[0]] = x
+                    else:
+                        take_apart(env, slots, x, len(slots), span)
+                    if condition(env):
+                        found.append(x)
+                except Failure as failure:
+                    raise _at_item(failure, env, x, at) from None
             return found
 
         return first
@@ -654,6 +685,13 @@ class _Same(list[tuple[int, int]]):
 def may_nest(type_: Type) -> bool:
     """Whether values of a type can be nested without limit."""
     return type_ == JSON or (isinstance(type_, ListOf) and may_nest(type_.item))
+
+
+def takes_first(node: n.Apply, given: Sequence[n.Expr | n.Lambda | None]) -> bool:
+    """Whether the call of a built-in is `take(filter(…), n)` or `first([x for … if …], n)`."""
+    if node.name not in ("take", "first") or len(given) < 2 or given[1] is None:
+        return False
+    return isinstance(given[0], n.Filter) and not given[0].skip
 
 
 def builtin_parameters(builtin: Builtin) -> list[str]:
@@ -847,7 +885,7 @@ def _looping(source: Pure, each: _Each, current: int, weight: int, span: Span, *
         try:
             return slices(env, xs)
         except Failure as failure:
-            raise _at_item(failure, env, xs, env[current]) from None
+            raise _at_item(failure, env, env[current], _position(xs, env[current])) from None
 
     def slices(env: Env, xs: Sequence[Any]) -> list[Any]:
         count = len(xs)
@@ -870,9 +908,13 @@ def _looping(source: Pure, each: _Each, current: int, weight: int, span: Span, *
     return loop
 
 
-def _at_item(failure: Failure, env: Env, xs: Sequence[Any], item: Any) -> Failure:
-    """The failure of the loop's body at `item`. That is the first place where this very value stands: there it would have failed, too."""
-    position = xs.index(item) if isinstance(xs, range) else next((at for at, x in enumerate(xs) if x is item), 0)
+def _position(xs: Sequence[Any], item: Any) -> int:
+    """Where in a list its loop failed: the first place where this very value stands, as there it would have failed, too."""
+    return xs.index(item) if isinstance(xs, range) else next((at for at, x in enumerate(xs) if x is item), 0)
+
+
+def _at_item(failure: Failure, env: Env, item: Any, position: int) -> Failure:
+    """The failure of a loop's body, with the item it was for put before those of the loops inside."""
     outer = len(env[0].items)
     inner = failure.item[outer:]
     where = (*env[0].items, label(item, position), *inner)

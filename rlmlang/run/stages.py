@@ -51,11 +51,11 @@ class Feed(Protocol):
 
 
 class ListFeed:
-    """The items of a list that is there."""
+    """The items of a list that is there; the first has the position `start`."""
 
-    def __init__(self, values: Sequence[Any], round: int) -> None:
+    def __init__(self, values: Sequence[Any], round: int, start: int = 0) -> None:
         self.size = len(values)
-        self._events: Iterator[tuple[int, Any]] = enumerate(values)
+        self._events: Iterator[tuple[int, Any]] = enumerate(values, start)
         self._round = round
 
     def ready(self) -> Event | Mark:

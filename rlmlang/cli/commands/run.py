@@ -112,14 +112,20 @@ def _amount(session: Session, limit: Limit, most: float) -> str:
     if most == math.inf:
         return "unbounded"
     if limit.kind == "calls":
-        return f"{terminal.plural(int(session.bound.figures['calls'].most), 'call')} ({terminal.plural(int(most), 'request')} if all are
-        tried again)"
+        calls = terminal.plural(int(_calls(session)), "call")
+        return f"{calls} ({terminal.plural(int(most), 'request')} if all are tried again)"
     return str(evolve(limit, most=int(most)))
 
 
 def _only_retries(session: Session) -> bool:
     """Whether the run stays within its budget as long as no call has to be sent again."""
-    return all(limit.kind == "calls" and session.bound.figures["calls"].most <= limit.most for limit, _ in session.beyond)
+    return all(limit.kind == "calls" and _calls(session) <= limit.most for limit, _ in session.beyond)
+
+
+def _calls(session: Session) -> float:
+    from rlmlang.quantity import value_at
+
+    return value_at(session.bound.figures["calls"].most, {})
 
 
 def _at_a_terminal() -> bool:

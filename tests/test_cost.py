@@ -1,0 +1,487 @@
+"""The bound, told to people: formulas of many small programs, tightness, work, and `rlm cost`.
+
+`chunks/bounds.rlm` has the programs, separated by lines `---`. What is expected stands in comments:
+
+    ### calls 2·n + 1           at most; likewise requests, rounds, depth, input_tokens …
+    ### calls n + 1 .. 2·n + 1  at least .. at most; numbers may stand close: 3..7
+    ### unbounded calls         nothing bounds it
+    ### given {"n": 3}          the inputs that are given; without any, they are sizes in formulas
+
+A program whose bound has no formula is also run (tests/scripted.py), and has to keep to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import define, field
+from commandline import Done, Shell, rlm
+from scripted import SETTINGS, FakeModel, scripted
+from test_examples import EXAMPLES, command
+
+import rlmlang
+from rlmlang.cli.main import main
+from rlmlang.cost.analysis import Analysis
+from rlmlang.cost.bound import FIGURES, formula
+from rlmlang.errors import Failure
+from rlmlang.files import FileValue
+from rlmlang.lm.request import Completion, Request, Usage
+from rlmlang.quantity import INFINITE, Quantity
+from rlmlang.syntax import nodes as n
+from rlmlang.syntax import parse
+from rlmlang.syntax.walk import walk
+
+__all__ = ["rlm"]
+
+ROOT = Path(__file__).parents[1]
+
+
+@define
+class Chunk:
+    line: int
+    text: str
+    given: dict[str, Any] = field(factory=dict)
+    marks: list[tuple[str, str]] = field(factory=list)
+    xfail: bool = False
+
+
+def _read() -> list[Chunk]:
+    found, line = [], 1
+    for text in (ROOT / "tests" / "chunks" / "bounds.rlm").read_text("utf-8").split("\n---\n"):
+        chunk = Chunk(line, text)
+        for mark in re.findall(r"### (.*)", text):
+            word, _, rest = mark.strip().partition(" ")
+            if word == "given":
+                chunk.given = json.loads(rest)
+            elif word == "xfail":
+                chunk.xfail = True
+            elif word == "unbounded":
+                chunk.marks.append((rest, "unbounded"))
+            else:
+                assert word in FIGURES, mark
+                chunk.marks.append((word, rest))
+        assert chunk.marks, f"bounds.rlm:{line}: nothing is expected"
+        found.append(chunk)
+        line += text.count("\n") + 2
+    return found
+
+
+CHUNKS = _read()
+
+
+def _shown(name: str, q: Quantity) -> str:
+    return "unbounded" if q == INFINITE else formula(name, q)
+
+
+@pytest.mark.parametrize("chunk", CHUNKS, ids=lambda c: f"bounds.rlm:{c.line}")
+def test_bound(chunk: Chunk) -> None:
+    bound = rlmlang.bound(chunk.text, SETTINGS, **chunk.given)
+    wrong = []
+    for name, wanted in chunk.marks:
+        figure = bound.figures[name]
+        least, dots, most = (part.strip() for part in wanted.rpartition(".."))
+        got = (_shown(name, figure.least) if dots else "", _shown(name, figure.most))
+        if got != (least, most):
+            wrong.append(f"{name} {got[0]}{dots}{got[1]}, not {wanted}")
+    if chunk.xfail:
+        assert wrong
+        return
+    assert not wrong, "\n".join(wrong)
+    if not bound.symbols and all(v.optional or v.name in chunk.given for v in rlmlang.check(rlmlang.parse(chunk.text)).inputs):
+        _check_run(chunk, bound)
+
+
+def _check_run(chunk: Chunk, bound: rlmlang.Bound) -> None:
+    """No run breaks the bound; only one that ends with an answer has to reach its minimum."""
+    with scripted():
+        try:
+            used, answered = rlmlang.run(chunk.text, SETTINGS, **chunk.given).used, True
+        except Failure as failure:
+            assert failure.result is not None
+            used, answered = failure.result.used, False
+    for name in ("calls", "requests", "depth", "rounds"):
+        figure, got = bound.figures[name], getattr(used, name)
+        assert got <= figure.most, (name, got, figure)
+        assert not answered or figure.least <= got, (name, got, figure)
+
+
+def test_every_form_stands_in_the_chunks() -> None:
+    assert len(CHUNKS) >= 60
+    kinds = {type(node) for chunk in CHUNKS for node in walk(parse(chunk.text))}
+    loops = {n.Map, n.Filter, n.Reduce, n.Fold, n.First}
+    assert kinds >= loops | {n.Call, n.If, n.Logic, n.Otherwise, n.Default, n.Fail, n.Block, n.Apply, n.Lambda, n.Unpack, n.Slice}
+
+
+# ---- tightness ----
+
+# what a model says decides how often these call; of the rest the count is known before
+DECIDED = {"compare_pairs", "extract_records", "find_in_repo", "folder_questions", "read_book"}
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The report of each example, run on its own data with its scripted model."""
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        patch.setenv("RLM_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        for example in EXAMPLES:
+            out = io.StringIO()
+            with contextlib.redirect_stdout(out):
+                words = [*command(example), "--model", f"script:{example / 'script.jsonl'}", "--memo", "off", "--json", "--quiet", "--yes"]
+                assert main(["run", *words]) == 0
+            found[example.name] = json.loads(out.getvalue())
+    return found
+
+
+def test_examples_keep_to_their_bounds(reports: dict[str, Any]) -> None:
+    """Prints how tight each is (`pytest -s`)."""
+    print(f"\n{'max / used':20} {'calls':>8} {'requests':>8} {'input':>8} {'output':>8} {'rounds':>8}")
+    for name, report in reports.items():
+        ratios = []
+        for figure in FIGURES:
+            bound, used = report["bound"][figure], report["used"][figure]
+            assert bound["min"] <= used <= bound["max"], (name, figure, bound, used)
+            assert bound["min"] <= bound["expected"] <= bound["max"], (name, figure, bound)
+            if figure not in ("dollars", "depth"):
+                ratios.append(bound["max"] / used if used else 1.0)
+        print(f"{name:20} " + " ".join(f"{ratio:8.2f}" for ratio in ratios))
+
+
+def test_counts_are_tight(reports: dict[str, Any]) -> None:
+    ratios = {name: r["bound"]["calls"]["max"] / r["used"]["calls"] for name, r in reports.items()}
+    assert {name for name, ratio in ratios.items() if ratio > 1} <= DECIDED, "where no reply decides a count, it is known"
+    assert sorted(ratios.values())[len(ratios) // 2] <= 1.5 and max(ratios.values()) <= 3, ratios
+
+
+def test_sites_of_an_example_keep_to_their_bounds(reports: dict[str, Any]) -> None:
+    for name, report in reports.items():
+        for site in report["sites"]:
+            assert (
+                site["bound"]["calls"]["min"] <= site["calls"] <= site["bound"]["calls"]["max"] if site["bound"] else site["calls"] == 0
+            ), name
+
+
+# ---- the pieces of a long text: what was counted wrongly elsewhere ----
+
+WORDS = "It was said again and again that the mill had been sold before the autumn came, and nobody knew to whom. "
+HALVES = """input doc: text
+fn read(t: text) -> text depth 12 {
+  if len(t) <= 8000 { call "echo part" on t } else {
+    middle = len(t) // 2
+    call "echo whole" on read(t[:middle]), read(t[middle:])
+  }
+}
+answer read(doc)
+"""
+
+
+def _text(chars: int) -> str:
+    return (WORDS * (chars // len(WORDS) + 1))[:chars]
+
+
+@define(eq=False, slots=False)
+class Says(FakeModel):
+    """Whatever is asked, it says the same."""
+
+    text: str = "yes"
+
+    async def complete(self, request: Request) -> Completion:
+        self.asked.append(None)  # type: ignore[arg-type]
+        value = json.dumps({"value": self.text}) if request.schema is not None else self.text
+        return Completion(value, usage=Usage(1, 1))
+
+
+@pytest.mark.parametrize("chars", [150_000, 3_000_000])
+@pytest.mark.parametrize(
+    ("program", "says", "equal"),
+    [
+        ('answer [call "Note." on p for p in chunks(doc, 8000)]', "a note", True),
+        ('answer reduce a, b in [call "Note." on p for p in chunks(doc, 8000)] { call "Merge." on a, b }', "a note", True),
+        (HALVES.partition("\n")[2], "a note", True),
+        ('answer search("who?", doc)', "no", False),
+        ('answer search("who?", doc)', "yes", False),
+        ("answer summarize(doc)", "short", False),
+        ("answer summarize(doc)", "long " * 240, False),
+    ],
+    ids=["chunks", "reduce", "halves", "search-no", "search-yes", "summarize-short", "summarize-long"],
+)
+def test_long_texts(program: str, says: str, equal: bool, chars: int) -> None:
+    with scripted(Says(text=says)):
+        result = rlmlang.run("input doc: text\n" + program, SETTINGS, doc=_text(chars))
+    assert result.bound is not None
+    used, bound = result.used.calls, result.bound["calls"]
+    print(f"\n{chars:>9,} characters: {bound['min']:,} ≤ {used:,} ≤ {bound['max']:,} calls")
+    assert bound["min"] <= used <= bound["max"]
+    assert result.bound["rounds"]["min"] <= result.used.rounds <= result.bound["rounds"]["max"]
+    if equal:
+        assert bound["min"] == used == bound["max"]
+    if says == "yes":
+        assert bound["max"] <= 1.7 * used  # each piece says yes, and all of its parts are read; a part may be half as long as it might
+
+
+# ---- the work that a bound takes, counted in nodes ----
+
+
+@pytest.fixture
+def visited(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many nodes the analysis looked at."""
+    count = [0]
+    original = Analysis.of
+
+    def of(self: Analysis, *given: Any) -> Any:
+        count[0] += 1
+        return original(self, *given)
+
+    monkeypatch.setattr(Analysis, "of", of)
+    return count
+
+
+DOUBLED = 'x0 = [call "echo a"]\n' + "".join(f"x{i} = [x{i - 1}, x{i - 1}]\n" for i in range(1, 41))
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        DOUBLED + 'answer call "data" on len(x40)',
+        'x0 = call "echo a"\n' + "".join(f"x{i} = x{i - 1} + x{i - 1}\n" for i in range(1, 41)) + 'answer call "data" on len(x40)',
+        'answer [call f"echo {a}{b}{c}{d}" for a in range(9) for b in range(9) for c in range(9) for d in range(9)]',
+        'input xs: [text]\nanswer [call f"echo {a}{b}{c}{d}" for a in xs for b in xs for c in xs for d in xs]',
+        "".join(f'a{i} = call "echo {i}"\n' for i in range(300)) + f"answer [{', '.join(f'a{i}' for i in range(300))}]",
+        "".join(f'a{i} = [call "data" on x for x in {f"a{i - 1}" if i else "range(9)"}]\n' for i in range(100)) + "answer a99",
+        'fn f0(x: text) -> text { call "upper" on x }\n'
+        + "".join(f"fn f{i}(x: text) -> text {{ f{i - 1}(x) + f{i - 1}(x) }}\n" for i in range(1, 25))
+        + 'answer f24("a")',
+        'fn f(x: text) -> text depth 30 { f(x) + f(x) + (call "upper" on x) otherwise x }\nanswer f("a")',
+        'answer reduce a, b in [[call f"echo {i}"] for i in range(50)] { a + b }',
+        'answer fold acc, x in range(60) from "" { acc + acc + (call f"echo {x}") }',
+    ],
+    ids=["lists", "texts", "products", "unknown", "long", "chain", "functions", "recursion", "reduce", "fold"],
+)
+def test_work_is_limited(program: str, visited: list[int]) -> None:
+    bound = rlmlang.bound(program, SETTINGS)
+    assert visited[0] <= 40_000
+    assert bound.figures["calls"].most != 0
+
+
+# ---- the command ----
+
+NOTES = """input docs: [text]
+input topic: text = "mills"
+read = [d for d in docs if call f"Is it about {topic}?" on d -> bool]
+notes = map d in read {
+  note = call "Note." on d
+  {note, why: call f"Why is {note} about {topic}?" on d}
+}
+answer call "All." on notes
+"""
+NUMBERS = re.compile(r"^(calls|requests|input tokens|output tokens|dollars|depth|rounds|seconds) +(\S+) +(\S+) +(\S+)$", re.M)
+
+
+@pytest.fixture
+def cost(rlm: Shell) -> Callable[..., Done]:
+    """`rlm cost notes.rlm`, at a dollar a million tokens, three calls at a time."""
+    rlm.write("notes.rlm", NOTES)
+    rlm.write(
+        "rlm.toml",
+        'model = "m"\nmemo = "off"\n[models.m]\nbase_url = "http://localhost:1/v1"\nmodel = "m"\ninput_price = 1\noutput_price = 1\nconcurrency = 3\n',
+    )
+    return lambda *words: rlm("cost", "notes.rlm", *words)
+
+
+def test_table(cost: Callable[..., Done]) -> None:
+    done = cost('docs=["one", "two"]')
+    assert done.code == 0, done.err
+    rows = {name: values for name, *values in NUMBERS.findall(done.out)}
+    assert list(rows) == ["calls", "requests", "input tokens", "output tokens", "dollars", "depth", "rounds"]
+    assert rows["calls"][0] == "3" and rows["calls"][2] == "7" and rows["requests"][2] == "84"
+    assert rows["dollars"][2].startswith("$0.") and rows["depth"] == ["1", "1", "1"] and rows["rounds"][2] == "4"
+    assert re.search(r"^3 +2 +\d+ %  call f\"Is it about", done.out, re.M)
+    assert re.search(r"^line 4: 2 x read, at most 4 calls, \d+ % of the bound$", done.out, re.M)
+    assert "m: $1.00 in, $1.00 out a million tokens, as configured" in done.out
+
+
+def test_table_in_json(cost: Callable[..., Done]) -> None:
+    report = cost('docs=["one", "two"]', "--json").json
+    assert set(report) == {"bound", "formula", "sites", "warnings"}
+    assert report["bound"]["calls"] == {"min": 3, "expected": report["bound"]["calls"]["expected"], "max": 7}
+    assert report["formula"] == {} and report["warnings"] == []
+    assert [(s["line"], s["bound"]["calls"]["max"]) for s in report["sites"]] == [(3, 2), (5, 2), (6, 2), (8, 1)]
+
+
+def test_formulas(cost: Callable[..., Done]) -> None:
+    done = cost()
+    assert done.code == 0, done.err
+    assert re.search(r"^calls +≤ 3·n \+ 1, ≥ n \+ 1$", done.out, re.M)
+    assert re.search(r"^with n = len\(docs\), b = bytes\(docs\), c = bytes\(topic\)$", done.out, re.M)
+    report = cost("--json").json
+    assert report["formula"]["calls"] == "3·n + 1" and report["formula"]["where"]["n"] == "len(docs)"
+    assert report["bound"]["calls"] == {"min": None, "expected": None, "max": None}
+
+
+def test_formulas_at_sizes(cost: Callable[..., Done]) -> None:
+    one = cost("--at", "n=1e3,b=2M", "--at", "c=5", "--json").json
+    assert one["bound"]["calls"] == {"min": 1001, "expected": None, "max": 3001} and one["formula"] == {}
+    assert re.search(r"^calls +1,001 +3,001$", cost("--at", "n=1k,b=2M,c=5").out, re.M)
+    part = cost("--at", "n=1_000", "--json").json
+    assert part["bound"]["calls"]["max"] == 3001 and set(part["formula"]["where"]) == {"b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        ("k=3", "no formula has a size called k"),
+        ("n", "n is no size"),
+        ("n=-1", "-1 is no size"),
+        ("n=x", "x is no size"),
+        ("n=1.5", "1.5 is no size"),
+        ("n=1e40", "1e40 is no size"),
+        ("n=1,n=2", "given twice"),
+    ],
+)
+def test_wrong_sizes(cost: Callable[..., Done], at: str, said: str) -> None:
+    done = cost("--at", at)
+    assert done.code == 2 and said in done.err
+    if at == "k=3":
+        assert "n = len(docs), b = bytes(docs), c = bytes(topic)" in done.err
+
+
+def test_sizes_that_are_known(cost: Callable[..., Done]) -> None:
+    done = cost('docs=["a"]', "--at", "n=3")
+    assert done.code == 2 and "no formula is left" in done.err
+
+
+def test_some_inputs_given(cost: Callable[..., Done]) -> None:
+    report = cost("topic=ponds", "--json").json
+    assert report["formula"]["calls"] == "3·n + 1" and set(report["formula"]["where"]) == {"n", "b"}
+
+
+def test_latency(cost: Callable[..., Done]) -> None:
+    done = cost('docs=["one", "two"]', "--latency", "2")
+    rows = {name: values for name, *values in NUMBERS.findall(done.out)}
+    assert rows["seconds"][0] == "4.0" and rows["seconds"][2] == "8.0"  # four rounds are more than 7 calls, three at a time
+    many = cost("docs=" + json.dumps([f"d{i}" for i in range(30)]), "--latency", "9", "--latency", "m=1.5", "--json").json
+    assert many["seconds"]["max"] == pytest.approx(91 / 3 * 1.5, abs=0.01)
+    assert cost("--latency", "soon").code == 2
+    assert cost("--latency", "m=-1").code == 2
+
+
+def test_prompts_of_real_items(cost: Callable[..., Done]) -> None:
+    done = cost('docs=["The mill.", "two"]', "--prompts")
+    assert done.code == 0, done.err
+    assert "Is it about mills?" in done.out and "The mill." in done.out and "two" not in done.out
+    assert "Why is ⟨reply of line 5⟩ about mills?" in done.out
+    assert '[{"note": "⟨reply of line 5⟩", "why": "⟨reply of line 6⟩"}, "⟨…⟩"]' in done.out
+    assert re.search(r"^── line 3, to m: \d+ bytes, \d+ % of the bound$", done.out, re.M)
+
+
+def test_prompts_are_as_sent(cost: Callable[..., Done], rlm: Shell) -> None:
+    (shown,) = [p for p in cost('docs=["The mill."]', "--prompts", "--json").json["prompts"] if p["line"] == 3]
+    assert shown["real"] is True
+    with scripted(Says(text="no")) as model:
+        sent: list[Request] = []
+        model.complete = lambda request: (sent.append(request), Says.complete(model, request))[1]  # type: ignore[method-assign, func-returns-value]
+        rlm("run", "notes.rlm", 'docs=["The mill."]', "--memo", "off", "--quiet")
+    assert shown["messages"] == [{"role": m.role, "content": m.content} for m in sent[0].messages]
+    assert shown["bytes"] == sum(len(m.content.encode()) for m in sent[0].messages)
+
+
+def test_prompts_without_inputs(cost: Callable[..., Done]) -> None:
+    done = cost("--prompts", "--quiet")
+    assert done.code == 0 and "⟨docs[0]⟩" in done.out and "⟨topic⟩" in done.out and done.err == ""
+
+
+def test_prompts_of_the_library_and_recursion(rlm: Shell) -> None:
+    rlm.write("p.rlm", 'input doc: text\nanswer summarize(doc, "mills")')
+    done = rlm("cost", "p.rlm", f"doc={_text(30_000)}", "--prompts", "--model", rlm.rules({"reply": "x"}), "--memo", "off")
+    assert done.code == 0, done.err
+    assert "stdlib/summarize.rlm:" in done.out and "Keep only what concerns this: mills" in done.out and "It was said again" in done.out
+
+
+def test_quiet_and_warnings(rlm: Shell) -> None:
+    rlm.write("p.rlm", 'n = call "How many?" -> int\nanswer [call f"echo {i}" for i in range(n)]')
+    model = rlm.rules({"reply": 3})
+    done = rlm("cost", "p.rlm", "--model", model, "--memo", "off")
+    assert done.code == 0 and re.search(r"^calls +1 +\S+ +unbounded$", done.out, re.M)
+    assert "warning: line 2: nothing bounds how often this is called" in done.err
+    assert re.search(r"^line 2: 1 x range\(n\), which nothing bounds", done.out, re.M)
+    assert rlm("cost", "p.rlm", "--model", model, "--memo", "off", "--json").json["warnings"]
+    quiet = rlm("cost", "p.rlm", "--model", model, "--memo", "off", "--quiet")
+    assert quiet.err == "" and "line" not in quiet.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(("docs=3",), "docs"), (("dics=[]",), "did you mean"), (("--offline",), "offline"), (("--model", "script:none.jsonl"), "none.jsonl")],
+)
+def test_wrong_use(cost: Callable[..., Done], words: tuple[str, ...], said: str) -> None:
+    done = cost(*words)
+    assert done.code == 2 and said in done.err and done.out == ""
+
+
+def test_a_wrong_program(rlm: Shell) -> None:
+    rlm.write("p.rlm", "answer x")
+    assert rlm("cost", "p.rlm").code == 2
+    assert rlm("cost", "none.rlm").code == 2
+    assert rlm("cost", "-").code == 2
+
+
+def test_a_folder_is_bounded_without_reading_it(rlm: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i in range(300):
+        (rlm.folder / "repo" / f"d{i % 7}").mkdir(parents=True, exist_ok=True)
+        (rlm.folder / "repo" / f"d{i % 7}" / f"f{i}.txt").write_text("x" * (10 * i))
+    rlm.write("p.rlm", 'input repo: dir\nanswer [call f"What is in {f.name}?" on f.text for f in repo.files("**/*.txt") if f.size < 2000]')
+    model = rlm.rules({"reply": "x"})
+
+    def text(self: FileValue) -> str:
+        raise AssertionError("a file was read")
+
+    original = FileValue.__dict__["text"]
+    monkeypatch.setattr(
+        FileValue,
+        "text",
+        property(
+            lambda self: text(self) if "repo" in str(rlm.folder / self.path) and self.path.startswith("d") else original.__get__(self)
+        ),
+    )
+    report = rlm("cost", "p.rlm", "repo=repo", "--model", model, "--memo", "off", "--json").json
+    assert report["bound"]["calls"] == {"min": 200, "expected": 200, "max": 200}
+    sent = sum(10 * i for i in range(200))
+    assert sent < report["bound"]["input_tokens"]["max"] < 3 * (sent + 200 * (20_000 + 1_000))
+
+
+# ---- admission ----
+
+TEN = 'answer [call f"Say {i}." for i in range(10)]'
+
+
+def test_admission_is_said(rlm: Shell) -> None:
+    rlm.write("p.rlm", TEN)
+    words = ("run", "p.rlm", "--model", rlm.rules({"reply": "x"}), "--memo", "off")
+    assert "guaranteed: the bound is within the budget of 500 calls" in rlm(*words, "--budget", "500 calls").err
+    assert "guarded: the bound is 10 calls (120 requests if all are tried again)" in rlm(*words, "--budget", "20 calls").err
+    assert "guarded: time has no bound" in rlm(*words, "--budget", "10 min").err
+    assert "guar" not in rlm(*words, "--budget", "500 calls", "--quiet").err
+    assert "guar" not in rlm(*words).err
+
+
+@pytest.mark.parametrize(("typed", "code"), [("y\n", 0), ("yes\n", 0), ("n\n", 3), ("", 3)])
+def test_a_person_is_asked(rlm: Shell, monkeypatch: pytest.MonkeyPatch, typed: str, code: int) -> None:
+    rlm.write("p.rlm", TEN)
+    monkeypatch.setattr("rlmlang.cli.commands.run._at_a_terminal", lambda: True)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    words = ("run", "p.rlm", "--model", rlm.rules({"reply": "x"}), "--memo", "off", "--budget", "50k tokens")
+    done = rlm(*words)
+    assert done.code == code and "The bound is " in done.err and "the budget 50,000 tokens: go on? [y/N]" in done.err
+    if code:
+        assert "nothing was spent" in done.err and done.out == ""
+    assert "go on?" not in rlm(*words, "--yes").err
+    assert "go on?" not in rlm(*words[:-1], "9M tokens").err
