@@ -34,6 +34,7 @@ from rlmlang.run.evaluate import Compiled, Run, compile_program, evaluate
 from rlmlang.run.inputs import bind_inputs
 from rlmlang.run.memo import Memo, default_path
 from rlmlang.run.program import read_program
+from rlmlang.run.rehearse import Rehearsal, rehearse
 from rlmlang.run.report import FailedItem, Result, SiteUse, Used, dollars
 from rlmlang.syntax.nodes import Program
 
@@ -128,6 +129,8 @@ class Session:
         for limit in self.budget.limits:
             figures = [self.bound.figures[name] for name in _BUDGETED.get(limit.kind, ())]
             least, most = (sum(value_at(q, {}) for q in ends) for ends in ([f.least for f in figures], [f.most for f in figures]))
+            if limit.kind == "calls" and least <= limit.most < value_at(self.bound.figures["calls"].least, {}):
+                least = self._surely_sent()
             if least > limit.most:
                 self.memo.close()
                 raise BudgetError(
@@ -137,6 +140,18 @@ class Session:
             if most > limit.most:
                 beyond.append((limit, most))
         return tuple(beyond)
+
+    def rehearse(self) -> Rehearsal:
+        """What the run would ask before it needs a reply that is not in the memo. Nothing is sent."""
+        return rehearse(self.checked, self._inputs, self.models, self.memo, _STACK)
+
+    def _surely_sent(self) -> int:
+        """Different requests that every run sends: those met in a rehearsal, at places whose calls are all made in any case."""
+        if self.settings.offline:
+            return 0
+        asked = self.rehearse().sites
+        sure = [site.node for site in self.bound.sites if site.figures["calls"].least == site.figures["calls"].most]
+        return sum(asked[node].unpaid for node in sure if node in asked)
 
     @property
     def guaranteed(self) -> bool:

@@ -292,7 +292,8 @@ def cost(rlm: Shell) -> Callable[..., Done]:
     rlm.write("notes.rlm", NOTES)
     rlm.write(
         "rlm.toml",
-        'model = "m"\nmemo = "off"\n[models.m]\nbase_url = "http://localhost:1/v1"\nmodel = "m"\ninput_price = 1\noutput_price = 1\nconcurrency = 3\n',
+        'model = "m"\nmemo = "off"\n[models.m]\nbase_url = "http://localhost:1/v1"\nmodel = "m"\n'
+        "input_price = 1\noutput_price = 1\nconcurrency = 3\n",
     )
     return lambda *words: rlm("cost", "notes.rlm", *words)
 
@@ -485,3 +486,46 @@ def test_a_person_is_asked(rlm: Shell, monkeypatch: pytest.MonkeyPatch, typed: s
         assert "nothing was spent" in done.err and done.out == ""
     assert "go on?" not in rlm(*words, "--yes").err
     assert "go on?" not in rlm(*words[:-1], "9M tokens").err
+
+
+def test_distinct_calls_count_against_a_budget_in_calls(rlm: Shell) -> None:
+    """Ten calls for which ten requests are needed are refused at once; ten equal ones need one."""
+    words = ("--model", rlm.rules({"reply": "x"}), "--memo", "memo.sqlite", "--budget", "5 calls", "--quiet")
+    rlm.write("p.rlm", TEN)
+    done = rlm("run", "p.rlm", *words)
+    assert done.code == 3 and "takes at least 10 calls" in done.err and "nothing was spent" in done.err
+    rlm.write("same.rlm", 'answer [call "Say it." for i in range(10)]')
+    assert rlm("run", "same.rlm", *words).code == 0
+    rlm.write("some.rlm", TEN.replace("10", "5"))
+    assert rlm("run", "some.rlm", *words).code == 0
+    assert rlm("run", "p.rlm", *words).code == 0, "the memo has five of the ten"
+
+
+def test_the_plan(rlm: Shell) -> None:
+    rlm.write(
+        "p.rlm", 'input docs: [text]\nkept = [d for d in docs if call "Is it?" on d -> bool]\nanswer [call f"Say {d}" on d for d in kept]'
+    )
+    model = rlm.rules({"match": "Is it", "reply": True}, {"reply": "x"})
+    words = ("run", "p.rlm", "--model", model, "--memo", "memo.sqlite")
+
+    def plan(docs: str) -> tuple[bool, list[tuple[int, int, int, int]]]:
+        report = rlm(*words, f"docs={docs}", "--plan", "--json").json
+        return report["done"], [(s["known"], s["from_memo"], s["to_pay"]["min"], s["to_pay"]["max"]) for s in report["sites"]]
+
+    # the sites in the order of the program: the filter's calls, then those of what it keeps
+    assert plan('["a", "b"]') == (False, [(2, 0, 2, 2), (0, 0, 0, 2)])
+    assert rlm(*words, 'docs=["a"]').code == 0
+    assert plan('["a", "b"]') == (False, [(2, 1, 1, 1), (1, 1, 0, 1)])
+    assert plan('["a"]') == (True, [(1, 1, 0, 0), (1, 1, 0, 0)])
+    done = rlm(*words, 'docs=["a", "b"]', "--plan")
+    assert done.code == 0 and re.search(r"^2 +2 +2 +2 +1 +1 +1  call", done.out, re.M)
+    assert "Nothing is left to pay" in rlm(*words, 'docs=["a"]', "--plan").out
+
+
+def test_the_plan_of_a_program_that_fails_and_of_one_that_calls_nothing(rlm: Shell) -> None:
+    words = ("--model", rlm.rules({"reply": "x"}), "--memo", "off", "--plan")
+    rlm.write("p.rlm", "answer [1][3]")
+    done = rlm("run", "p.rlm", *words)
+    assert done.code == 0 and "The run would fail" in done.out
+    rlm.write("p.rlm", "answer 1")
+    assert rlm("run", "p.rlm", *words, "--json").json["done"] is True

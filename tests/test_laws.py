@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -30,7 +31,7 @@ from rlmlang.lm.request import Completion, ProviderError, Request
 from rlmlang.syntax import nodes as n
 
 _SEEDS = st.integers(0, 1_000_000)
-_LAW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_LAW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 _MODEL = resolve_models(Config(), model=SETTINGS.model, base_url=SETTINGS.base_url, concurrency=None, environ={})["virtual"]
 
 
@@ -64,7 +65,7 @@ def outcome(source: str, inputs: dict[str, Any], model: AnyModel, given: Setting
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(client, "open_provider", opened)
-        patch.setattr(asyncio, "Runner", lambda: _Runner(loop_factory=VirtualLoop))
+        patch.setattr(asyncio, "Runner", partial(_Runner, loop_factory=VirtualLoop))
         try:
             result = rlmlang.run(source, given, **inputs)
         except RlmError as error:
@@ -132,7 +133,7 @@ def test_every_call_is_accounted_for(seed: int) -> None:
             assert not isinstance(got, str) or getattr(used, name) >= figure["min"], (name, source)
 
 
-@settings(_LAW, max_examples=25)
+@settings(_LAW, max_examples=20)
 @given(_SEEDS)
 def test_run_again_it_gives_the_same_and_pays_nothing(seed: int) -> None:
     source, inputs = program(seed)

@@ -317,12 +317,17 @@ def test_otherwise_takes_no_budget_stop_and_no_limit() -> None:
 
 def test_a_budget_stop_keeps_what_is_paid(tmp_path: Path) -> None:
     settings = evolve(SETTINGS, memo=tmp_path / "memo", budget="4 calls")
-    source = 'answer [call "data" on i for i in range(9)]'
+    source = 'n = call "echo 8" -> int\nanswer [call "data" on i for i in range(n)]'
     fails(source, settings, BudgetError)
     fails(source, settings, BudgetError)
     result, model = run(source, settings)
-    assert result.answer == [str(i) for i in range(9)]
+    assert result.answer == [str(i) for i in range(8)]
     assert (len(model.asked), result.used.from_memo) == (1, 8)
+
+
+def test_a_budget_below_the_lower_bound_is_refused_before_anything_is_spent() -> None:
+    _, model = fails('answer [call "data" on i for i in range(9)]', evolve(SETTINGS, budget="4 calls"), BudgetError)
+    assert model.asked == []
 
 
 def test_a_budget_of_seconds_stops_calls_under_way() -> None:

@@ -349,20 +349,18 @@ def _expressible(type_: Type) -> bool:
 class AnyModel:
     """A provider whose reply depends on the request's key and `seed` alone: of the right type, of any size that is allowed; now and then
     a refusal,
-    a bad reply, an error."""
+    a bad reply, an error. With `greedy` it never says what it used, so that the most that a prompt can take counts."""
 
-    def __init__(self, seed: int, trouble: float = 0.15, delay: float = 0.0) -> None:
+    def __init__(self, seed: int, trouble: float = 0.15, *, greedy: bool = False) -> None:
         self.seed = seed
         self.trouble = trouble
-        self.delay = delay
-        self.asked = 0
+        self.greedy = greedy
 
     async def complete(self, request: Request) -> Completion:
-        self.asked += 1
         made = TypedPrograms(0)
         r = made.random = Random(request.key + self.seed.to_bytes(8, "big"))
-        await asyncio.sleep(r.random() * self.delay)
-        usage = r.choice((None, Usage(r.randrange(1, 20), r.randrange(0, min(20, request.max_tokens)))))
+        await asyncio.sleep(0)
+        usage = None if self.greedy else r.choice((None, Usage(r.randrange(1, 20), r.randrange(0, min(20, request.max_tokens)))))
         if r.random() < self.trouble:
             kind = r.randrange(5)
             if kind == 0:

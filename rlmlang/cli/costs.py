@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
 from rlmlang.cli import terminal
-from rlmlang.quantity import INFINITE, Formula, Quantity, maximum, plus, times
+from rlmlang.quantity import INFINITE, Formula, Quantity, difference, maximum, plus, times
 from rlmlang.syntax.diagnostics import printable
 
 if TYPE_CHECKING:
     from rlmlang.cost.bound import Bound, Figure, SiteBound
     from rlmlang.cost.preview import Preview
     from rlmlang.cost.weight import Loop
+    from rlmlang.run.rehearse import Asked, Rehearsal
     from rlmlang.session import Estimate
     from rlmlang.syntax.nodes import Call
     from rlmlang.syntax.source import Span
@@ -175,6 +176,51 @@ def seconds_of(estimate: Estimate, bound: Bound, latency: Latency) -> Figure:
     return Figure(
         longest(lambda f: f.least, min(paces)), None if isinstance(likely, Formula) else likely, longest(lambda f: f.most, max(paces))
     )
+
+
+def plan_json(bound: Bound, rehearsal: Rehearsal) -> dict[str, Any]:
+    """`rlm run --plan --json`: how many calls; how many are known now, and answered by the memo; what is left to pay."""
+    whole = bound.to_json()
+    sites = []
+    for site, told in zip(bound.sites, whole["sites"], strict=True):
+        asked, least, most = _planned(site, rehearsal)
+        sites.append(
+            {key: told[key] for key in ("line", "column", "file", "text", "model")}
+            | {
+                "calls": told["bound"]["calls"],
+                "known": asked.calls,
+                "from_memo": asked.from_memo,
+                "to_pay": {"min": least, "max": None if isinstance(most, Formula) or most == INFINITE else int(most)},
+            }
+        )
+    return {"bound": whole["bound"], "done": rehearsal.done, "sites": sites, "warnings": whole["warnings"]}
+
+
+def plan_text(bound: Bound, rehearsal: Rehearsal, main: str) -> str:
+    """The same as a table."""
+    rows = [["line", "calls ≥", "calls ≤", "known", "in memo", "to pay ≥", "to pay ≤", ""]]
+    for site in bound.sites:
+        asked, least, most = _planned(site, rehearsal)
+        calls = site.figures["calls"]
+        figures = (amount("calls", q) for q in (calls.least, calls.most, asked.calls, asked.from_memo, least, most))
+        rows.append([_place(site, main), *figures, _call(site)])
+    said = "Nothing is sent. known: calls whose prompts are known before any reply that is not in the memo; equal ones are paid once."
+    if rehearsal.done:
+        said = "Nothing is left to pay: the memo holds every reply."
+    elif rehearsal.error is not None:
+        said = f"The run would fail: {printable(rehearsal.error.message)}"
+    return "\n".join([*_aligned(rows, left=(0, 7)), "", said])
+
+
+def _planned(site: SiteBound, rehearsal: Rehearsal) -> tuple[Asked, int, Quantity]:
+    """What a place asks, and how many of its calls are to be paid: none surely, where replies decide how many it makes."""
+    from rlmlang.run.rehearse import Asked
+
+    asked = rehearsal.sites.get(site.node, Asked())
+    calls = site.figures["calls"]
+    if rehearsal.done:
+        return asked, 0, 0
+    return asked, asked.unpaid if calls.least == calls.most else 0, difference(calls.most, asked.from_memo)
 
 
 def _aligned(rows: Sequence[Sequence[str]], left: Iterable[int] = (0,)) -> list[str]:

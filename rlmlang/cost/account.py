@@ -63,7 +63,7 @@ _NOTHING = SiteCost()
 
 @frozen
 class Cost:
-    """`rounds` is the interval of the last round that any of its calls is in: 0 where there is none. `total` is that of all sites together, which is
+    """`rounds` is the interval of the last round that any of its calls is in: 0 where there is none. `total` is that of all sites together,
     less than their sum where one of two branches is taken."""
 
     sites: Mapping[n.Node, SiteCost] = field(factory=dict)

@@ -171,7 +171,7 @@ def bound(
         if isinstance(node, n.Call)
     )
     used = frozenset().union(*(symbols(f.most) | symbols(f.least) for f in figures.values()))
-    return Bound(figures, sites, tuple(s for s in named.made if s in used), tuple(_warnings(sites, pricing)))
+    return Bound(figures, sites, tuple(s for s in named.made if s in used), tuple(_warnings(sites, pricing, not named.made)))
 
 
 def _program(analysis: Analysis, start: Env) -> Cost:
@@ -227,7 +227,7 @@ def _between(least: Quantity, likely: Quantity, most: Quantity) -> Number | None
     return None if math.isinf(value) else value
 
 
-def _warnings(sites: tuple[SiteBound, ...], pricing: Pricing) -> list[str]:
+def _warnings(sites: tuple[SiteBound, ...], pricing: Pricing, known: bool) -> list[str]:
     """What has no bound, and which prices are not known."""
     found = []
     for site in sites:
@@ -237,13 +237,14 @@ def _warnings(sites: tuple[SiteBound, ...], pricing: Pricing) -> list[str]:
                 f"line {site.node.span.line}: nothing bounds how often this is called; "
                 "clamp the count, or give a list in a reply a length: [T; 10]"
             )
-        found += _too_long(site, pricing)
+        found += _too_long(site, pricing, known)
     unpriced = sorted(pricing.unpriced)
     return found + [f"the price of {name} is not known: set input_price and output_price in [models.{name}]" for name in unpriced]
 
 
-def _too_long(site: SiteBound, pricing: Pricing) -> list[str]:
-    """Whether a prompt may not fit its model's window, by what text usually takes in tokens, or cannot, by the least it can take."""
+def _too_long(site: SiteBound, pricing: Pricing, known: bool) -> list[str]:
+    """Whether a prompt may not fit its model's window, by what text usually takes in tokens, or cannot, by the least it can take. Where the
+    inputs are not `known`, any of them may be of any size, and that is not worth a warning."""
     model = pricing.model(site.node)
     window, prompt = model.context_window, site.prompt
     if window is None or isinstance(prompt.high, Formula) or isinstance(prompt.low, Formula):
@@ -254,7 +255,7 @@ def _too_long(site: SiteBound, pricing: Pricing) -> list[str]:
     about = f"{model.name}, whose window has {window:,} tokens; write [call … on piece for piece in chunks(text, {piece})]"
     if prompt.low / limits.REPLY_BYTES_PER_TOKEN > room:
         return [f"{where} has at least {int(prompt.low):,} bytes and does not fit {about}"]
-    if prompt.high / BYTES_PER_TOKEN > room:
+    if prompt.high / BYTES_PER_TOKEN > room and (known or prompt.high != INFINITE):
         size = "any number of" if prompt.high == INFINITE else f"up to {int(prompt.high):,}"
         return [f"{where} can have {size} bytes, more than fit {about}"]
     return []

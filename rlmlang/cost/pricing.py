@@ -35,7 +35,6 @@ from rlmlang.syntax import nodes as n
 from rlmlang.types import BOOL, FLOAT, INT, TEXT, Enum, ListOf, Optional, Type
 
 _FENCE_GROWTH = 10  # bytes by which a fence may be longer because its shorter ones occur in the data
-_ATTEMPTS = 1 + limits.REASKS  # that may be billed
 REQUESTS = limits.RETRIES + limits.REASKS  # that may be sent for one call
 BYTES_PER_TOKEN = 3.6  # of English prose and code, for what is expected
 
@@ -115,7 +114,7 @@ class Pricing:
         last = plus(prompt.high, longer)
         tokens = plus(prompt.high, times(limits.REASKS, last))
         money = plus(_money(price, prompt.high, most), times(limits.REASKS, _money(price, last, most)))
-        return SiteCost(ONE, tokens, _ATTEMPTS * most, money, prompt)
+        return SiteCost(ONE, tokens, (1 + limits.REASKS) * most, money, prompt)
 
     def _expected_tokens(self, node: n.Call, most: int) -> int:
         type_ = self._type(node)

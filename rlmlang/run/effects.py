@@ -590,6 +590,7 @@ class EffectCode:
 
         What fails beyond the last that is found would not have been looked at one by one: it is reported, and no failure of the whole.
         """
+        slots = [self.frame.place(v, "value") for v in self.facts.bound[node]]
         if self.is_ready(condition):
             found_purely = self.pure.first_found(node, source, wanted, condition)
 
@@ -600,7 +601,6 @@ class EffectCode:
 
             return purely
         items = self.pure.compile(source)
-        slots = [self.frame.place(v, "value") for v in self.facts.bound[node]]
         store = _storing(slots, node)
         work = self.compile(condition)
         event = self.frame.slot()

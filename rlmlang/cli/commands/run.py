@@ -43,6 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "fails leaves those it had), any other answer at the end",
     )
     parser.add_argument("--json", action="store_true", help="the report as JSON on standard output, also of a run that failed")
+    parser.add_argument("--plan", action="store_true", help="run nothing: say what each line would call, and how much of it the memo holds")
     parser.add_argument("--explain", action="store_true", help="afterwards, show the program with what each line's calls took")
 
 
@@ -53,6 +54,8 @@ def main(args: argparse.Namespace) -> int:
     out: OutFile | None = None
     try:
         session = _prepare(args)
+        if args.plan:
+            return _plan(session, args)
         _admit(session, args)
         if not args.offline:
             _fetch_embedded(session, quiet=args.quiet)
@@ -83,6 +86,24 @@ def _prepare(args: argparse.Namespace) -> Session:
     if not args.quiet and session.checked.warnings:
         terminal.say(terminal.describe_all(session.checked.warnings))
     return session
+
+
+def _plan(session: Session, args: argparse.Namespace) -> int:
+    """Says what the run would take, with what the memo holds, and runs nothing."""
+    from rlmlang.cli.costs import plan_json, plan_text
+
+    try:
+        rehearsal = session.rehearse()
+    finally:
+        session.memo.close()
+    if args.json:
+        terminal.write_json(plan_json(session.bound, rehearsal))
+    else:
+        terminal.write(plan_text(session.bound, rehearsal, session.checked.program.source.name))
+    if not args.quiet:
+        for warning in session.warnings:
+            terminal.say(f"warning: {printable(warning)}")
+    return 0
 
 
 def _admit(session: Session, args: argparse.Namespace) -> None:
