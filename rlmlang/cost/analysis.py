@@ -722,7 +722,10 @@ class Analysis:
             size = hull(size, of_type(body_type))
             out = self._merged(node, (left, right), size, env, source.round)
         cost = source.cost + self._chained(out.cost.times(merges), out, levels, source.round)
-        chain = Interval(difference(out.round.low, source.round.low), difference(out.round.high, source.round.high))
+        still = {variable: evolve(bound, round=ZERO) for variable, bound in env.items()}
+        alone = self._merged(node, (left, right), size, still, ZERO) if out.cost else out
+        # at least as much a level as its body takes by itself, at most what it takes with all that it waits for
+        chain = Interval(alone.round.low if out.cost else 0, difference(out.round.high, source.round.high))
         end = Interval(plus(source.round.low, times(levels.low, chain.low)), plus(source.round.high, times(levels.high, chain.high)))
         result: Size | None = size
         if node.initial is not None and not (isinstance(count.low, int) and count.low >= 1):
