@@ -1,6 +1,6 @@
 """The bound against the evaluator over many random programs: `python benchmarks/soundness.py --programs 300000 [--from SEED]`.
 
-Prints each violation with its program, and at the end how many programs and runs were examined. The same check over 5,000 programs is
+Prints each violation with its program, and at the end how many programs and runs were examined. The same check over 2,000 programs is
 part of the tests (tests/test_soundness.py). Two processes, as it is all computing.
 """
 

@@ -144,8 +144,8 @@ def test_command(example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPat
             assert code == (exits[0] if exits else 0), f"{line}\n{shown.out}\n{shown.err}"
             wanted = [text for text in lines if not text.startswith("[exit ")]
             if wanted:
-                pattern = "\n".join("(.*\n?)*" if text == "…" else re.escape(text) for text in wanted)
-                assert re.fullmatch(pattern, shown.out.rstrip("\n")), f"{line}\n{shown.out}"
+                pattern = "".join(r"(?:.*\n)*?" if text == "…" else re.escape(text) + r"\n" for text in wanted)
+                assert re.fullmatch(pattern, shown.out.rstrip("\n") + "\n"), f"{line}\n{shown.out}"
 
 
 @pytest.mark.parametrize("example", cases("python"))

@@ -36,15 +36,17 @@ _MODEL = resolve_models(Config(), model=SETTINGS.model, base_url=SETTINGS.base_u
 
 
 class Replies(AnyModel):
-    """`AnyModel`, with a latency drawn from another seed, and a look at how many calls are under way."""
+    """`AnyModel`, with a latency drawn from another seed, and a count of what is asked and under way."""
 
     def __init__(self, seed: int, latency: int | None = None, trouble: float = 0.15) -> None:
         super().__init__(seed, trouble)
         self.latency = None if latency is None else Random(latency)
+        self.asked = 0
         self.under_way = 0
         self.most = 0
 
     async def complete(self, request: Request) -> Completion:
+        self.asked += 1
         self.under_way += 1
         self.most = max(self.most, self.under_way)
         try:

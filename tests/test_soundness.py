@@ -28,7 +28,7 @@ class Violation(AssertionError):
     """The bound did not hold."""
 
 
-PROGRAMS, PARTS, MODELS = 5_000, 20, (1, 2)
+PROGRAMS, PARTS, MODELS = 2_000, 20, (1, 2)
 
 
 def made(seed: int) -> tuple[str, Checked | None, TypedPrograms]:
