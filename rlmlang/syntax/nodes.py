@@ -12,7 +12,7 @@ from attrs import field, frozen
 from rlmlang.syntax.source import Source, Span
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Node:
     span: Span = field(repr=False)
 
@@ -20,14 +20,14 @@ class Node:
 # ---- types as written ----
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class NamedType(Node):
     """`text`, `str`, `None`, `role`"""
 
     name: str
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class ListType(Node):
     """`[text]`, `[text; 10]`, `list[text]`"""
 
@@ -35,21 +35,21 @@ class ListType(Node):
     most: int | None = None
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class RecordType(Node):
     """`{path: text, why: text?}`"""
 
     fields: tuple[tuple[str, TypeExpr], ...]
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class OptionalType(Node):
     """`text?`, `text | none`"""
 
     item: TypeExpr
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class EnumType(Node):
     """`"core" | "helper"`"""
 
@@ -62,12 +62,12 @@ TypeExpr = NamedType | ListType | RecordType | OptionalType | EnumType
 # ---- expressions ----
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Expr(Node):
     """Any expression."""
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Literal(Expr):
     """`"text"`, `1`, `2.5`, `true`, `none`; `value` is the Python value, `raw` the text as written"""
 
@@ -75,7 +75,7 @@ class Literal(Expr):
     raw: str = ""
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Interpolation(Node):
     """`{expr:spec}` within an f-string"""
 
@@ -83,7 +83,7 @@ class Interpolation(Node):
     spec: str | None
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class FString(Expr):
     """`f"text {expr}"`; parts are texts (unescaped) and interpolations in turn"""
 
@@ -91,21 +91,21 @@ class FString(Expr):
     raw: str = ""
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Name(Expr):
     """`x`"""
 
     name: str
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class ListExpr(Expr):
     """`[a, b]`"""
 
     items: tuple[Expr, ...]
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class RecordField(Node):
     """`a: 1` in a record; `a` (short) is `a: a`, `f.path` is `path: f.path`"""
 
@@ -114,21 +114,21 @@ class RecordField(Node):
     short: bool = False
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Spread(Node):
     """`...r` in a record"""
 
     value: Expr
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Record(Expr):
     """`{a: 1, "b c": 2, d, f.path, ...r}`"""
 
     items: tuple[RecordField | Spread, ...]
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Unary(Expr):
     """`-x`, `not x`; `op` is `-`, `+` or `not`"""
 
@@ -136,7 +136,7 @@ class Unary(Expr):
     operand: Expr
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Binary(Expr):
     """`a + b`; `op` is one of `+ - * / // % **`"""
 
@@ -145,7 +145,7 @@ class Binary(Expr):
     right: Expr
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Compare(Expr):
     """`a < b <= c`, `x in xs`, `x not in xs`: one operator fewer than operands; each operand is evaluated once"""
 
@@ -153,7 +153,7 @@ class Compare(Expr):
     operands: tuple[Expr, ...]
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Logic(Expr):
     """`a and b`, `a or b`: the right side only when the left decides so"""
 
@@ -162,7 +162,7 @@ class Logic(Expr):
     right: Expr
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Default(Expr):
     """`a ?? b`: b where a is none"""
 
@@ -170,7 +170,7 @@ class Default(Expr):
     right: Expr
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Index(Expr):
     """`xs[i]`"""
 
@@ -178,7 +178,7 @@ class Index(Expr):
     index: Expr
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Slice(Expr):
     """`xs[a:b]`"""
 
@@ -187,7 +187,7 @@ class Slice(Expr):
     stop: Expr | None
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class FieldAccess(Expr):
     """`r.path`; `maybe` for `r?.path`"""
 
@@ -197,7 +197,7 @@ class FieldAccess(Expr):
     name_span: Span = field(kw_only=True, repr=False)
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Lambda(Node):
     """`lambda a, b: E`, `(a, b) => E`: only as an argument. Also stands for the parameters and body of a comprehension's target."""
 
@@ -205,7 +205,7 @@ class Lambda(Node):
     body: Expr
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Argument(Node):
     """`value` or `name=value` in a call of a function"""
 
@@ -213,7 +213,7 @@ class Argument(Node):
     name: str | None = None
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Apply(Expr):
     """`f(x, y)`, or `x.f(y)` (`method`, with x the first argument): a built-in, a standard-library or a declared function"""
 
@@ -223,7 +223,7 @@ class Apply(Expr):
     name_span: Span = field(kw_only=True, repr=False)
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Block(Expr):
     """`{ y = x + 1 ⏎ y * 2 }`: bindings, then the value. A block without bindings is its value alone, never a Block."""
 
@@ -231,7 +231,7 @@ class Block(Expr):
     value: Expr
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class If(Expr):
     """`if C { A } else { B }` (`block`), `A if C else B`"""
 
@@ -241,7 +241,7 @@ class If(Expr):
     block: bool = False
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Otherwise(Expr):
     """`E otherwise F`"""
 
@@ -249,7 +249,7 @@ class Otherwise(Expr):
     fallback: Expr
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Fail(Expr):
     """`fail "why"`"""
 
@@ -259,7 +259,7 @@ class Fail(Expr):
 # ---- the forms over sub-calls ----
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Datum(Node):
     """One value after `on`; `name` where it was named (`on {report: r}`), `short` where by itself (`on {report}`)"""
 
@@ -268,7 +268,7 @@ class Datum(Node):
     short: bool = False
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Call(Expr):
     """`call PROMPT on DATA -> TYPE with {…}`; `options` are the fields of `with`"""
 
@@ -278,7 +278,7 @@ class Call(Expr):
     options: tuple[RecordField, ...] = ()
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Solve(Expr):
     """`solve PROMPT on DATA -> TYPE with {…}`"""
 
@@ -288,7 +288,7 @@ class Solve(Expr):
     options: tuple[RecordField, ...] = ()
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Map(Expr):
     """`map x in XS { E }`, `map i, x in XS { E }` (`position` = i), `[E for x in XS]` (`comprehension`).
 
@@ -305,7 +305,7 @@ class Map(Expr):
     skip: bool = False
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Filter(Expr):
     """`filter x in XS { C }`; a comprehension's `if C` (`comprehension`). `skip`: `filter … otherwise skip`, as with Map."""
 
@@ -316,7 +316,7 @@ class Filter(Expr):
     skip: bool = False
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Reduce(Expr):
     """`reduce a, b in XS { E }`; `initial` is the value for an empty list, the third argument of `reduce(lambda a, b: E, XS, INITIAL)`"""
 
@@ -327,7 +327,7 @@ class Reduce(Expr):
     initial: Expr | None = None
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Fold(Expr):
     """`fold acc, x in XS from INIT { E }`"""
 
@@ -338,7 +338,7 @@ class Fold(Expr):
     body: Expr
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class First(Expr):
     """`first n x in XS where C`"""
 
@@ -351,7 +351,7 @@ class First(Expr):
 # ---- statements ----
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Bind(Node):
     """`x = E`"""
 
@@ -360,7 +360,7 @@ class Bind(Node):
     name_span: Span = field(kw_only=True, repr=False)
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Unpack(Node):
     """`a, b = E`"""
 
@@ -369,7 +369,7 @@ class Unpack(Node):
     name_spans: tuple[Span, ...] = field(kw_only=True, repr=False)
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Input(Node):
     """`input topic: text = "billing"`"""
 
@@ -378,7 +378,7 @@ class Input(Node):
     default: Expr | None = None
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class TypeDef(Node):
     """`type role = "core" | "helper"`"""
 
@@ -386,14 +386,14 @@ class TypeDef(Node):
     type: TypeExpr
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Use(Node):
     """`use "./other.rlm"`"""
 
     path: str
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Param(Node):
     """`n: int = 3`"""
 
@@ -402,7 +402,7 @@ class Param(Node):
     default: Expr | None = None
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Fn(Node):
     """`fn f(a: text, n: int = 3) -> text depth 4 { … }`; `depth` is None where it may not call itself"""
 
@@ -414,14 +414,14 @@ class Fn(Node):
     name_span: Span = field(kw_only=True, repr=False)
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Answer(Node):
     """`answer E`"""
 
     value: Expr
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Shown(Node):
     """`E` as the last statement: shown, but no answer"""
 
@@ -431,7 +431,7 @@ class Shown(Node):
 Statement = Input | TypeDef | Use | Fn | Bind | Unpack | Answer | Shown
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Comment:
     """`# text`; `text` includes the `#`"""
 
@@ -439,7 +439,7 @@ class Comment:
     text: str
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Program(Node):
     """A whole file."""
 
