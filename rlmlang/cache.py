@@ -9,7 +9,7 @@ from pathlib import Path
 def cache_root() -> Path:
     """The folder, which may not exist yet."""
     if given := os.environ.get("RLM_CACHE_DIR"):
-        return Path(given)
+        return Path(given).expanduser()
     from platformdirs import user_cache_path
 
     return user_cache_path("rlmlang")

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from rlmlang.cache import cache_root
 from rlmlang.cli.main import main
-from rlmlang.lm.local import cache_root
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted(p.parent for p in (ROOT / "examples").glob("*/script.jsonl"))

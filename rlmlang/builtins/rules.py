@@ -107,11 +107,6 @@ def at_least_one(count: Interval) -> Quantity:
     return 1 if at_most(1, count.low) else 0
 
 
-def parts_count(bytes_: Interval, each: int) -> Interval:
-    """How many parts a text has if there is at least one in a text that is not empty, and `each` is the least of a part with its end."""
-    return Interval(at_least_one(bytes_), floor_div(bytes_.high, each))
-
-
 def divided_up(amount: Interval, n: Interval) -> Interval:
     """`amount / n`, rounded up, for an `n` of at least 1."""
     low, high = greatest(n.high), max(1, least(n.low))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from attrs import evolve, field, frozen
 
-from rlmlang.quantity import Quantity, maximum, minimum, plus, times
+from rlmlang.quantity import Quantity, maximum, plus, times
 from rlmlang.sizes import ZERO, Interval
 from rlmlang.syntax import nodes as n
 
@@ -129,8 +129,3 @@ def later(a: Interval, b: Interval) -> Interval:
 
 def _surely(count: Interval) -> bool:
     return isinstance(count.low, (int, float)) and count.low >= 1
-
-
-def earliest(a: Interval, b: Interval) -> Interval:
-    """One of two rounds, which is not known."""
-    return Interval(minimum(a.low, b.low), maximum(a.high, b.high))

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from rlmlang.cache import cache_root
 from rlmlang.errors import UsageError
 from rlmlang.syntax.diagnostics import printable
 
@@ -33,14 +34,6 @@ _BLOCK: Final = 1024 * 1024
 _LOOK_SECONDS: Final = 0.1  # between two looks at the growing download
 
 Progress = Callable[[int, int], None]
-
-
-def cache_root(environ: dict[str, str] | os._Environ[str] = os.environ) -> Path:
-    """The folder for what can be made again: `RLM_CACHE_DIR`, else the user's cache folder."""
-    import platformdirs
-
-    chosen = environ.get("RLM_CACHE_DIR")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("rlmlang")
 
 
 def model_file() -> Path:
