@@ -7,7 +7,7 @@ import json
 from attrs import frozen
 
 
-@frozen
+@frozen(cache_hash=True)
 class Primitive:
     """`text int float bool none file dir`"""
 
@@ -29,7 +29,7 @@ NEVER = Primitive("never")  # `fail`, and the items of `[]`: fits everywhere
 UNKNOWN = Primitive("unknown")  # after an error: fits everywhere, so that one mistake is reported once
 
 
-@frozen
+@frozen(cache_hash=True)
 class Enum:
     """`"core" | "helper"`: a text that is one of `words`"""
 
@@ -39,7 +39,7 @@ class Enum:
         return " | ".join(json.dumps(w, ensure_ascii=False) for w in self.words)
 
 
-@frozen
+@frozen(cache_hash=True)
 class ListOf:
     """`[T]`, `[T; 10]`: at most `most` items"""
 
@@ -50,7 +50,7 @@ class ListOf:
         return f"[{self.item}]" if self.most is None else f"[{self.item}; {self.most}]"
 
 
-@frozen
+@frozen(cache_hash=True)
 class Tuple:
     """A list of fixed length, typed item by item: what `zip`, `enumerate`, `pairs` and `items` are lists of. A list in JSON."""
 
@@ -60,7 +60,7 @@ class Tuple:
         return "[" + ", ".join(map(str, self.items)) + "]"
 
 
-@frozen
+@frozen(cache_hash=True)
 class RecordOf:
     """`{a: T, b: T?}`: fields in order. A field of optional type may be missing, which reads as none."""
 
@@ -73,7 +73,7 @@ class RecordOf:
         return "{" + ", ".join(f"{n if n.isidentifier() else json.dumps(n)}: {t}" for n, t in self.fields) + "}"
 
 
-@frozen
+@frozen(cache_hash=True)
 class Optional:
     """`T?`: T or none. Never nested."""
 
@@ -83,7 +83,7 @@ class Optional:
         return f"({self.item})?" if isinstance(self.item, Enum) else f"{self.item}?"
 
 
-@frozen
+@frozen(cache_hash=True)
 class Var:
     """A type variable in the signature of a built-in (`T`), bound anew at each use"""
 
@@ -93,7 +93,7 @@ class Var:
         return self.name
 
 
-@frozen
+@frozen(cache_hash=True)
 class FunctionOf:
     """`(T, T) -> K`: the type of a lambda that a built-in takes"""
 

@@ -128,6 +128,7 @@ def test_every_part_of_a_call_changes_its_key() -> None:
     ]
     keys = [render(**(base | change)).key for change in [{}, *changes]]
     assert len(set(keys)) == len(keys)
+    assert render(**(base | {"temperature": 0})).key == keys[0]  # 0 and 0.0 are one temperature
     assert render(**base).key == keys[0] == render(**(base | {"model": Model("other name", "openai", "m", concurrency=1)})).key
 
 

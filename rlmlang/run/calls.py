@@ -189,6 +189,7 @@ class Calls:
         flight = self._flying[key] = _Flight(asyncio.get_running_loop().create_future(), [here.scope])
         landed: Any = _LOST
         try:
+            await here.run.own_task()
 
             async def commit(reply: Reply) -> None:
                 await self._keep(key, request.model, reply)

@@ -8,7 +8,8 @@ no task behind, however it ends.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from types import coroutine
 from typing import Any
 
 from attrs import define
@@ -40,6 +41,7 @@ class Run:
         self.done_items = 0
         self.stopped: RlmError | None = None
         self.cancelled = False
+        self.inline = False  # whether what runs now has no task of its own (yet)
         self._steps = 0
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -49,6 +51,22 @@ class Run:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def start(self, code: Coroutine[Any, Any, None]) -> None:
+        """Like `spawn`, but goes on until `code` first waits before it makes the task: what is answered from the memo needs none."""
+        outer, self.inline = self.inline, True
+        try:
+            waits_for = code.send(None)
+        except StopIteration:
+            return
+        finally:
+            self.inline = outer
+        self.spawn(_rest(code, waits_for))
+
+    async def own_task(self) -> None:
+        """What follows needs a task of its own, to be cancelled or timed out alone."""
+        if self.inline:
+            await asyncio.sleep(0)
 
     async def end(self) -> None:
         """Cancels what is still running and waits until it is gone."""
@@ -86,6 +104,26 @@ class Run:
         """Raises Interrupted where the run was cancelled while pure code kept the event loop."""
         if self.cancelled:
             raise Interrupted("interrupted")
+
+
+async def _rest(code: Coroutine[Any, Any, None], waits_for: Any) -> None:
+    """The rest of a coroutine that was begun outside of a task and waits for a future (None: for nothing)."""
+    await _resumed(code, waits_for)
+
+
+@coroutine
+def _resumed(code: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
+    while waits_for is not None:
+        try:
+            yield waits_for
+        except BaseException as error:
+            try:
+                waits_for = code.throw(error)
+            except StopIteration:
+                return
+        else:
+            break
+    yield from code  # a coroutine, which `types.coroutine` allows
 
 
 @define(eq=False)

@@ -380,7 +380,7 @@ class _Stage:
             own[0] = Here(run, scope, max(round, self.round), (*self.items, label(value, position_number(position))))
             self.live += 1
             run.live_items += 1
-            run.spawn(self._item(own, position, value))
+            run.start(self._item(own, position, value))
 
     async def _wait(self) -> None:
         self.wake = asyncio.get_running_loop().create_future()
