@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import count
 from typing import Any
@@ -46,22 +46,25 @@ def render(
     Without `max_tokens` a reply gets `reply_tokens(type)`; what the model's configuration adds for hidden reasoning comes on top, and the
     model's own limit caps the whole. Raises what reading a file's text or writing a value as JSON raises (Failure, LimitError).
     """
-    content = _content(prompt, data, _reply_form(type, model.structured))
-    message = Message("user", content)
+    form, schema, tokens, warmth = _settings(type, model, max_tokens, temperature)
+    message = Message("user", _content(prompt, data, form))
+    messages = (message,) if system is None else (Message("system", system), message)
+    return Request(model, messages, type, schema, tokens, warmth, sample)
+
+
+@lru_cache(maxsize=1024)
+def _settings(
+    type: Type, model: Model, max_tokens: int | None, temperature: float | None
+) -> tuple[str, Mapping[str, Any] | None, int, float | None]:
+    """What all requests of one place in a program share: how to reply, in words and as a schema, how long and how warm."""
     tokens = (reply_tokens(type) if max_tokens is None else max_tokens) + model.reasoning_tokens
+    if model.max_output_tokens is not None:
+        tokens = min(tokens, model.max_output_tokens)
     if temperature is None:
         temperature = model.temperature
     if temperature is None and not model.reasoning_tokens:  # reasoning models refuse any temperature
         temperature = 0.0
-    return Request(
-        model=model,
-        messages=(message,) if system is None else (Message("system", system), message),
-        type=type,
-        schema=schema_of(type),
-        max_tokens=tokens if model.max_output_tokens is None else min(tokens, model.max_output_tokens),
-        temperature=temperature,
-        sample=sample,
-    )
+    return _reply_form(type, model.structured), schema_of(type), tokens, temperature
 
 
 @lru_cache(maxsize=1024)
@@ -90,7 +93,6 @@ def utf8_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
-@lru_cache(maxsize=1024)
 def _reply_form(type: Type, structured: str) -> str:
     """How to reply, in words; empty for text. Constrained decoding alone does not tell a model what its choices are."""
     if type == TEXT:

@@ -15,15 +15,14 @@ import queue
 import sqlite3
 import struct
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future as Promise
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final, TextIO, TypeVar
+from typing import Any, Final, NamedTuple, TextIO, TypeVar
 
-from attrs import field, frozen
+from attrs import frozen
 
 from rlmlang.cache import cache_root
 from rlmlang.errors import RlmError, UsageError
@@ -46,8 +45,7 @@ def default_path() -> Path:
     return cache_root() / "memo.sqlite"
 
 
-@frozen
-class MemoRow:
+class MemoRow(NamedTuple):
     """One answer: its JSON value, what it took (tokens; nano-dollars, None where no price is known), the model's name, unix seconds."""
 
     value: Any
@@ -56,7 +54,7 @@ class MemoRow:
     cached_tokens: int = 0
     nanodollars: int | None = 0
     model: str = ""
-    created: int = field(factory=lambda: int(time.time()))
+    created: int = 0
 
 
 @frozen
