@@ -20,12 +20,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from test_soundness import Violation, examine
 
 from rlmlang.builtins import REGISTRY
-from rlmlang.cost import analysis
+from rlmlang.cost import analysis, outcome
 from rlmlang.cost.account import Cost
 from rlmlang.quantity import INFINITE, plus
 from rlmlang.sizes import ONE, Exact, Interval, ListSize, NumberSize, Size, TextSize
 
-Out = analysis.Out
+Out = outcome.Out
 
 
 def _halved(interval: Interval) -> Interval:

@@ -16,8 +16,10 @@ from attrs import evolve, frozen
 from rlmlang import limits
 from rlmlang.check.checked import Checked
 from rlmlang.cost.account import FREE, Cost, SiteCost, later
-from rlmlang.cost.analysis import Analysis, Env, Policy
-from rlmlang.cost.analysis import Bound as Variable_
+from rlmlang.cost.analysis import Analysis
+from rlmlang.cost.bindings import block_bindings
+from rlmlang.cost.outcome import Bound as Variable_
+from rlmlang.cost.outcome import Env, Policy
 from rlmlang.cost.prefix import Prefix
 from rlmlang.cost.pricing import BYTES_PER_TOKEN, REQUESTS, Pricing
 from rlmlang.lm.request import Model
@@ -177,12 +179,12 @@ def bound(
 def _program(analysis: Analysis, start: Env) -> Cost:
     """The cost of the whole program."""
     checked = analysis.checked
-    bindings = [s for m in checked.modules.values() for s in m.statements if isinstance(s, (n.Bind, n.Unpack))]
-    bindings += [s for s in checked.program.statements if isinstance(s, (n.Bind, n.Unpack))]
+    bound_here = [s for m in checked.modules.values() for s in m.statements if isinstance(s, (n.Bind, n.Unpack))]
+    bound_here += [s for s in checked.program.statements if isinstance(s, (n.Bind, n.Unpack))]
     value = next((s.value for s in reversed(checked.program.statements) if isinstance(s, (n.Answer, n.Shown))), None)
     if value is None:
         return FREE
-    env, cost = analysis.bindings(bindings, value, start, ZERO)
+    env, cost = block_bindings(analysis, bound_here, value, start, ZERO)
     out = analysis.of(value, env, ZERO)
     whole = cost + out.cost
     # the answer is there after the last call that it waited for

@@ -1,19 +1,4 @@
-"""How large a value can be: the abstract values of the bound. Bytes are of UTF-8; every amount is an interval of quantities.
-
-    Exact        the value itself, where nothing that is unknown decides it
-    TextSize     bytes
-    NumberSize   the number
-    ListSize     how many items, and what each is at most and at least; the bytes of all items together where they are unequal
-    RecordSize   field by field
-    MaybeSize    none, or this
-    FileSize     a file's text and path;  DirSize: how many files, their bytes, the largest
-    AnySize      something else, by the bytes of its JSON text
-
-What a value weighs is told three ways: as text that is written into another (`str_bytes`), as JSON (`json_bytes`), and by its content
-(`content_bytes`: its texts and scalars alone, without names, quotes and brackets), which cutting, grouping and flattening leave as it is.
-
-A size says what may be, never what is: `[lower, upper]` holds the real one. Where nothing is known, the ends are 0 and infinite.
-"""
+"""Sizes of values and of what holds several of them, and what a size weighs: as text, as JSON, by its content."""
 
 from __future__ import annotations
 
@@ -23,13 +8,28 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from attrs import evolve, frozen
-
 from rlmlang.files import DirValue, FileValue
 from rlmlang.limits import VALUE_DEPTH
-from rlmlang.quantity import INFINITE, Formula, Number, Quantity, at_most, ceil_div, floor_div, less, maximum, minimum, plus, times
-from rlmlang.types import BOOL, DIR, FILE, FLOAT, INT, JSON, NONE, TEXT, Enum, ListOf, Optional, RecordOf, Tuple, Type
-from rlmlang.values import SEQUENCES, same, to_json_text
+from rlmlang.quantity import INFINITE, Formula, Quantity, floor_div, less, maximum, minimum, plus, times
+from rlmlang.sizes.shapes import (
+    ANY,
+    ZERO,
+    AnySize,
+    BoolSize,
+    DirSize,
+    Exact,
+    FileSize,
+    FunctionSize,
+    Interval,
+    ListSize,
+    MaybeSize,
+    NoneSize,
+    NumberSize,
+    RecordSize,
+    Size,
+    TextSize,
+    TupleSize,
+)
 
 NUMBER_BYTES: Final = 1_300  # an int of INT_BITS bits in decimal digits; a float is shorter
 FLOAT_BYTES: Final = 24  # -2.2250738585072014e-308
@@ -37,151 +37,7 @@ FORMULA_DIGITS: Final = 61  # of SATURATED: what counts things comes nowhere nea
 ESCAPED: Final = 6  # bytes of the JSON escape of one byte of text, at most: a control character; a quote takes 2, all else stays
 
 
-@frozen
-class Interval:
-    """`[low, high]`, both quantities of at least 0."""
-
-    low: Quantity = 0
-    high: Quantity = INFINITE
-
-    @staticmethod
-    def exactly(amount: Quantity) -> Interval:
-        return Interval(amount, amount)
-
-    def __add__(self, other: Interval) -> Interval:
-        return Interval(plus(self.low, other.low), plus(self.high, other.high))
-
-    def __mul__(self, other: Interval) -> Interval:
-        return Interval(times(self.low, other.low), times(self.high, other.high))
-
-    def hull(self, other: Interval) -> Interval:
-        """What holds both."""
-        return Interval(minimum(self.low, other.low), maximum(self.high, other.high))
-
-    def at_most(self, other: Interval) -> Interval:
-        """Cut to at most `other`."""
-        return Interval(minimum(self.low, other.low), minimum(self.high, other.high))
-
-    def from_zero(self) -> Interval:
-        return evolve(self, low=0)
-
-
-ZERO = Interval(0, 0)
-ONE = Interval(1, 1)
-ANY = Interval(0, INFINITE)
-
-
-@frozen(eq=False)
-class Exact:
-    """The value itself."""
-
-    value: Any
-
-
-@frozen
-class TextSize:
-    bytes: Interval = ANY
-
-
-@frozen
-class NumberSize:
-    """A number between `low` and `high`; `whole`: an int. An end that is a formula is at least 0."""
-
-    low: Quantity = -INFINITE
-    high: Quantity = INFINITE
-    whole: bool = False
-
-
-@frozen
-class BoolSize:
-    """A bool that is not known."""
-
-
-@frozen
-class NoneSize:
-    """none"""
-
-
-@frozen
-class ListSize:
-    """`total`: the content of all items together (`content_bytes`; of files the bytes of their texts); None: count x item."""
-
-    count: Interval
-    item: Size
-    total: Interval | None = None
-
-
-@frozen
-class TupleSize:
-    """A list of fixed length."""
-
-    items: tuple[Size, ...]
-
-
-@frozen
-class RecordSize:
-    """A field that is a `MaybeSize` may be missing."""
-
-    fields: tuple[tuple[str, Size], ...]
-
-    def get(self, name: str) -> Size | None:
-        return next((size for n, size in self.fields if n == name), None)
-
-
-@frozen
-class MaybeSize:
-    """none, or `item`"""
-
-    item: Size
-
-
-@frozen
-class FileSize:
-    text: Interval = ANY
-    path: Interval = ANY
-
-
-@frozen
-class DirSize:
-    """`count` files, at least so many by the pattern `**/*`; the text of each has at most `largest` bytes, all together `total`."""
-
-    count: Interval = ANY
-    largest: Quantity = INFINITE
-    total: Interval = ANY
-
-
-@frozen
-class AnySize:
-    """Any data, by the bytes of its JSON text as we write it."""
-
-    bytes: Interval = ANY
-
-
-@frozen
-class FunctionSize:
-    """A lambda or the name of a function, as an argument: what it gives for an item."""
-
-    result: Size
-
-
-Size = (
-    Exact
-    | TextSize
-    | NumberSize
-    | BoolSize
-    | NoneSize
-    | ListSize
-    | TupleSize
-    | RecordSize
-    | MaybeSize
-    | FileSize
-    | DirSize
-    | AnySize
-    | FunctionSize
-)
-
-
-# ---- from values and types ----
+# ---- from values ----
 
 
 def measure(value: Any) -> Size:
@@ -230,60 +86,6 @@ def list_of(items: Sequence[Size]) -> ListSize:
 
 def text_bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-
-
-def of_type(type_: Type, most: Quantity = INFINITE, ours: bool = False) -> Size:
-    """What a value of a type can be that was read from a JSON text of at most `most` bytes; `ours`: from one that we wrote.
-
-    A text that others wrote may grow when we write it: `[1e15,1]` is `[1000000000000000.0, 1]`, and fields that it leaves out are none.
-    """
-    match type_:
-        case Enum(words):
-            lengths = [text_bytes(word) for word in words]
-            return TextSize(Interval(min(lengths, default=0), max(lengths, default=0)))
-        case ListOf(item, limit):
-            # the shortest item takes a byte, and each but the last a comma
-            count = floor_div(most, 3 if ours else 2)
-            grown = most if ours or item == TEXT or isinstance(item, Enum) else plus(rewritten(most), times(count, _left_out(item)))
-            if limit is not None:
-                count = minimum(count, limit)
-            return ListSize(Interval(0, count), of_type(item, most, ours), Interval(0, grown))
-        case Tuple(items):
-            return TupleSize(tuple(of_type(item, most, ours) for item in items))
-        case RecordOf(fields):
-            return RecordSize(tuple((name, of_type(field, most, ours)) for name, field in fields))
-        case Optional(item):
-            return MaybeSize(of_type(item, most, ours))
-    if type_ == TEXT:
-        return TextSize(Interval(0, most))
-    if type_ in (INT, FLOAT):
-        return NumberSize(whole=type_ == INT)
-    if type_ == BOOL:
-        return BoolSize()
-    if type_ == NONE:
-        return NoneSize()
-    if type_ == FILE:
-        return FileSize()
-    if type_ == DIR:
-        return DirSize()
-    return AnySize(Interval(1, most if ours else rewritten(most)))
-
-
-def rewritten(most: Quantity) -> Quantity:
-    """Bytes of JSON as we write it, from JSON of so many bytes: a number grows most, `9e15` to `9000000000000000.0`."""
-    return ceil_div(times(most, 9), 2)
-
-
-def _left_out(type_: Type) -> int:
-    """Bytes of content at most that fields left out add to one value: it is none that stands for them."""
-    match type_:
-        case RecordOf(fields):
-            return sum(4 if isinstance(t, Optional) or t in (NONE, JSON) else 0 for _, t in fields) + sum(_left_out(t) for _, t in fields)
-        case Tuple(items):
-            return sum(_left_out(item) for item in items)
-        case ListOf(item) | Optional(item):
-            return _left_out(item)
-    return 0
 
 
 # ---- hulls ----
@@ -545,130 +347,3 @@ def str_bytes(size: Size) -> Interval:
     if isinstance(size, FileSize):
         return size.path
     return json_bytes(size).from_zero() if isinstance(size, AnySize) else json_bytes(size)  # it may be a text
-
-
-def length(size: Size) -> Interval:
-    """`len`: items of a list, fields of a record, code points of a text."""
-    if isinstance(size, Exact):
-        return Interval.exactly(len(size.value)) if isinstance(size.value, (str, dict, *SEQUENCES)) else ANY
-    match size:
-        case ListSize(count, _, _):
-            return count
-        case TupleSize(items):
-            return Interval.exactly(len(items))
-        case RecordSize(fields):
-            return Interval(sum(not isinstance(field, MaybeSize) for _, field in fields), len(fields))
-        case TextSize(bytes_):
-            return points(bytes_)
-        case MaybeSize(item):
-            return length(item).from_zero()
-        case _:
-            return Interval(0, json_bytes(size).high)
-
-
-def points(bytes_: Interval) -> Interval:
-    """Code points of a text of so many bytes."""
-    return Interval(ceil_div(bytes_.low, 4), bytes_.high)
-
-
-def number(size: Size) -> tuple[Quantity, Quantity]:
-    """The interval of a number; (-infinite, infinite) for what is no number that is known."""
-    if isinstance(size, Exact) and isinstance(size.value, (int, float)) and not isinstance(size.value, bool):
-        return size.value, size.value
-    if isinstance(size, NumberSize):
-        return size.low, size.high
-    return -INFINITE, INFINITE
-
-
-def whole_at_least_zero(size: Size) -> Interval:
-    """A number as a count: below 0 is 0."""
-    low, high = number(size)
-    return Interval(_floor0(low), _floor0(high))
-
-
-def _floor0(q: Quantity) -> Quantity:
-    if isinstance(q, Formula):
-        return q
-    return q if q == INFINITE else math.floor(max(0, q))
-
-
-def truth(size: Size) -> bool | None:
-    """What a condition on the value decides, None where that is not known."""
-    if isinstance(size, Exact):
-        return bool(size.value)
-    match size:
-        case NoneSize():
-            return False
-        case ListSize(count, _, _):
-            return True if at_most(1, count.low) else False if count.high == 0 else None
-        case TupleSize(items):
-            return bool(items)
-        case TextSize(bytes_):
-            return True if at_most(1, bytes_.low) else False if bytes_.high == 0 else None
-        case _:
-            return None
-
-
-# ---- soundness ----
-
-
-def holds(size: Size, value: Any) -> bool:
-    """Whether a value is within a size whose ends are numbers. Reads the text of a file, and lists a directory: for tests."""
-    match size:
-        case Exact(expected):
-            return same(expected, value)
-        case TextSize(bytes_):
-            return isinstance(value, str) and _within(text_bytes(value), bytes_)
-        case NumberSize(low, high, whole):
-            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            return is_number and at_most(low, value) and at_most(value, high) and (isinstance(value, int) or not whole)
-        case BoolSize():
-            return isinstance(value, bool)
-        case NoneSize():
-            return value is None
-        case MaybeSize(item):
-            return value is None or holds(item, value)
-        case ListSize(count, item, total):
-            if not isinstance(value, SEQUENCES) or not _within(len(value), count) or not all(holds(item, x) for x in value):
-                return False
-            return total is None or _meets(_content_of(value), total)
-        case TupleSize(items):
-            return isinstance(value, SEQUENCES) and len(value) == len(items) and all(map(holds, items, value))
-        case RecordSize(fields):
-            names = {name for name, _ in fields}
-            return (
-                isinstance(value, dict)
-                and value.keys() <= names
-                and all(holds(field, value[name]) if name in value else isinstance(field, MaybeSize) for name, field in fields)
-            )
-        case FileSize(text, path):
-            return isinstance(value, FileValue) and _within(text_bytes(value.path), path) and _within(text_bytes(value.text), text)
-        case DirSize(count, largest, total):
-            if not isinstance(value, DirValue):
-                return False
-            texts = [text_bytes(file.text) for file in value.files()]
-            return _within(len(texts), count) and all(at_most(n, largest) for n in texts) and _within(sum(texts), total)
-        case AnySize(bytes_):
-            return _within(text_bytes(to_json_text(value)), bytes_)
-    return callable(value)
-
-
-def _within(amount: Number, interval: Interval) -> bool:
-    return at_most(interval.low, amount) and at_most(amount, interval.high)
-
-
-def _meets(a: Interval, b: Interval) -> bool:
-    return at_most(a.low, b.high) and at_most(b.low, a.high)
-
-
-def _content_of(value: Any) -> Interval:
-    """Content of a value: exact but for bools."""
-    if isinstance(value, FileValue):
-        return Interval.exactly(text_bytes(value.text))
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, SEQUENCES) else None
-    if parts is None:
-        return content_bytes(measure(value))
-    total = ZERO
-    for part in parts:
-        total = total + _content_of(part)
-    return total

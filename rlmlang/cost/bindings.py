@@ -1,0 +1,110 @@
+"""Variables in the bound: what binding a name costs and where it is paid, and what reading it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+
+from rlmlang.cost.account import FREE, Cost, later
+from rlmlang.cost.outcome import Bound, Env, Out
+from rlmlang.quantity import at_most, maximum, plus
+from rlmlang.run.resolve import Variable
+from rlmlang.sizes import (
+    Exact,
+    Interval,
+    Size,
+    TupleSize,
+    as_list,
+    unfold,
+)
+from rlmlang.syntax import nodes as n
+from rlmlang.values import SEQUENCES
+
+if TYPE_CHECKING:
+    from rlmlang.cost.analysis import Analysis
+
+
+def read(bound: Bound, start: Interval) -> Out:
+    """A variable as a flow that is at `start` finds it."""
+    if not bound.late:
+        return Out(bound.size, FREE, later(start, bound.round))
+    # it starts when it is asked for, if it has not before
+    cost = Cost({}, Interval(0, plus(start.high, bound.last))) if bound.last != 0 else FREE
+    return Out(bound.size, cost, Interval(maximum(start.low, bound.round.low), plus(start.high, bound.round.high)))
+
+
+def as_bound(analysis: Analysis, out: Out, sure: bool, begun: bool, start: Interval) -> tuple[Bound, Cost]:
+    """A binding as a variable, and what is paid for it where it stands. `sure`: whoever gives a value has used it; `begun`: it is
+    computed in any
+    case, though `otherwise` may do without it; else it is computed when it is asked for."""
+    if sure or (not out.cost and not _is_later(out.round, start)):
+        return Bound(out.size, out.round), out.cost
+    if begun:
+        return Bound(out.size, out.round), out.cost if analysis.policy.expected else out.cost.optional()
+    if analysis.policy.expected:
+        return Bound(out.size, out.round, True, out.cost.rounds.high), out.cost.times(Interval.exactly(0.5))
+    return Bound(out.size, out.round.from_zero(), True, out.cost.rounds.high), out.cost.optional()
+
+
+def block(analysis: Analysis, node: n.Block, env: Env, start: Interval) -> Out:
+    inner, cost = block_bindings(analysis, node.bindings, node.value, env, start)
+    out = analysis.of(node.value, inner, start)
+    return evolve(out, cost=cost + out.cost)
+
+
+def block_bindings(analysis: Analysis, bindings: Sequence[n.Bind | n.Unpack], value: n.Expr, env: Env, start: Interval) -> tuple[Env, Cost]:
+    """The variables that a block binds, each paid once: surely where every way to the value needs it, else perhaps."""
+    sure = _used(analysis, bindings, value, analysis.facts.awaits)
+    begun = _used(analysis, bindings, value, analysis.facts.needs)
+    inner = dict(env)
+    cost = FREE
+    for binding in bindings:
+        variables = analysis.facts.bound[binding]
+        if not any(v.uses for v in variables):
+            continue
+        out = analysis.of(binding.value, inner, start)
+        bound, paid = as_bound(analysis, out, binding in sure, binding in begun, start)
+        bound = evolve(bound, safe=analysis.is_safe(binding.value, inner))
+        cost = cost + paid
+        if isinstance(binding, n.Bind):
+            inner[variables[0]] = bound
+        else:
+            inner |= taken_apart(variables, bound)
+    return inner, cost
+
+
+def _used(
+    analysis: Analysis, bindings: Sequence[n.Bind | n.Unpack], value: n.Expr, needs: Callable[[n.Node], frozenset[Variable]]
+) -> set[n.Node]:
+    """The bindings that every way to the value uses, by what `needs` says of an expression."""
+    wanted = needs(value)
+    used: set[n.Node] = set()
+    for binding in reversed(bindings):
+        if not wanted.isdisjoint(analysis.facts.bound[binding]):
+            used.add(binding)
+            wanted = wanted | needs(binding.value)
+    return used
+
+
+def taken_apart(variables: Sequence[Variable], bound: Bound) -> dict[Variable, Bound]:
+    size = bound.size
+    if isinstance(size, Exact) and isinstance(size.value, SEQUENCES) and len(size.value) == len(variables):
+        items: list[Size | None] = [Exact(item) for item in size.value]
+    elif size is not None and isinstance(whole := unfold(size), TupleSize) and len(whole.items) == len(variables):
+        items = list(whole.items)
+    else:
+        items = [None if size is None else as_list(size).item] * len(variables)
+    return {variable: evolve(bound, size=item) for variable, item in zip(variables, items, strict=True)}
+
+
+def bind_items(variables: Sequence[Variable], item: Size, round: Interval) -> dict[Variable, Bound]:
+    """The variables of a loop's item: the item, or its parts."""
+    if len(variables) == 1:
+        return {variables[0]: Bound(item, round)}
+    return taken_apart(variables, Bound(item, round))
+
+
+def _is_later(round: Interval, start: Interval) -> bool:
+    return round != start and not at_most(round.high, start.high)

@@ -1,0 +1,159 @@
+"""The rules of what is applied: built-ins with their lambdas, and functions, followed into their bodies and down their recursion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
+
+from rlmlang.builtins.declare import Builtin
+from rlmlang.check.checked import Function
+from rlmlang.cost.account import FREE
+from rlmlang.cost.bindings import as_bound, bind_items
+from rlmlang.cost.loops import found_first
+from rlmlang.cost.outcome import Bound, Env, Out
+from rlmlang.quantity import maximum
+from rlmlang.run.resolve import Variable
+from rlmlang.sizes import (
+    ANY,
+    AnySize,
+    Exact,
+    FunctionSize,
+    Interval,
+    ListSize,
+    Size,
+    as_list,
+    of_type,
+)
+from rlmlang.syntax import nodes as n
+
+if TYPE_CHECKING:
+    from rlmlang.cost.analysis import Analysis
+
+_DEEPEST = 60  # nested calls of functions followed
+
+
+def apply(analysis: Analysis, node: n.Apply, env: Env, start: Interval) -> Out:
+    callee = analysis.checked.callees[node]
+    given = analysis.checked.arguments[node]
+    if isinstance(callee, Builtin):
+        first = _first_of_filter(analysis, node, given)
+        if first is not None:
+            return found_first(analysis, first[0], first[0].source, first[1], first[0].condition, env, start)
+        return _builtin(analysis, node, callee, given, env, start)
+    return _call_function(analysis, node, callee, given, env, start)
+
+
+def _first_of_filter(analysis: Analysis, node: n.Apply, given: Sequence[n.Expr | n.Lambda | None]) -> tuple[n.Filter, n.Expr] | None:
+    """`take(filter(…), n)` stops as `first n x in …` does, where the filter calls a model."""
+    if node.name not in ("take", "first") or len(given) < 2:
+        return None
+    source, count = given[0], given[1]
+    calls = isinstance(source, n.Filter) and not source.skip and source.condition in analysis.checked.effects
+    return (source, count) if calls and isinstance(source, n.Filter) and isinstance(count, n.Expr) else None
+
+
+def _builtin(
+    analysis: Analysis, node: n.Apply, callee: Builtin, given: Sequence[n.Expr | n.Lambda | None], env: Env, start: Interval
+) -> Out:
+    plain = [a for a in given if a is not None and not _is_function(analysis, a)]
+    sizes, cost, end = analysis.all_of(plain, env, start)
+    if sizes is None:
+        return Out(None, cost, end)
+    values = dict(zip(plain, sizes, strict=True))
+    whole: list[Size | None] = []
+    for argument in given:
+        if argument is None:
+            whole.append(None)
+        elif _is_function(analysis, argument):
+            items = as_list(sizes[0]) if sizes else ListSize(ANY, AnySize())
+            result = _function_argument(analysis, argument, items, env, end)
+            cost = cost + result.cost
+            end = Interval(end.low, maximum(end.high, result.round.high)) if result.cost else end
+            whole.append(FunctionSize(result.size if result.size is not None else AnySize()))
+        else:
+            whole.append(values[argument])
+    return Out(callee.size(whole), cost, end)
+
+
+def _is_function(analysis: Analysis, argument: n.Node) -> bool:
+    return isinstance(argument, n.Lambda) or (isinstance(argument, n.Name) and argument in analysis.checked.callees)
+
+
+def _function_argument(analysis: Analysis, argument: n.Node, items: ListSize, env: Env, start: Interval) -> Out:
+    """What a lambda costs over all items, and gives for one."""
+    if isinstance(argument, n.Lambda):
+        variables = analysis.facts.bound[argument]
+        out = analysis.of(argument.body, {**env, **bind_items(variables, items.item, start)}, start)
+    else:
+        assert isinstance(argument, n.Name)
+        callee = analysis.checked.callees[argument]
+        if isinstance(callee, Builtin):
+            return Out(callee.size([items.item]), FREE, start)
+        out = _enter(analysis, callee, [Bound(items.item, start)], env, start, argument)
+    return evolve(out, cost=out.cost.times(items.count))
+
+
+def _call_function(
+    analysis: Analysis, node: n.Apply, callee: Function, given: Sequence[n.Expr | n.Lambda | None], env: Env, start: Interval
+) -> Out:
+    facts = analysis.facts.facts_of(callee)
+    cost, bounds = FREE, []
+    for argument, declared, param in zip(given, callee.node.params, facts.params, strict=False):
+        value = argument if argument is not None else declared.default
+        assert value is not None
+        if not param.uses:
+            bounds.append(Bound(AnySize(), start))
+            continue
+        out = analysis.of(value, env, start)
+        bound, paid = as_bound(analysis, out, param in facts.awaits, param in facts.needs, start)
+        cost = cost + paid
+        bounds.append(evolve(bound, safe=analysis.is_safe(value, env)))
+    out = _enter(analysis, callee, bounds, env, start, node)
+    return evolve(out, cost=cost + out.cost)
+
+
+def _enter(analysis: Analysis, callee: Function, bounds: Sequence[Bound], env: Env, start: Interval, node: n.Node) -> Out:
+    """The body of a function with its parameters bound. Recursion is followed to the depth that it declares, or until sizes end it."""
+    fn = callee.node
+    facts = analysis.facts.facts_of(callee)
+    depth = analysis.depths.get(fn, -1) + 1
+    if fn.depth is not None and depth > fn.depth:
+        return Out(None, FREE, start)
+    if analysis.nesting > _DEEPEST or analysis.fuel < 0:
+        return analysis.unknown(node, start) if isinstance(node, n.Apply) else Out(of_type(callee.result), FREE, start)
+    inner = {variable: env[variable] for variable in facts.mentions if variable in env}
+    inner |= dict(zip(facts.params, bounds, strict=False))
+    key = _key(fn, depth, bounds, start, inner, facts.mentions)
+    known = analysis.seen.get(key) if key is not None else None
+    if known is not None:
+        return known
+    before = analysis.depths.get(fn)
+    analysis.depths[fn] = depth
+    analysis.nesting += 1
+    out = analysis.of(fn.body, inner, start)
+    analysis.nesting -= 1
+    if before is None:
+        del analysis.depths[fn]
+    else:
+        analysis.depths[fn] = before
+    if key is not None:
+        analysis.seen[key] = out
+    return out
+
+
+def _key(fn: n.Fn, depth: int, bounds: Sequence[Bound], start: Interval, inner: Env, mentions: frozenset[Variable]) -> Any:
+    """What a call's outcome depends on, to follow equal calls once."""
+    sizes: list[Any] = [_key_of(b.size) for b in bounds]
+    outside = tuple(sorted((id(v), _key_of(inner[v].size)) for v in mentions if v in inner)) if mentions else ()
+    try:
+        key = (fn, depth, tuple(sizes), tuple((b.round, b.late, b.last, b.safe) for b in bounds), start, outside)
+        hash(key)
+    except TypeError:
+        return None
+    return key
+
+
+def _key_of(size: Size | None) -> Any:
+    return ("exact", id(size.value)) if isinstance(size, Exact) else size

@@ -1,0 +1,93 @@
+"""Whether a value is within a size: what the tests of all size rules ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlmlang.files import DirValue, FileValue
+from rlmlang.quantity import Number, at_most
+from rlmlang.sizes.measure import (
+    content_bytes,
+    measure,
+    text_bytes,
+)
+from rlmlang.sizes.shapes import (
+    ZERO,
+    AnySize,
+    BoolSize,
+    DirSize,
+    Exact,
+    FileSize,
+    Interval,
+    ListSize,
+    MaybeSize,
+    NoneSize,
+    NumberSize,
+    RecordSize,
+    Size,
+    TextSize,
+    TupleSize,
+)
+from rlmlang.values import SEQUENCES, same, to_json_text
+
+
+def holds(size: Size, value: Any) -> bool:
+    """Whether a value is within a size whose ends are numbers. Reads the text of a file, and lists a directory: for tests."""
+    match size:
+        case Exact(expected):
+            return same(expected, value)
+        case TextSize(bytes_):
+            return isinstance(value, str) and _within(text_bytes(value), bytes_)
+        case NumberSize(low, high, whole):
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            return is_number and at_most(low, value) and at_most(value, high) and (isinstance(value, int) or not whole)
+        case BoolSize():
+            return isinstance(value, bool)
+        case NoneSize():
+            return value is None
+        case MaybeSize(item):
+            return value is None or holds(item, value)
+        case ListSize(count, item, total):
+            if not isinstance(value, SEQUENCES) or not _within(len(value), count) or not all(holds(item, x) for x in value):
+                return False
+            return total is None or _meets(_content_of(value), total)
+        case TupleSize(items):
+            return isinstance(value, SEQUENCES) and len(value) == len(items) and all(map(holds, items, value))
+        case RecordSize(fields):
+            names = {name for name, _ in fields}
+            return (
+                isinstance(value, dict)
+                and value.keys() <= names
+                and all(holds(field, value[name]) if name in value else isinstance(field, MaybeSize) for name, field in fields)
+            )
+        case FileSize(text, path):
+            return isinstance(value, FileValue) and _within(text_bytes(value.path), path) and _within(text_bytes(value.text), text)
+        case DirSize(count, largest, total):
+            if not isinstance(value, DirValue):
+                return False
+            texts = [text_bytes(file.text) for file in value.files()]
+            return _within(len(texts), count) and all(at_most(n, largest) for n in texts) and _within(sum(texts), total)
+        case AnySize(bytes_):
+            return _within(text_bytes(to_json_text(value)), bytes_)
+    return callable(value)
+
+
+def _within(amount: Number, interval: Interval) -> bool:
+    return at_most(interval.low, amount) and at_most(amount, interval.high)
+
+
+def _meets(a: Interval, b: Interval) -> bool:
+    return at_most(a.low, b.high) and at_most(b.low, a.high)
+
+
+def _content_of(value: Any) -> Interval:
+    """Content of a value: exact but for bools."""
+    if isinstance(value, FileValue):
+        return Interval.exactly(text_bytes(value.text))
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, SEQUENCES) else None
+    if parts is None:
+        return content_bytes(measure(value))
+    total = ZERO
+    for part in parts:
+        total = total + _content_of(part)
+    return total

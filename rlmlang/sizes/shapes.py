@@ -1,0 +1,153 @@
+"""The abstract values themselves: intervals, and a class for each kind of value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import evolve, frozen
+
+from rlmlang.quantity import INFINITE, Quantity, maximum, minimum, plus, times
+
+
+@frozen
+class Interval:
+    """`[low, high]`, both quantities of at least 0."""
+
+    low: Quantity = 0
+    high: Quantity = INFINITE
+
+    @staticmethod
+    def exactly(amount: Quantity) -> Interval:
+        return Interval(amount, amount)
+
+    def __add__(self, other: Interval) -> Interval:
+        return Interval(plus(self.low, other.low), plus(self.high, other.high))
+
+    def __mul__(self, other: Interval) -> Interval:
+        return Interval(times(self.low, other.low), times(self.high, other.high))
+
+    def hull(self, other: Interval) -> Interval:
+        """What holds both."""
+        return Interval(minimum(self.low, other.low), maximum(self.high, other.high))
+
+    def at_most(self, other: Interval) -> Interval:
+        """Cut to at most `other`."""
+        return Interval(minimum(self.low, other.low), minimum(self.high, other.high))
+
+    def from_zero(self) -> Interval:
+        return evolve(self, low=0)
+
+
+ZERO = Interval(0, 0)
+ONE = Interval(1, 1)
+ANY = Interval(0, INFINITE)
+
+
+@frozen(eq=False)
+class Exact:
+    """The value itself."""
+
+    value: Any
+
+
+@frozen
+class TextSize:
+    bytes: Interval = ANY
+
+
+@frozen
+class NumberSize:
+    """A number between `low` and `high`; `whole`: an int. An end that is a formula is at least 0."""
+
+    low: Quantity = -INFINITE
+    high: Quantity = INFINITE
+    whole: bool = False
+
+
+@frozen
+class BoolSize:
+    """A bool that is not known."""
+
+
+@frozen
+class NoneSize:
+    """none"""
+
+
+@frozen
+class ListSize:
+    """`total`: the content of all items together (`content_bytes`; of files the bytes of their texts); None: count x item."""
+
+    count: Interval
+    item: Size
+    total: Interval | None = None
+
+
+@frozen
+class TupleSize:
+    """A list of fixed length."""
+
+    items: tuple[Size, ...]
+
+
+@frozen
+class RecordSize:
+    """A field that is a `MaybeSize` may be missing."""
+
+    fields: tuple[tuple[str, Size], ...]
+
+    def get(self, name: str) -> Size | None:
+        return next((size for n, size in self.fields if n == name), None)
+
+
+@frozen
+class MaybeSize:
+    """none, or `item`"""
+
+    item: Size
+
+
+@frozen
+class FileSize:
+    text: Interval = ANY
+    path: Interval = ANY
+
+
+@frozen
+class DirSize:
+    """`count` files, at least so many by the pattern `**/*`; the text of each has at most `largest` bytes, all together `total`."""
+
+    count: Interval = ANY
+    largest: Quantity = INFINITE
+    total: Interval = ANY
+
+
+@frozen
+class AnySize:
+    """Any data, by the bytes of its JSON text as we write it."""
+
+    bytes: Interval = ANY
+
+
+@frozen
+class FunctionSize:
+    """A lambda or the name of a function, as an argument: what it gives for an item."""
+
+    result: Size
+
+
+Size = (
+    Exact
+    | TextSize
+    | NumberSize
+    | BoolSize
+    | NoneSize
+    | ListSize
+    | TupleSize
+    | RecordSize
+    | MaybeSize
+    | FileSize
+    | DirSize
+    | AnySize
+    | FunctionSize
+)
