@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from rlmlang.builtins import REGISTRY
-from rlmlang.check.unify import match, substitute
+from rlmlang.check.unify import fits, match, substitute
 from rlmlang.lm.request import Completion, Model, ProviderError, Request, Usage
 from rlmlang.types import BOOL, FLOAT, INT, NONE, TEXT, Enum, FunctionOf, ListOf, Optional, RecordOf, Tuple, Type, Var
 
@@ -35,6 +35,7 @@ WANTED: tuple[Type, ...] = (
     ENUM,
 )
 REPLIES: tuple[Type, ...] = (TEXT, BOOL, INT, ENUM, ListOf(TEXT, 3), ListOf(INT, 4), ListOf(TEXT), RECORD, Optional(TEXT), FLOAT)
+_ORDERED = (INT, FLOAT, TEXT, BOOL)
 _HEAVY = {"range", "files", "sample", "parse_json", "same"}
 Scope = list[tuple[str, Type]]
 
@@ -45,6 +46,8 @@ def written(type_: Type) -> str:
 
 class TypedPrograms:
     """Makes programs from a seed. `inputs` are the values that the last one takes."""
+
+    names = 0.25  # how often a name stands where anything may
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
@@ -95,10 +98,10 @@ class TypedPrograms:
     # ---- expressions ----
 
     def expr(self, type_: Type, depth: int, scope: Scope) -> str:
-        """An expression of a type."""
+        """An expression of a type that may stand anywhere: in brackets where it has to."""
         r = self.random
-        known = [name for name, t in scope if t == type_]
-        if known and r.random() < (0.6 if depth <= 0 else 0.25):
+        known = [name for name, t in scope if fits(t, type_)]
+        if known and r.random() < (0.6 if depth <= 0 else self.names):
             return r.choice(known)
         if depth <= 0:
             return self.literal(type_)
@@ -128,14 +131,11 @@ class TypedPrograms:
 
     def _if(self, type_: Type, depth: int, scope: Scope) -> str:
         c, a, b = self.expr(BOOL, depth, scope), self.expr(type_, depth, scope), self.expr(type_, depth, scope)
-        return f"(({a}) if ({c}) else ({b}))" if self.random.random() < 0.5 else f"(if {self.group(c)} {{ {a} }} else {{ {b} }})"
-
-    def group(self, text: str) -> str:
-        return f"({text})"
+        return f"({a} if {c} else {b})" if self.random.random() < 0.5 else f"(if ({c}) {{ {a} }} else {{ {b} }})"
 
     def _otherwise(self, type_: Type, depth: int, scope: Scope) -> str:
-        left = f"(fail {self.expr(TEXT, 0, scope)})" if self.random.random() < 0.05 else f"({self.expr(type_, depth, scope)})"
-        return f"({left} otherwise ({self.expr(type_, depth, scope)}))"
+        left = f"(fail {self.expr(TEXT, 0, scope)})" if self.random.random() < 0.05 else self.expr(type_, depth, scope)
+        return f"({left} otherwise {self.expr(type_, depth, scope)})"
 
     def _block(self, type_: Type, depth: int, scope: Scope) -> str | None:
         if not isinstance(type_, ListOf):
@@ -146,16 +146,20 @@ class TypedPrograms:
         inner = [*scope, (x, item_type), (z, INT)]
         source = self.expr(ListOf(item_type), depth, scope)
         value = self.expr(other, depth, inner)
-        return f"(map {z}, {x} in ({source}) {{\n {y} = {value}\n {self.expr(type_.item, depth, [*inner, (y, other)])}\n}})"
+        return f"(map {z}, {x} in {source} {{\n {y} = {value}\n {self.expr(type_.item, depth, [*inner, (y, other)])}\n}})"
 
     def _call(self, type_: Type, depth: int, scope: Scope) -> str:
         r = self.random
-        data = [self.expr(r.choice(WANTED), depth, scope) for _ in range(r.choice((0, 1, 1, 2)))]
+        data = [self.datum(self.expr(r.choice(WANTED), depth, scope)) for _ in range(r.choice((0, 1, 1, 2)))]
         prompt = f'f"ask {r.randrange(4)} {{{self.expr(r.choice(SCALARS), 0, scope)}}}"' if r.random() < 0.5 else f'"ask {r.randrange(4)}"'
-        on = " on " + ", ".join(f"({d})" for d in data) if data else ""
+        on = " on " + ", ".join(data) if data else ""
         returns = "" if type_ == TEXT and r.random() < 0.5 else f" -> {written(type_)}"
         options = r.choice(("", "", " with {max_tokens: 20}", " with {sample: 3}", ' with {system: "be brief"}'))
         return f"(call {prompt}{on}{returns}{options})"
+
+    def datum(self, text: str) -> str:
+        """What may stand after `on`, where a record literal would name its data."""
+        return f"({text})" if text.startswith("{") else text
 
     def _builtin(self, type_: Type, depth: int, scope: Scope) -> str | None:
         r = self.random
@@ -165,6 +169,8 @@ class TypedPrograms:
             signature = r.choice(builtin.signatures)
             bound: dict[str, Type] = {}
             if (signature.result == TEXT and type_ != TEXT) or not _fits(signature.result, type_, bound):
+                continue
+            if any(name.startswith("O") and made not in _ORDERED for name, made in bound.items()):
                 continue
             args: list[str] = []
             for param in signature.params:
@@ -209,14 +215,17 @@ class TypedPrograms:
 
     def _map(self, type_: ListOf, depth: int, scope: Scope) -> str:
         x, item = self.name("x"), self._item()
-        skip = " otherwise skip" if self.random.random() < 0.15 else ""
         body = self.expr(type_.item, depth, [*scope, (x, item)])
         if self.random.random() < 0.2:
             y = self.name("y")
             element = self.expr(type_.item, depth, [*scope, (x, item), (y, INT)])
             outer, inner = self.expr(ListOf(item), depth, scope), self.expr(ListOf(INT), 1, [*scope, (x, item)])
-            return f"([{element} for {x} in ({outer}) for {y} in ({inner})]{skip})"
-        return f"([{body} for {x} in ({self.expr(ListOf(item), depth, scope)})]{skip})"
+            return self.skipping(f"[{element} for {x} in {outer} for {y} in {inner}]")
+        return self.skipping(f"[{body} for {x} in {self.expr(ListOf(item), depth, scope)}]")
+
+    def skipping(self, loop: str) -> str:
+        """A map or filter, sometimes one that leaves out what fails."""
+        return f"({loop} otherwise skip)" if self.random.random() < 0.15 else loop
 
     def _pairs(self, type_: ListOf, depth: int, scope: Scope) -> str:
         x, y = self.name("x"), self.name("y")
@@ -229,25 +238,25 @@ class TypedPrograms:
         source = self.expr(type_, depth, scope)
         condition = self.expr(BOOL, depth, [*scope, (x, type_.item)])
         if self.random.random() < 0.2:
-            return f"take([{x} for {x} in ({source}) if ({condition})], {self.random.randrange(4)})"
-        return f"[{x} for {x} in ({source}) if ({condition})]"
+            return f"take([{x} for {x} in {source} if {condition}], {self.random.randrange(4)})"
+        return self.skipping(f"[{x} for {x} in {source} if {condition}]")
 
     def _first(self, type_: ListOf, depth: int, scope: Scope) -> str:
         x = self.name("x")
         source, condition = self.expr(type_, depth, scope), self.expr(BOOL, depth, [*scope, (x, type_.item)])
-        return f"(first {self.random.randrange(4)} {x} in ({source}) where ({condition}))"
+        return f"(first {self.random.randrange(4)} {x} in {source} where {condition})"
 
     def _list(self, type_: ListOf, depth: int, scope: Scope) -> str:
-        return "[" + ", ".join(f"({self.expr(type_.item, depth, scope)})" for _ in range(self.random.randrange(4))) + "]"
+        return "[" + ", ".join(self.expr(type_.item, depth, scope) for _ in range(self.random.randrange(4))) + "]"
 
     def _slice(self, type_: ListOf, depth: int, scope: Scope) -> str:
         a, b = (self.random.choice(("", "0", "1", "2", "-1", self.expr(INT, 0, scope))) for _ in range(2))
-        return f"({self.expr(type_, depth, scope)})[{a}:{b}]"
+        return f"{self.expr(type_, depth, scope)}[{a}:{b}]"
 
     def _fold(self, type_: Type, depth: int, scope: Scope) -> str:
         acc, x, item = self.name("acc"), self.name("x"), self._item()
         body = self.expr(type_, depth, [*scope, (acc, type_), (acc, type_), (x, item)])
-        return f"(fold {acc}, {x} in ({self.expr(ListOf(item), depth, scope)}) from ({self.expr(type_, 0, scope)}) {{ {body} }})"
+        return f"(fold {acc}, {x} in {self.expr(ListOf(item), depth, scope)} from {self.expr(type_, 0, scope)} {{ {body} }})"
 
     def _reduce(self, type_: Type, depth: int, scope: Scope) -> str:
         a, b = self.name("a"), self.name("b")
@@ -255,19 +264,19 @@ class TypedPrograms:
         source = self.expr(ListOf(type_), depth, scope)
         if self.random.random() < 0.3:
             return f"reduce(lambda {a}, {b}: {body}, {source}, {self.expr(type_, 0, scope)})"
-        return f"(reduce {a}, {b} in ({source}) {{ {body} }})"
+        return f"(reduce {a}, {b} in {source} {{ {body} }})"
 
     def _operator(self, type_: Type, depth: int, scope: Scope) -> str:
         op = "+" if type_ == TEXT else self.random.choice(("+", "-", "*", "//", "%", "+"))
         if type_ == TEXT and self.random.random() < 0.15:
-            return f"(({self.expr(TEXT, depth, scope)}) * {self.random.randrange(4)})"
-        return f"(({self.expr(type_, depth, scope)}) {op} ({self.expr(type_, depth, scope)}))"
+            return f"({self.expr(TEXT, depth, scope)} * {self.random.randrange(4)})"
+        return f"({self.expr(type_, depth, scope)} {op} {self.expr(type_, depth, scope)})"
 
     def _fstring(self, type_: Type, depth: int, scope: Scope) -> str:
         return f'f"<{{ {self.expr(self.random.choice(WANTED), depth, scope)} }}>"'
 
     def _field(self, type_: Type, depth: int, scope: Scope) -> str:
-        return f"({self.expr(RECORD, depth, scope)}).t"
+        return f"{self.expr(RECORD, depth, scope)}.t"
 
     def _compare(self, type_: Type, depth: int, scope: Scope) -> str:
         r = self.random
@@ -275,19 +284,19 @@ class TypedPrograms:
         if r.random() < 0.4:
             return f"(len({self.expr(r.choice((TEXT, ListOf(TEXT))), depth, scope)}) {r.choice(('<', '>', '==', '>='))} {r.randrange(6)})"
         op = r.choice(("==", "!=", "<", ">=")) if kind == INT else r.choice(("==", "!=", "in", "not in"))
-        return f"(({self.expr(kind, depth, scope)}) {op} ({self.expr(kind, depth, scope)}))"
+        return f"({self.expr(kind, depth, scope)} {op} {self.expr(kind, depth, scope)})"
 
     def _logic(self, type_: Type, depth: int, scope: Scope) -> str:
         if self.random.random() < 0.2:
-            return f"(not ({self.expr(BOOL, depth, scope)}))"
-        return f"(({self.expr(BOOL, depth, scope)}) {self.random.choice(('and', 'or'))} ({self.expr(BOOL, depth, scope)}))"
+            return f"(not {self.expr(BOOL, depth, scope)})"
+        return f"({self.expr(BOOL, depth, scope)} {self.random.choice(('and', 'or'))} {self.expr(BOOL, depth, scope)})"
 
     def _record(self, type_: RecordOf, depth: int, scope: Scope) -> str:
         return "{" + ", ".join(f"{n}: {self.expr(t, depth, scope)}" for n, t in type_.fields) + "}"
 
     def literal(self, type_: Type) -> str:
         """A literal of a type."""
-        return _as_written(self.value(type_), type_)
+        return as_written(self.value(type_))
 
     def value(self, type_: Type) -> Any:
         """A random value of a type."""
@@ -314,11 +323,21 @@ class TypedPrograms:
         return "".join(r.choice(("a", "b ", "c", "é", "\n", "word ", '"', "\t", "𝄞")) for _ in range(r.choice((0, 1, 3, 8, 30))))
 
 
-def _as_written(value: Any, type_: Type) -> str:
-    return repr(value) if isinstance(value, float) else "none" if value is None else json.dumps(value, ensure_ascii=False)
+def as_written(value: Any) -> str:
+    """A value as a literal."""
+    match value:
+        case None:
+            return "none"
+        case list():
+            return "[" + ", ".join(map(as_written, value)) + "]"
+        case dict():
+            return "{" + ", ".join(f"{name}: {as_written(item)}" for name, item in value.items()) + "}"
+    return repr(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
 
 
 def _fits(result: Type, wanted: Type, bound: dict[str, Type]) -> bool:
+    if isinstance(result, Optional) and not isinstance(wanted, Optional):
+        return False
     return match(result, wanted, bound) if _variables(result) else result == wanted
 
 
