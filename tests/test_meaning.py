@@ -353,6 +353,7 @@ _SHAPES = {
     'xs = [call "data" on x for x in ["a", "b"]]\nanswer call f"echo {join(xs)}"': (2, 1),
     'fn f(n: int) -> text depth 5 { if n == 0 { "" } else { call f"echo {n}{f(n - 1)}" } }\nanswer f(5)': (5, 1),
     'answer map x in ["a", "b"] { y = call "upper" on x\n  call f"echo {y}" }': (2, 1),
+    'xs = [p for p in ["b", "c"] if call "has a" on p -> bool]\nanswer call "data" on [q for p in xs for q in [p]]': (2, 1),
     'x = call "echo x"\nanswer [call f"echo {x}{y}" for y in ["a"]] + [call f"echo {y}" for y in ["b"]]': (2, 1),
 }
 

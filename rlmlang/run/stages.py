@@ -218,8 +218,9 @@ class Flattened:
             if isinstance(event, Mark):
                 return event
             position, values, round = event
-            if values is not GONE:
-                self._rest.extend(((position, at), value, round) for at, value in enumerate(values))
+            if values is GONE or not values:
+                return (position, -1), GONE, round  # nothing, but known only after its calls
+            self._rest.extend(((position, at), value, round) for at, value in enumerate(values))
         return self._rest.popleft()
 
 
