@@ -2,71 +2,28 @@
 
 What waits is kept apart from what computes. In an expression such as `f"{call A} and {len(xs)}"` the parts that must be awaited (the
 call; `xs`, if its binding is still being computed) are awaited together; their values lie in slots, and one pure closure computes the rest.
-Only the constructs that decide what is evaluated at all (`if`, `and`, `otherwise`, blocks, maps …) have code of their own here.
+Only the constructs that decide what is evaluated at all have code of their own: `if`, `and`, `otherwise` and blocks here, loops in
+loops.py, calls of functions in functions.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rlmlang.builtins.declare import Builtin
 from rlmlang.check.checked import Function
-from rlmlang.errors import Failure, LimitError, UsageError
-from rlmlang.lm.client import Dropped
+from rlmlang.errors import Failure, UsageError
+from rlmlang.run import functions, loops
 from rlmlang.run.calls import Site
 from rlmlang.run.flow import Effect, Env, Here, Lazy, Pure, Scope, fork, resolve_all, together, worse
 from rlmlang.run.frames import Frame
-from rlmlang.run.pure import (
-    FunctionCode,
-    PureCode,
-    apart,
-    builtin_parameters,
-    empty_reduce,
-    enter,
-    flattened,
-    label,
-    may_nest,
-    take_apart,
-    takes_first,
-)
+from rlmlang.run.pure import FunctionCode, PureCode, apart, takes_first
 from rlmlang.run.resolve import Facts, Variable, parts
-from rlmlang.run.stages import (
-    GONE,
-    Awaiting,
-    Changed,
-    Feed,
-    Flattened,
-    ListFeed,
-    Position,
-    Reader,
-    StreamLazy,
-    collect,
-    position_number,
-    start_stage,
-)
+from rlmlang.run.stages import StreamLazy
 from rlmlang.syntax import nodes as n
-from rlmlang.values import check_value
 
-Open = Callable[[Env], Awaitable[Feed]]
 Step = Callable[[Env], None]
-
-
-class EffectFunction:
-    """A function whose arguments may still be on their way: each is a Lazy."""
-
-    __slots__ = ("body", "depth", "frame", "name", "slots")
-
-    def __init__(self, name: str, frame: Frame, depth: int | None, slots: list[int]) -> None:
-        self.name = name
-        self.frame = frame
-        self.depth = depth
-        self.slots = slots
-        self.body: Effect = _unset
-
-
-async def _unset(env: Env) -> Any:
-    raise AssertionError("a function was called before it was compiled")
 
 
 class EffectCode:
@@ -77,7 +34,7 @@ class EffectCode:
         facts: Facts,
         frame: Frame,
         functions: dict[n.Fn, FunctionCode],
-        effect_functions: dict[n.Fn, EffectFunction],
+        effect_functions: dict[n.Fn, functions.EffectFunction],
         sites: dict[n.Node, Site],
         own: n.Fn | None = None,
     ) -> None:
@@ -89,6 +46,10 @@ class EffectCode:
         self.sites = sites
         self.own = own
         self.inline: dict[Variable, n.Expr] = {}  # bindings that only the next stage reads: streamed straight into it
+
+    def inside(self, frame: Frame, own: n.Fn) -> EffectCode:
+        """What compiles the body of a function, for its frame."""
+        return EffectCode(self.facts, frame, self.pure.functions, self.effect_functions, self.sites, own)
 
     # ---- what must be awaited ----
 
@@ -113,23 +74,27 @@ class EffectCode:
             callee = self.checked.callees[node]
             given = self.checked.arguments[node]
             if isinstance(callee, Builtin):
-                keyed = any(isinstance(a, n.Lambda) and self.has_effect(a) for a in given) or self._named_effect(given)
-                return not keyed and not self._takes_first(node) and not any(self._waits_for_items(a) for a in given)
+                keyed = any(isinstance(a, n.Lambda) and self.has_effect(a) for a in given) or self.named_effect(given)
+                return not keyed and not self.takes_first(node) and not any(self.waits_for_items(a) for a in given)
             facts = self.facts.facts_of(callee)
             if callee.effectful or not {v for v in facts.mentions if self.frame.find(v)[1] == "pending"} <= facts.awaits:
                 return False
             return all(a is None or p in facts.awaits or self.is_ready(a) for p, a in zip(facts.params, given, strict=False))
         return type(node) in _STRICT
 
-    def _waits_for_items(self, argument: n.Expr | n.Lambda | None) -> bool:
+    def waits_for_items(self, argument: n.Expr | n.Lambda | None) -> bool:
         """Whether it is a function that mentions what may still be on its way: that is needed only if there is an item to apply it to."""
         function = isinstance(argument, n.Lambda) or (isinstance(argument, n.Name) and argument in self.checked.callees)
         return function and argument is not None and bool(self.pending(argument))
 
-    def _named_effect(self, given: Sequence[n.Expr | n.Lambda | None]) -> bool:
+    def named_effect(self, given: Sequence[n.Expr | n.Lambda | None]) -> bool:
         """Whether one of the arguments is the name of a function that may reach a model."""
         callees = (self.checked.callees.get(a) for a in given if isinstance(a, n.Name))
         return any(isinstance(c, Function) and c.effectful for c in callees)
+
+    def takes_first(self, node: n.Apply) -> bool:
+        """`take(filter(…), n)`, `first([x for … if …], n)`"""
+        return isinstance(self.checked.callees[node], Builtin) and takes_first(node, self.checked.arguments[node])
 
     def gather(self, node: n.Node, cores: list[n.Node], pending: set[Variable]) -> None:
         """Collects the parts of an expression that have code of their own, and the variables to wait for."""
@@ -293,7 +258,7 @@ class EffectCode:
     def _streams_on(self, binding: n.Bind | n.Unpack, rest: Sequence[n.Bind | n.Unpack], value: n.Expr) -> bool:
         """Whether a map or filter is read by nothing but one map or filter of the same block: then nobody keeps its list."""
         (variable, *others) = self.facts.bound[binding]
-        if others or variable.uses != 1 or not isinstance(binding.value, (n.Map, n.Filter)) or not self.is_feed(binding.value):
+        if others or variable.uses != 1 or not isinstance(binding.value, (n.Map, n.Filter)) or not loops.is_feed(self, binding.value):
             return False
         for node in (*(b.value for b in rest), value):
             while isinstance(node, (n.Map, n.Filter)):
@@ -305,8 +270,8 @@ class EffectCode:
     def _pending_binding(self, binding: n.Bind | n.Unpack, needed: bool) -> Step:
         variables = self.facts.bound[binding]
         if isinstance(binding, n.Bind):
-            if isinstance(binding.value, (n.Map, n.Filter)) and self.is_feed(binding.value):
-                feed = self.feed(binding.value)
+            if isinstance(binding.value, (n.Map, n.Filter)) and loops.is_feed(self, binding.value):
+                feed = loops.feed(self, binding.value)
                 slot = self.frame.place(variables[0], "pending")
                 return _lazily(slot, lambda env: StreamLazy(feed, env), needed)
             code = self.compile(binding.value)
@@ -332,369 +297,6 @@ class EffectCode:
                 make(env)
 
         return step
-
-    # ---- calls of functions ----
-
-    def _apply(self, node: n.Apply) -> Effect:
-        callee = self.checked.callees[node]
-        if isinstance(callee, Builtin):
-            if self._takes_first(node):
-                return self._first_of_filter(node)
-            given = self.checked.arguments[node]
-            keyed = any(isinstance(a, n.Lambda) and self.has_effect(a) for a in given) or self._named_effect(given)
-            return self._keyed(node, callee) if keyed else self._applied(node)
-        code = self.function(callee)
-        same_function = callee.node is self.own
-        copies = self.pure.copies(code.frame)
-        makers: list[Callable[[Env], Lazy]] = []
-        facts = self.facts.facts_of(callee)
-        for argument, declared, param in zip(self.checked.arguments[node], callee.node.params, facts.params, strict=False):
-            argument = argument if argument is not None else declared.default
-            assert argument is not None
-            makers.append(self._lazy_argument(argument, param in facts.needs, param in facts.awaits))
-        pairs = list(zip(code.slots, makers, strict=True))
-        span = node.span
-
-        async def call(env: Env) -> Any:
-            try:
-                frame = enter(code, env, same_function)
-            except (Failure, LimitError) as error:
-                error.span = error.span or span
-                raise
-            for there, here in copies:
-                frame[there] = env[here]
-            for slot, make in pairs:
-                frame[slot] = make(env)
-            return await code.body(frame)
-
-        return call
-
-    def _lazy_argument(self, argument: n.Expr | n.Lambda, needed: bool, at_once: bool) -> Callable[[Env], Lazy]:
-        if at_once and self.is_ready(argument):
-            pure = self.pure.compile(argument)
-            return lambda env: Lazy.of(pure(env), env[0].round)
-        code = self.compile(argument)
-
-        def make(env: Env) -> Lazy:
-            lazy = Lazy(code, env)
-            if needed:
-                lazy.start()
-            return lazy
-
-        return make
-
-    def function(self, function: Function) -> EffectFunction:
-        """The compiled function, compiling it first where nobody has."""
-        code = self.effect_functions.get(function.node)
-        if code is None:
-            facts = self.facts.facts_of(function)
-            top = self.frame if self.frame.outer is None else self.frame.outer
-            frame = Frame(top)
-            slots = [frame.place(p, "pending") for p in facts.params]
-            code = self.effect_functions[function.node] = EffectFunction(function.node.name, frame, function.node.depth, slots)
-            inner = EffectCode(self.facts, frame, self.pure.functions, self.effect_functions, self.sites, function.node)
-            code.body = inner.compile(function.node.body)
-        return code
-
-    def _applied(self, node: n.Apply) -> Effect:
-        """A built-in whose pure lambda mentions what may still be on its way: awaited once the list is there and not empty."""
-        given = [a for a in self.checked.arguments[node] if a is not None]
-        functions = [a for a in given if self._waits_for_items(a)]
-        awaiting = self.awaiting([a for a in given if a not in functions])
-        waits = sorted({self.frame.find(v)[0] for a in functions for v in self.pending(a)})
-        items = self.pure.compile(given[0])
-        slot = self.pure.hoisted[given[0]] = self.frame.slot()
-        pure = self.pure.compile(node)
-
-        async def applied(env: Env) -> Any:
-            if awaiting is not None:
-                await awaiting(env)
-            xs = env[slot] = items(env)
-            if xs:
-                await resolve_all(env, waits)
-            return pure(env)
-
-        return applied
-
-    def _keyed(self, node: n.Apply, builtin: Builtin) -> Effect:
-        """A built-in whose lambda may reach a model: its values for all items first, in parallel, then the built-in, which replays them."""
-        given = list(self.checked.arguments[node])
-        while given and given[-1] is None:
-            given.pop()
-        at = next(
-            i
-            for i, a in enumerate(given)
-            if a is not None and ((isinstance(a, n.Lambda) and self.has_effect(a)) or self._named_effect([a]))
-        )
-        function = given[at]
-        others = [a for i, a in enumerate(given) if a is not None and i != at]
-        awaiting = self.awaiting(others)
-        names = builtin_parameters(builtin)
-        pure = {names[i]: self.pure.argument(a) for i, a in enumerate(given) if a is not None and i != at}
-        work, store = self._lambda(function)
-        code, key_name, list_name, span = builtin.code, names[at], names[0], node.span
-
-        by_position = all(a is not None for a in given)  # as built-ins that take any number of values want it
-
-        async def keyed(env: Env) -> Any:
-            if awaiting is not None:
-                await awaiting(env)
-            values = {name: argument(env) for name, argument in pure.items()}
-            here: Here = env[0]
-            keys = await collect(start_stage(env, ListFeed(values[list_name], here.round), work, store), here)
-            replay: Iterator[Any] = iter(keys)
-            values[key_name] = lambda _: next(replay)
-            try:
-                return code(*(values[name] for name in names[: len(given)])) if by_position else code(**values)
-            except (Failure, LimitError) as error:
-                error.span = error.span or span
-                raise
-
-        return keyed
-
-    def _lambda(self, function: n.Expr | n.Lambda | None) -> tuple[Effect, Callable[[Env, Any, Position], None]]:
-        """The work on one item, and where the item is put for it."""
-        if isinstance(function, n.Lambda):
-            slots = [self.frame.place(v, "value") for v in self.facts.bound[function]]
-            return self.compile(function.body), _storing(slots, function)
-        assert isinstance(function, n.Name)
-        callee = self.checked.callees[function]
-        assert isinstance(callee, Function)
-        code = self.function(callee)
-        copies = self.pure.copies(code.frame)
-        item = self.frame.slot()
-
-        async def work(env: Env) -> Any:
-            frame = enter(code, env, callee.node is self.own)
-            for there, here in copies:
-                frame[there] = env[here]
-            frame[code.slots[0]] = Lazy.of(env[item], env[0].round)
-            for slot, declared in zip(code.slots[1:], callee.node.params[1:], strict=True):
-                assert declared.default is not None
-                frame[slot] = Lazy.of(self.pure.compile(declared.default)(env))
-            return await code.body(frame)
-
-        return work, _storing([item], function)
-
-    # ---- maps and filters ----
-
-    def is_feed(self, node: n.Expr) -> bool:
-        """Whether its items may come one by one: it calls a model itself, or takes its items from a list that is still growing."""
-        return isinstance(node, (n.Map, n.Filter)) and (not self.is_plain(node) or self._grows(node.source))
-
-    def _grows(self, source: n.Expr) -> bool:
-        if isinstance(source, n.Name):
-            return source not in self.checked.callees and self.frame.find(self.facts.variables[source])[1] == "pending"
-        return self.is_feed(source)
-
-    def feed(self, node: n.Expr) -> Open:
-        """Code that opens a list as a feed of items."""
-        if isinstance(node, n.Name) and node not in self.checked.callees:
-            variable = self.facts.variables[node]
-            if variable in self.inline:
-                return self.feed(self.inline[variable])
-            slot, kind = self.frame.find(variable)
-            if kind == "pending":
-                return _open_lazy(slot)
-        if isinstance(node, (n.Map, n.Filter)) and self.is_feed(node):
-            return self._stage(node)
-        code = self.compile(node)
-
-        async def whole(env: Env) -> Feed:
-            here: Here = env[0]
-            values = await code(env)
-            return ListFeed(values, here.round)
-
-        return whole
-
-    def _stage(self, node: n.Map | n.Filter) -> Open:
-        wants_order = isinstance(node, n.Map) and node.position is not None
-        source = self.feed(node.source)
-        slots = [self.frame.place(v, "value") for v in self.facts.bound[node]]
-        store = _storing(slots, node)
-        body = node.body if isinstance(node, n.Map) else node.condition
-        is_filter, skip = isinstance(node, n.Filter), node.skip
-        flatten = isinstance(node, n.Map) and node.flatten
-        plain = not self.has_effect(body) and not skip
-        pending = self.pending(body)
-        if plain and pending <= self.facts.awaits(body):
-            pure = self.pure.compile(body)
-            waits = sorted(self.frame.find(v)[0] for v in pending)
-
-            async def open_pure(env: Env) -> Feed:
-                feed = await source(env)
-                if wants_order:
-                    feed = ListFeed(await collect(feed, env[0]), env[0].round)
-                if waits:
-                    feed = Awaiting(feed, env, waits)
-
-                def change(value: Any, position: Position) -> Any:
-                    try:
-                        store(env, value, position)
-                        made = pure(env)
-                    except Failure as failure:
-                        failure.item = failure.item or (*env[0].items, label(value, position_number(position)))
-                        raise
-                    if is_filter:
-                        return value if made else GONE
-                    return made
-
-                changed = Changed(feed, change)
-                return Flattened(changed) if flatten else changed
-
-            return open_pure
-        work = self.compile(body)
-
-        async def open_stage(env: Env) -> Feed:
-            feed = await source(env)
-            if wants_order:
-                feed = ListFeed(await collect(feed, env[0]), env[0].round)
-            stage = start_stage(env, feed, work, store, keep_value=is_filter, skip=skip)
-            return Flattened(stage) if flatten else stage
-
-        return open_stage
-
-    def _collected(self, node: n.Map | n.Filter) -> Effect:
-        source = self.feed(node)
-        flatten, span = isinstance(node, n.Map) and node.flatten, node.span
-
-        async def whole(env: Env) -> list[Any]:
-            here: Here = env[0]
-            feed = await source(env)
-            try:
-                values = await collect(feed, here)
-            finally:
-                feed.close()
-            return flattened([values], span) if flatten else values
-
-        return whole
-
-    def _takes_first(self, node: n.Apply) -> bool:
-        """`take(filter(…), n)`, `first([x for … if …], n)`"""
-        return isinstance(self.checked.callees[node], Builtin) and takes_first(node, self.checked.arguments[node])
-
-    def _first_of_filter(self, node: n.Apply) -> Effect:
-        source, count = self.checked.arguments[node][:2]
-        assert isinstance(source, n.Filter) and isinstance(count, n.Expr)
-        callee = self.checked.callees[node]
-        assert isinstance(callee, Builtin)
-        awaiting = self.awaiting((source.source, count))
-        return self._first_found(source, source.source, awaiting, self.pure.amount(callee, count, node.span), source.condition)
-
-    def _first(self, node: n.First) -> Effect:
-        awaiting = self.awaiting((node.source, node.count))
-        return self._first_found(node, node.source, awaiting, self.pure.compile(node.count), node.condition)
-
-    def _first_found(self, node: n.First | n.Filter, source: n.Expr, awaiting: Effect | None, wanted: Pure, condition: n.Expr) -> Effect:
-        """Looks at as many items as are still wanted, then at twice as many, …, and stops when enough are found.
-
-        What fails beyond the last that is found would not have been looked at one by one: it is reported, and no failure of the whole.
-        """
-        slots = [self.frame.place(v, "value") for v in self.facts.bound[node]]
-        if self.is_ready(condition):
-            found_purely = self.pure.first_found(node, source, wanted, condition)
-
-            async def purely(env: Env) -> Any:
-                if awaiting is not None:
-                    await awaiting(env)
-                return found_purely(env)
-
-            return purely
-        items = self.pure.compile(source)
-        store = _storing(slots, node)
-        work = self.compile(condition)
-        event = self.frame.slot()
-
-        def put(env: Env, value: Any, at: Position) -> None:
-            env[event] = value, at
-
-        async def first(env: Env) -> list[Any]:
-            if awaiting is not None:
-                await awaiting(env)
-            here: Here = env[0]
-            xs, most = items(env), wanted(env)
-            found: list[Any] = []
-            at, width = 0, most
-            while len(found) < most and at < len(xs):
-                width = max(width, most - len(found))
-                part = xs[at : at + width]
-                verdicts = await collect(start_stage(env, ListFeed(part, here.round, at), _tried(work, store, event), put), here)
-                for x, verdict in zip(part, verdicts, strict=True):
-                    if not isinstance(verdict, Failure):
-                        found += [x] if verdict else []
-                    elif len(found) < most:
-                        raise verdict
-                    else:
-                        here.run.calls.taken(verdict)
-                at += width
-                width = min(width * 2, here.run.window)
-            return found[:most]
-
-        return first
-
-    # ---- reduce and fold ----
-
-    def _reduce(self, node: n.Reduce) -> Effect:
-        source = self.compile(node.source)
-        initial = None if node.initial is None else self.compile(node.initial)
-        left, right = (self.frame.place(v, "value") for v in self.facts.bound[node])
-        work, span = self.compile(node.body), node.span
-
-        def store(env: Env, pair: Any, position: Position) -> None:
-            env[left], env[right] = pair
-
-        async def reduce(env: Env) -> Any:
-            level = list(await source(env))
-            here: Here = env[0]
-            if not level:
-                return await initial(env) if initial is not None else empty_reduce(env, None, span)
-            while len(level) > 1:
-                pairs = [(level[at], level[at + 1]) for at in range(0, len(level) - 1, 2)]
-                merged = await collect(start_stage(env, ListFeed(pairs, here.round), work, store), here)
-                level = merged + level[len(level) & ~1 :]
-            return level[0]
-
-        return reduce
-
-    def _fold(self, node: n.Fold) -> Effect:
-        """Each step is begun before the one before it is done, and waits for it where it uses the accumulator: its other calls do not."""
-        awaiting = self.awaiting((node.source, node.initial))
-        source, initial = self.pure.compile(node.source), self.pure.compile(node.initial)
-        accumulator, item = self.facts.bound[node]
-        slot = self.frame.place(accumulator, "pending")
-        item_slot = self.frame.place(item, "value")
-        body = self.compile(node.body)
-        out = self.frame.slot()
-        deep = may_nest(self.checked.types[node.body])
-
-        def put(own: Env, step: Any, position: Position) -> None:
-            own[item_slot], own[slot], own[out] = step
-
-        async def fold(env: Env) -> Any:
-            if awaiting is not None:
-                await awaiting(env)
-            here: Here = env[0]
-            last = Lazy.of(initial(env), here.round)
-            steps = []
-            for x in source(env):
-                result = Lazy.promised()
-                steps.append((x, last, result))
-                last = result
-            await collect(start_stage(env, ListFeed(steps, here.round), work, put), here)
-            return await last.get(here)
-
-        async def work(own: Env) -> None:
-            promised: Lazy = own[out]
-            try:
-                value = await body(own)
-                if deep:
-                    check_value(value)
-            except BaseException as error:
-                promised.fail(error)
-                raise
-            promised.resolve(value, own[0].round)
-
-        return fold
 
     # ---- sub-invocations ----
 
@@ -763,76 +365,6 @@ def _lazily(slot: int, make: Callable[[Env], Lazy], needed: bool) -> Step:
     return step
 
 
-def _open_lazy(slot: int) -> Open:
-    async def opened(env: Env) -> Feed:
-        lazy: Lazy = env[slot]
-        here: Here = env[0]
-        if isinstance(lazy, StreamLazy) and not lazy.done:
-            lazy.start(here.round)
-            return Reader(lazy.stream)
-        values = await lazy.get(here)
-        return ListFeed(values, lazy.round)
-
-    return opened
-
-
-def _storing(slots: Sequence[int], node: n.Node) -> Callable[[Env, Any, Position], None]:
-    """Puts an item (and its position) where a body reads it."""
-    if isinstance(node, n.Map) and node.position is not None:
-        slot, at = slots
-
-        def with_position(env: Env, value: Any, position: Position) -> None:
-            env[slot], env[at] = value, position
-
-        return with_position
-    if len(slots) > 1:
-        count, span = len(slots), node.span
-
-        def several(env: Env, value: Any, position: Position) -> None:
-            take_apart(env, slots, value, count, span)
-
-        return several
-    (slot,) = slots
-
-    def one(env: Env, value: Any, position: Position) -> None:
-        env[slot] = value
-
-    return one
-
-
-def _tried(work: Effect, store: Callable[[Env, Any, Position], None], event: int) -> Effect:
-    """The condition of `first` on the items of one wave: whether it holds, or its Failure.
-
-    What comes after an item that failed is needed in no case, so its calls that were not sent are dropped.
-    """
-    failed: list[int] = []
-    scopes: dict[int, Scope] = {}
-
-    async def tried(env: Env) -> Any:
-        here: Here = env[0]
-        value, at = env[event]
-        outer = here.scope
-        if failed and at > failed[0]:
-            return False
-        here.scope = scopes[at] = Scope(outer)
-        try:
-            store(env, value, at)
-            return bool(await work(env))
-        except Failure as failure:
-            failure.item = failure.item or here.items
-            if not failed or at < failed[0]:
-                failed[:] = [at]
-            for later, scope in scopes.items():
-                scope.dead = scope.dead or later > at
-            return failure
-        except Dropped:
-            if outer.alive():
-                return False
-            raise
-
-    return tried
-
-
 def _sure(code: Effect | None) -> Effect:
     assert code is not None
     return code
@@ -845,12 +377,12 @@ _EFFECTS: dict[type[n.Node], Callable[[EffectCode, Any], Effect]] = {
     n.Default: EffectCode._default,
     n.Otherwise: EffectCode._otherwise,
     n.Block: EffectCode._block,
-    n.Apply: EffectCode._apply,
-    n.Map: EffectCode._collected,
-    n.Filter: EffectCode._collected,
-    n.First: EffectCode._first,
-    n.Reduce: EffectCode._reduce,
-    n.Fold: EffectCode._fold,
+    n.Apply: functions.apply,
+    n.Map: loops.collected,
+    n.Filter: loops.collected,
+    n.First: loops.first,
+    n.Reduce: loops.reduce,
+    n.Fold: loops.fold,
     n.Call: EffectCode._call,
     n.Solve: EffectCode._solve,
 }

@@ -19,9 +19,10 @@ from rlmlang.check.checked import Checked
 from rlmlang.errors import Failure, Interrupted, LimitError, RlmError
 from rlmlang.lm.client import Dropped
 from rlmlang.run.calls import Calls, Site
-from rlmlang.run.effects import EffectCode, Open, finishing
+from rlmlang.run.effects import EffectCode, finishing
 from rlmlang.run.flow import FIRST_SLOT, Effect, Env, Here, Scope
 from rlmlang.run.frames import Frame
+from rlmlang.run.loops import Open, feed, is_feed
 from rlmlang.run.resolve import resolve
 from rlmlang.run.stages import END, GONE, WAIT, collect
 from rlmlang.syntax import nodes as n
@@ -167,7 +168,7 @@ def compile_program(checked: Checked) -> Compiled:
     if value is None:
         value = n.Literal(checked.program.span, None, "none")
     steps, lazies = code.bindings(bindings, value)
-    items = code.feed(value) if _comes_one_by_one(code, value) else None
+    items = feed(code, value) if _comes_one_by_one(code, value) else None
     main = code.compile(value) if items is None else _collecting(items)
     computed = {name: code.pure.compile(default) for name, default in defaults.items()}
     return Compiled(frame, slots, computed, main, items, sites, steps, lazies)
@@ -176,7 +177,7 @@ def compile_program(checked: Checked) -> Compiled:
 def _comes_one_by_one(code: EffectCode, value: n.Expr) -> bool:
     if isinstance(value, n.Name) and value in code.facts.variables:
         return not code.is_ready(value) and isinstance(code.checked.types[value], ListOf)
-    return code.is_feed(value)
+    return is_feed(code, value)
 
 
 def _collecting(items: Open) -> Effect:

@@ -1,0 +1,327 @@
+"""Maps, filters, `first`, reduces and folds whose bodies may reach a model: expressions to stages (stages.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rlmlang.builtins.declare import Builtin
+from rlmlang.errors import Failure
+from rlmlang.lm.client import Dropped
+from rlmlang.run.flow import Effect, Env, Here, Lazy, Pure, Scope
+from rlmlang.run.pure import empty_reduce, flattened, label, may_nest, take_apart
+from rlmlang.run.stages import (
+    GONE,
+    Awaiting,
+    Changed,
+    Feed,
+    Flattened,
+    ListFeed,
+    Position,
+    Reader,
+    StreamLazy,
+    collect,
+    position_number,
+    start_stage,
+)
+from rlmlang.syntax import nodes as n
+from rlmlang.values import check_value
+
+if TYPE_CHECKING:
+    from rlmlang.run.effects import EffectCode
+
+Open = Callable[[Env], Awaitable[Feed]]
+
+
+def is_feed(c: EffectCode, node: n.Expr) -> bool:
+    """Whether its items may come one by one: it calls a model itself, or takes its items from a list that is still growing."""
+    return isinstance(node, (n.Map, n.Filter)) and (not c.is_plain(node) or _grows(c, node.source))
+
+
+def _grows(c: EffectCode, source: n.Expr) -> bool:
+    if isinstance(source, n.Name):
+        return source not in c.checked.callees and c.frame.find(c.facts.variables[source])[1] == "pending"
+    return is_feed(c, source)
+
+
+def feed(c: EffectCode, node: n.Expr) -> Open:
+    """Code that opens a list as a feed of items."""
+    if isinstance(node, n.Name) and node not in c.checked.callees:
+        variable = c.facts.variables[node]
+        if variable in c.inline:
+            return feed(c, c.inline[variable])
+        slot, kind = c.frame.find(variable)
+        if kind == "pending":
+            return _open_lazy(slot)
+    if isinstance(node, (n.Map, n.Filter)) and is_feed(c, node):
+        return _stage(c, node)
+    code = c.compile(node)
+
+    async def whole(env: Env) -> Feed:
+        here: Here = env[0]
+        values = await code(env)
+        return ListFeed(values, here.round)
+
+    return whole
+
+
+def _stage(c: EffectCode, node: n.Map | n.Filter) -> Open:
+    wants_order = isinstance(node, n.Map) and node.position is not None
+    source = feed(c, node.source)
+    slots = [c.frame.place(v, "value") for v in c.facts.bound[node]]
+    store = storing(slots, node)
+    body = node.body if isinstance(node, n.Map) else node.condition
+    is_filter, skip = isinstance(node, n.Filter), node.skip
+    flatten = isinstance(node, n.Map) and node.flatten
+    plain = not c.has_effect(body) and not skip
+    pending = c.pending(body)
+    if plain and pending <= c.facts.awaits(body):
+        pure = c.pure.compile(body)
+        waits = sorted(c.frame.find(v)[0] for v in pending)
+
+        async def open_pure(env: Env) -> Feed:
+            feed = await source(env)
+            if wants_order:
+                feed = ListFeed(await collect(feed, env[0]), env[0].round)
+            if waits:
+                feed = Awaiting(feed, env, waits)
+
+            def change(value: Any, position: Position) -> Any:
+                try:
+                    store(env, value, position)
+                    made = pure(env)
+                except Failure as failure:
+                    failure.item = failure.item or (*env[0].items, label(value, position_number(position)))
+                    raise
+                if is_filter:
+                    return value if made else GONE
+                return made
+
+            changed = Changed(feed, change)
+            return Flattened(changed) if flatten else changed
+
+        return open_pure
+    work = c.compile(body)
+
+    async def open_stage(env: Env) -> Feed:
+        feed = await source(env)
+        if wants_order:
+            feed = ListFeed(await collect(feed, env[0]), env[0].round)
+        stage = start_stage(env, feed, work, store, keep_value=is_filter, skip=skip)
+        return Flattened(stage) if flatten else stage
+
+    return open_stage
+
+
+def collected(c: EffectCode, node: n.Map | n.Filter) -> Effect:
+    source = feed(c, node)
+    flatten, span = isinstance(node, n.Map) and node.flatten, node.span
+
+    async def whole(env: Env) -> list[Any]:
+        here: Here = env[0]
+        feed = await source(env)
+        try:
+            values = await collect(feed, here)
+        finally:
+            feed.close()
+        return flattened([values], span) if flatten else values
+
+    return whole
+
+
+def first_of_filter(c: EffectCode, node: n.Apply) -> Effect:
+    source, count = c.checked.arguments[node][:2]
+    assert isinstance(source, n.Filter) and isinstance(count, n.Expr)
+    callee = c.checked.callees[node]
+    assert isinstance(callee, Builtin)
+    awaiting = c.awaiting((source.source, count))
+    return _first_found(c, source, source.source, awaiting, c.pure.amount(callee, count, node.span), source.condition)
+
+
+def first(c: EffectCode, node: n.First) -> Effect:
+    awaiting = c.awaiting((node.source, node.count))
+    return _first_found(c, node, node.source, awaiting, c.pure.compile(node.count), node.condition)
+
+
+def _first_found(
+    c: EffectCode, node: n.First | n.Filter, source: n.Expr, awaiting: Effect | None, wanted: Pure, condition: n.Expr
+) -> Effect:
+    """Looks at as many items as are still wanted, then at twice as many, …, and stops when enough are found.
+
+    What fails beyond the last that is found would not have been looked at one by one: it is reported, and no failure of the whole.
+    """
+    slots = [c.frame.place(v, "value") for v in c.facts.bound[node]]
+    if c.is_ready(condition):
+        found_purely = c.pure.first_found(node, source, wanted, condition)
+
+        async def purely(env: Env) -> Any:
+            if awaiting is not None:
+                await awaiting(env)
+            return found_purely(env)
+
+        return purely
+    items = c.pure.compile(source)
+    store = storing(slots, node)
+    work = c.compile(condition)
+    event = c.frame.slot()
+
+    def put(env: Env, value: Any, at: Position) -> None:
+        env[event] = value, at
+
+    async def first(env: Env) -> list[Any]:
+        if awaiting is not None:
+            await awaiting(env)
+        here: Here = env[0]
+        xs, most = items(env), wanted(env)
+        found: list[Any] = []
+        at, width = 0, most
+        while len(found) < most and at < len(xs):
+            width = max(width, most - len(found))
+            part = xs[at : at + width]
+            verdicts = await collect(start_stage(env, ListFeed(part, here.round, at), _tried(work, store, event), put), here)
+            for x, verdict in zip(part, verdicts, strict=True):
+                if not isinstance(verdict, Failure):
+                    found += [x] if verdict else []
+                elif len(found) < most:
+                    raise verdict
+                else:
+                    here.run.calls.taken(verdict)
+            at += width
+            width = min(width * 2, here.run.window)
+        return found[:most]
+
+    return first
+
+
+def reduce(c: EffectCode, node: n.Reduce) -> Effect:
+    source = c.compile(node.source)
+    initial = None if node.initial is None else c.compile(node.initial)
+    left, right = (c.frame.place(v, "value") for v in c.facts.bound[node])
+    work, span = c.compile(node.body), node.span
+
+    def store(env: Env, pair: Any, position: Position) -> None:
+        env[left], env[right] = pair
+
+    async def reduce(env: Env) -> Any:
+        level = list(await source(env))
+        here: Here = env[0]
+        if not level:
+            return await initial(env) if initial is not None else empty_reduce(env, None, span)
+        while len(level) > 1:
+            pairs = [(level[at], level[at + 1]) for at in range(0, len(level) - 1, 2)]
+            merged = await collect(start_stage(env, ListFeed(pairs, here.round), work, store), here)
+            level = merged + level[len(level) & ~1 :]
+        return level[0]
+
+    return reduce
+
+
+def fold(c: EffectCode, node: n.Fold) -> Effect:
+    """Each step is begun before the one before it is done, and waits for it where it uses the accumulator: its other calls do not."""
+    awaiting = c.awaiting((node.source, node.initial))
+    source, initial = c.pure.compile(node.source), c.pure.compile(node.initial)
+    accumulator, item = c.facts.bound[node]
+    slot = c.frame.place(accumulator, "pending")
+    item_slot = c.frame.place(item, "value")
+    body = c.compile(node.body)
+    out = c.frame.slot()
+    deep = may_nest(c.checked.types[node.body])
+
+    def put(own: Env, step: Any, position: Position) -> None:
+        own[item_slot], own[slot], own[out] = step
+
+    async def fold(env: Env) -> Any:
+        if awaiting is not None:
+            await awaiting(env)
+        here: Here = env[0]
+        last = Lazy.of(initial(env), here.round)
+        steps = []
+        for x in source(env):
+            result = Lazy.promised()
+            steps.append((x, last, result))
+            last = result
+        await collect(start_stage(env, ListFeed(steps, here.round), work, put), here)
+        return await last.get(here)
+
+    async def work(own: Env) -> None:
+        promised: Lazy = own[out]
+        try:
+            value = await body(own)
+            if deep:
+                check_value(value)
+        except BaseException as error:
+            promised.fail(error)
+            raise
+        promised.resolve(value, own[0].round)
+
+    return fold
+
+
+def _open_lazy(slot: int) -> Open:
+    async def opened(env: Env) -> Feed:
+        lazy: Lazy = env[slot]
+        here: Here = env[0]
+        if isinstance(lazy, StreamLazy) and not lazy.done:
+            lazy.start(here.round)
+            return Reader(lazy.stream)
+        values = await lazy.get(here)
+        return ListFeed(values, lazy.round)
+
+    return opened
+
+
+def storing(slots: Sequence[int], node: n.Node) -> Callable[[Env, Any, Position], None]:
+    """Puts an item (and its position) where a body reads it."""
+    if isinstance(node, n.Map) and node.position is not None:
+        slot, at = slots
+
+        def with_position(env: Env, value: Any, position: Position) -> None:
+            env[slot], env[at] = value, position
+
+        return with_position
+    if len(slots) > 1:
+        count, span = len(slots), node.span
+
+        def several(env: Env, value: Any, position: Position) -> None:
+            take_apart(env, slots, value, count, span)
+
+        return several
+    (slot,) = slots
+
+    def one(env: Env, value: Any, position: Position) -> None:
+        env[slot] = value
+
+    return one
+
+
+def _tried(work: Effect, store: Callable[[Env, Any, Position], None], event: int) -> Effect:
+    """The condition of `first` on the items of one wave: whether it holds, or its Failure.
+
+    What comes after an item that failed is needed in no case, so its calls that were not sent are dropped.
+    """
+    failed: list[int] = []
+    scopes: dict[int, Scope] = {}
+
+    async def tried(env: Env) -> Any:
+        here: Here = env[0]
+        value, at = env[event]
+        outer = here.scope
+        if failed and at > failed[0]:
+            return False
+        here.scope = scopes[at] = Scope(outer)
+        try:
+            store(env, value, at)
+            return bool(await work(env))
+        except Failure as failure:
+            failure.item = failure.item or here.items
+            if not failed or at < failed[0]:
+                failed[:] = [at]
+            for later, scope in scopes.items():
+                scope.dead = scope.dead or later > at
+            return failure
+        except Dropped:
+            if outer.alive():
+                return False
+            raise
+
+    return tried
