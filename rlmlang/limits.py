@@ -55,6 +55,7 @@ RETRY_LONGEST: Final = 4.0
 CONNECT_SECONDS: Final = 20.0  # until a connection stands
 CALL_SECONDS: Final = 600.0  # one attempt, whole
 IDLE_SECONDS: Final = 120.0  # without a byte of the reply
+BATCH_ITEMS: Final = 100  # of one request, by `with {batch: …}`: beyond, models lose count, and one bad reply wastes too much
 LIVE_ITEMS: Final = 4_096  # item tasks of nested maps under way at once
 
 # ---- the memo store ----

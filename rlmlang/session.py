@@ -90,7 +90,7 @@ class Session:
         self.client = Client(self.models, self.tally, offline=settings.offline)
         self.calls = Calls(self.client, self.memo)
         window = 2 * max(self.models[name].concurrency for name in self._model_names()) + 8
-        self.run = Run(self.calls, window)
+        self.run = Run(self.calls, window * max((site.batch for site in self.compiled.sites.values()), default=1))
         self._started = time.monotonic()
         self._seconds = 0.0
 

@@ -80,6 +80,8 @@ class FakeModel:
     begun: threading.Event = field(factory=threading.Event)  # set when a call hangs
 
     async def complete(self, request: Request) -> Completion:
+        if request.batch:
+            return await self._batch(request)
         prompt, data = apart(request)
         loop = asyncio.get_running_loop()
         asked = Asked(prompt, data, request, loop.time())
@@ -96,6 +98,29 @@ class FakeModel:
             await asyncio.sleep(float(words[1]) if words else self.delay(request))
             asked.end = loop.time()
             return reply(prompt, data, request)
+        finally:
+            self.under_way -= 1
+
+    async def _batch(self, request: Request) -> Completion:
+        """Answers each item as if it were alone; what goes wrong for one, goes wrong for all."""
+        loop = asyncio.get_running_loop()
+        told = [apart(item) for item in request.batch]
+        asked = Asked(told[0][0], [text for _, data in told for text in data], request, loop.time())
+        self.asked.append(asked)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            await asyncio.sleep(self.delay(request))
+            asked.end = loop.time()
+            values = []
+            for (prompt, data), item in zip(told, request.batch, strict=True):
+                said = reply(prompt, data, item)
+                if said.refusal is not None or said.finish != "stop":
+                    return said
+                is_json = str(item.type) != "text"
+                value = json.loads(said.text or "") if is_json else said.text
+                values.append(value["value"] if is_json and item.schema is not None and list(value) == ["value"] else value)
+            return Completion(json.dumps({"value": values}, ensure_ascii=False), usage=Usage(10, len(values)))
         finally:
             self.under_way -= 1
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from rlmlang.check.checker import Checker, advice, rule
 from rlmlang.check.report import listing, similar
 from rlmlang.check.written import read_reply_type
+from rlmlang.limits import BATCH_ITEMS
 from rlmlang.syntax.nodes import Call, Expr, Literal, RecordField, Solve, Unary
 from rlmlang.types import INT, NONE, TEXT, Type
 
-_CALL_OPTIONS = ("model", "max_tokens", "temperature", "sample", "system")
+_CALL_OPTIONS = ("model", "max_tokens", "temperature", "sample", "system", "batch")
 _SOLVE_OPTIONS = ("depth", "calls", "turns", "model")
 _ELSEWHERE = {
     "n": "ask several times: [call … with {sample: i} for i in range(n)]",
@@ -19,6 +20,7 @@ _ELSEWHERE = {
     "schema": "ask for a type: call … -> {name: text}",
     "format": "ask for a type: call … -> {name: text}",
     "system_prompt": "write system",
+    "batch_size": "write batch",
     "max_depth": "write depth",
     "max_calls": "write calls",
     "max_turns": "write turns",
@@ -58,6 +60,9 @@ def _infer(c: Checker, node: Call | Solve, options: tuple[str, ...]) -> Type:
             c.error("bad-option", option.span, f"the option {option.name} is given twice")
         seen.add(option.name)
         _check_option(c, option, options, word)
+        if option.name == "batch" and not node.data:
+            hint = f'put what differs from item to item behind `on`: {word} "…" on x with {{batch: 20}}'
+            c.error("bad-option", option.span, "calls that share a request differ in their data, and this one has none", hint)
     c.tables.reply_types[node] = reply
     c.reaches = True
     return reply
@@ -86,6 +91,8 @@ def _check_option(c: Checker, option: RecordField, known: tuple[str, ...], word:
         c.expect(value, given, TEXT, f"system is a text, not {given}", "bad-option", advice(value, given, TEXT))
     elif not isinstance(number, int) or number < 1:
         c.error("bad-option", value.span, f"{name} is a whole number from 1 up, as in {{{name}: 200}}", "it stands in the cost bound")
+    elif name == "batch" and number > BATCH_ITEMS:
+        c.error("bad-option", value.span, f"batch is at most {BATCH_ITEMS}: of more items in one request a model loses count")
 
 
 def _number(node: Expr) -> int | float | None:

@@ -105,6 +105,7 @@ def _unused_binding(report: Report, variable: Variable) -> None:
 def lint(program: Program, tables: Tables, report: Report) -> None:
     """All other warnings, for the program's own text."""
     linter = _Linter(tables, report)
+    linter.batches(program)
     for node in walk(program):
         if isinstance(node, (Map, Filter, Fold, Reduce, First)):
             linter.loop(node)
@@ -242,6 +243,27 @@ class _Linter:
             )
 
     # ---- calls ----
+
+    def batches(self, program: Program) -> None:
+        """Calls that would share requests with others, where there are no others, or none that they may share one with."""
+        pending: list[tuple[Node, frozenset[str] | None]] = [(node, None) for node in children(program) if not isinstance(node, Fn)]
+        while pending:
+            node, varying = pending.pop()
+            if isinstance(node, (Map, Filter, Fold, Reduce, First)):
+                names, body = _names_and_body(node)
+                pending += [(child, varying) for child in children(node) if child is not body]
+                varying, node = (varying or frozenset()) | names, body
+            elif isinstance(node, Lambda):
+                varying, node = (varying or frozenset()) | frozenset(node.params), node.body
+            option = next((o for o in node.options if o.name == "batch"), None) if isinstance(node, Call) else None
+            if isinstance(node, Call) and option is not None:
+                if varying is None:
+                    message = "this call is in no map or filter: it shares its request with no other"
+                    self.report.warn("lone-batch", option.span, message, 'write [call "…" on x with {batch: 20} for x in xs]')
+                elif self.free(node.prompt) & varying:
+                    message = "the instruction differs from item to item, and calls that share a request have the same"
+                    self.report.warn("lone-batch", node.prompt.span, message, "put what differs into the data: on x, y")
+            pending += [(child, varying) for child in children(node)]
 
     def call(self, node: Call) -> None:
         self.data(node)

@@ -7,6 +7,9 @@
       the reply is committed (made durable)
     slot given back
 
+A batch (a request for several calls at once) is sent at the provider's cost only once: where that gives nothing usable, Divided says so,
+and its parts are other requests.
+
 The reservation comes before the gate: an attempt that waits for budget would else keep the gate from those whose end it waits for.
 Not done here: the memo and the sharing of equal calls, which belong to the run.
 """
@@ -15,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -26,15 +30,24 @@ from rlmlang.lm.gate import Closed, Gate, Outcome, backoff
 from rlmlang.lm.prices import Price, actual, price_of, worst
 from rlmlang.lm.providers import open_provider
 from rlmlang.lm.render import utf8_length, worst_input_tokens
-from rlmlang.lm.reply import BadReply, read_reply
+from rlmlang.lm.reply import BadReply, read_batch, read_reply
 from rlmlang.lm.request import Charge, Completion, Message, Meter, Model, Provider, ProviderError, Reply, Request, Usage
 from rlmlang.types import TEXT
 
 _PUSHED_BACK = (429, 503)
+_ABOUT_THE_REQUEST = (None, 400, 413, 422)  # statuses, of errors not to be retried, that may be the fault of one item of a batch
 
 
 class Dropped(Exception):
     """The call was no longer wanted before it, or its next attempt, was sent. Not a failure: nobody waits for its value."""
+
+
+class Divided(Exception):
+    """A batch gave nothing usable, where its parts alone may fare better. `wasted` is what it took all the same."""
+
+    def __init__(self, wasted: Reply) -> None:
+        super().__init__("a batch gave nothing usable")
+        self.wasted = wasted
 
 
 @define
@@ -61,6 +74,7 @@ class _Spent:
     there
     are at most REASKS + 1, whatever the reason, so that the bound on tokens and dollars holds."""
 
+    again: bool = False  # part of a batch that was sent before: all of it is beyond a call's first request
     sent: int = 0
     wasted: int = 0
     input_tokens: int = 0
@@ -75,6 +89,10 @@ class _Spent:
         self.cached_tokens += usage.cached_tokens
         self.guessed |= usage.guessed
         self.nanodollars += nanodollars
+
+    def reply(self, value: Any, price: Price | None) -> Reply:
+        usage = Usage(self.input_tokens, self.output_tokens, self.cached_tokens, self.guessed)
+        return Reply(value, usage, None if price is None else self.nanodollars, requests=self.sent)
 
 
 class Client:
@@ -122,28 +140,29 @@ class Client:
         *,
         alive: Callable[[], bool],
         commit: Callable[[Reply], Awaitable[None]] | None = None,
+        again: bool = False,
     ) -> Reply:
-        """The reply to `request`, checked against its type.
+        """The reply to `request`, checked against its type. A batch's value is the list of its calls' values, a BadReply for each that is
+        not of its type; Divided is raised where it has none. `again`: what is asked for was part of a batch that was sent before.
 
         `alive` is asked before each attempt: once it is false, Dropped is raised. `commit` is awaited with the reply before the slot is
         given to another call. Raises Failure (with `attempts`), BudgetError from the meter, UsageError where a provider cannot be opened.
         A cancelled call leaves nothing behind; what it had sent is settled at its worst case.
         """
         if self._offline:
-            self.counters.failed += 1
+            self.counters.failed += max(1, len(request.batch))
             raise Failure("this call's reply is not in the memo, and nothing is sent offline", hint="run once without --offline")
         lane = self._lane(request.model)
         await lane.gate.enter()
         try:
-            spent = _Spent()
+            spent = _Spent(again)
             try:
-                value = await self._converse(lane, request, alive, spent)
+                value = await (self._converse if not request.batch else self._ask_batch)(lane, request, alive, spent)
             except Failure as failure:
-                self.counters.failed += 1
+                self.counters.failed += max(1, len(request.batch))
                 failure.attempts = spent.sent
                 raise
-            usage = Usage(spent.input_tokens, spent.output_tokens, spent.cached_tokens, spent.guessed)
-            reply = Reply(value, usage, None if lane.price is None else spent.nanodollars, requests=spent.sent)
+            reply = spent.reply(value, lane.price)
             if commit is not None:
                 await commit(reply)
             return reply
@@ -172,12 +191,24 @@ class Client:
             except Failure as failure:
                 raise Failure(f"model {request.model.name}: {failure.message}", hint=failure.hint) from None
 
+    async def _ask_batch(self, lane: _Lane, batch: Request, alive: Callable[[], bool], spent: _Spent) -> list[Any]:
+        """The values of a batch, asked once."""
+        patience = _Patience(batch.model.name)
+        completion = await self._complete(lane, batch, alive, spent, patience)
+        with suppress(BadReply, Failure):
+            values = read_batch(completion, batch)
+            if not all(isinstance(value, BadReply) for value in values):
+                return values
+        raise Divided(spent.reply(None, lane.price))
+
     async def _complete(self, lane: _Lane, request: Request, alive: Callable[[], bool], spent: _Spent, patience: _Patience) -> Completion:
         """One completion: tries again while errors are retryable and patience lasts."""
         while True:
             try:
                 return await self._attempt(lane, request, alive, spent, patience)
             except ProviderError as error:
+                if request.batch and (error.charged or (not error.retryable and error.status in _ABOUT_THE_REQUEST)):
+                    raise Divided(spent.reply(None, lane.price)) from None
                 pause = patience.after(error)
                 if spent.wasted > limits.REASKS:
                     raise Failure(
@@ -238,7 +269,7 @@ class Client:
 
     def _count(self, spent: _Spent) -> None:
         self.counters.requests += 1
-        if spent.sent:
+        if spent.sent or spent.again:
             self.counters.retries += 1
         spent.sent += 1
 

@@ -43,6 +43,11 @@ class Price:
     def output(self) -> int:
         return self.tiers[0].output
 
+    @property
+    def dearer_above(self) -> int | None:
+        """Input tokens from which a request has other rates; None if all have the same."""
+        return min((rates.above for rates in self.tiers if rates.above), default=None)
+
 
 FREE = Price((Rates(0, 0, 0, 0),))
 

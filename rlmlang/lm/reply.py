@@ -11,10 +11,11 @@ from typing import Any
 
 from rlmlang import limits
 from rlmlang.errors import Failure
+from rlmlang.lm.render import utf8_length
 from rlmlang.lm.request import Completion, Request
 from rlmlang.lm.schema import wrapped
 from rlmlang.types import BOOL, TEXT, Enum, Optional, Type
-from rlmlang.values import Mismatch, conform, parse_json_text, quote
+from rlmlang.values import Mismatch, conform, parse_json_text, quote, to_json_text
 
 _FINISHES = {
     "content_filter": "the provider's content filter stopped the reply",
@@ -37,6 +38,57 @@ def read_reply(completion: Completion, request: Request) -> Any:
 
     Raises BadReply where asking again may help, and Failure (without the number of attempts) where it cannot.
     """
+    text, size = _text_of(completion, request)
+    most = limits.REPLY_BYTES_PER_TOKEN * request.max_tokens
+    if request.type == TEXT:
+        return text if size <= most else _cut(text, most)
+    if size > most:
+        raise BadReply(f"The reply had {size:,} bytes, far more than {request.max_tokens:,} tokens.")
+    return _typed(text, request.type)
+
+
+def read_batch(completion: Completion, batch: Request) -> list[Any]:
+    """The values of the replies to the requests of a batch, in order; a BadReply stands for an entry that is not what was asked for.
+
+    Raises BadReply where no entry can be told (no list, or one of another length), and Failure as `read_reply` does.
+    """
+    text, _ = _text_of(completion, batch)
+    try:
+        value = parse_json_text(_unfenced(text))
+    except Mismatch as mismatch:
+        raise BadReply(f"The reply was {mismatch.message}.") from None
+    if isinstance(value, dict) and "value" in value:
+        value = value["value"]
+    if not isinstance(value, list):
+        raise BadReply("The reply was no list.")
+    if len(value) != len(batch.batch):
+        raise BadReply(f"The reply had {len(value)} entries for {len(batch.batch)} items.")
+    return [_entry(entry, request) for entry, request in zip(value, batch.batch, strict=True)]
+
+
+def _entry(value: Any, request: Request) -> Any:
+    """What one entry of a batch's reply says: as if it were the reply to its request alone."""
+    most = limits.REPLY_BYTES_PER_TOKEN * request.max_tokens
+    if request.type == TEXT:
+        if not isinstance(value, str) or not value.strip():
+            return BadReply("The entry was no text, or empty.")
+        return _cut(value, most)
+    if wrapped(request.type) and isinstance(value, dict) and list(value) == ["value"]:
+        value = value["value"]
+    if utf8_length(to_json_text(value)) > most:
+        return BadReply(f"The entry was far longer than {request.max_tokens:,} tokens.")
+    try:
+        return _conform(value, request.type)
+    except Mismatch as mismatch:
+        return BadReply(f"The entry was JSON, but {mismatch.message}.")
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) * 4 <= most else text.encode()[:most].decode("utf-8", "ignore")
+
+
+def _text_of(completion: Completion, request: Request) -> tuple[str, int]:
+    """The text of a reply that came to its end, and its bytes. Raises BadReply, Failure."""
     if completion.refusal is not None:
         raise Failure(f"the model refused: {quote(completion.refusal)}")
     if completion.finish == "length":
@@ -50,15 +102,9 @@ def read_reply(completion: Completion, request: Request) -> Any:
     if text is None or not text.strip():
         raise BadReply("The reply was empty.")
     try:
-        data = text.encode()
+        return text, len(text.encode())
     except UnicodeEncodeError:
         raise BadReply("The reply held half of a surrogate pair, which is no character.") from None
-    most = limits.REPLY_BYTES_PER_TOKEN * request.max_tokens
-    if request.type == TEXT:
-        return text if len(data) <= most else data[:most].decode("utf-8", "ignore")
-    if len(data) > most:
-        raise BadReply(f"The reply had {len(data):,} bytes, far more than {request.max_tokens:,} tokens.")
-    return _typed(text, request.type)
 
 
 def _typed(text: str, type: Type) -> Any:

@@ -72,7 +72,8 @@ class Request:
     """One sub-invocation, fully rendered. Two are equal, and paid once, when their `key` is equal.
 
     `schema` is the strict JSON schema that the reply must fit (None for text); `type` is what the reply is checked against.
-    `sample` tells otherwise equal requests apart (`with {sample: i}`).
+    `sample` tells otherwise equal requests apart (`with {sample: i}`). One that asks for several at once (`with {batch: …}`) has these
+    as its `batch`, and a list of fixed length as its type.
     """
 
     model: Model
@@ -82,6 +83,7 @@ class Request:
     max_tokens: int = 1024
     temperature: float | None = None
     sample: int = 0
+    batch: tuple[Request, ...] = ()
 
     @property
     def key(self) -> bytes:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from attrs import define, field
 
 from rlmlang.errors import Failure, RlmError
 from rlmlang.lm.client import Client, Dropped
-from rlmlang.lm.render import render
+from rlmlang.lm.render import Part, read_data, render_parts
 from rlmlang.lm.request import Charge, Meter, Model, Reply, Request
+from rlmlang.run.batches import Batches, Item
 from rlmlang.run.flow import Here, Scope
 from rlmlang.run.memo import Memo, MemoRow
 from rlmlang.syntax import nodes as n
@@ -25,7 +26,8 @@ _FAILURES_KEPT = 1_000  # in the report; the rest is counted
 @define(eq=False)
 class Site:
     """A place in a program that calls a model, and what its calls took so far. `requests` and tokens are of the replies that came;
-    money in nano-dollars, None once a price was unknown."""
+    money in nano-dollars, None once a price was unknown. `batch`: so many of its calls may share a request; `under_way`: calls that
+    wait for their answer; `upstream`: the places that calls here may have to wait for."""
 
     span: Span
     type: Type
@@ -40,18 +42,23 @@ class Site:
     input_tokens: int = 0
     output_tokens: int = 0
     nanodollars: int | None = 0
+    batch: int = 1
+    under_way: int = 0
+    upstream: frozenset[Site] = frozenset()
 
     @staticmethod
     def of(node: n.Call, type: Type) -> Site:
         """The site of a call; its options are literals (the checker sees to that)."""
         options = {o.name: o.value.value for o in node.options if isinstance(o.value, n.Literal)}
         model, most, temperature = options.get("model"), options.get("max_tokens"), options.get("temperature")
+        batch = options.get("batch")
         return Site(
             node.span,
             type,
             model if isinstance(model, str) else None,
             most if isinstance(most, int) else None,
             float(temperature) if isinstance(temperature, (int, float)) else None,
+            batch=batch if isinstance(batch, int) else 1,
         )
 
 
@@ -113,6 +120,7 @@ class Calls:
         self.unpriced: set[str] = set()
         self.failures: list[FailureReport] = []
         self.failures_dropped = 0
+        self.batches = Batches(client, self._count_paid)
         self._flying: dict[bytes, _Flight] = {}
         self._failed: dict[bytes, Failure] = {}
         self._own: set[bytes] = set()  # rows of the memo that this run has paid for
@@ -123,6 +131,7 @@ class Calls:
     ) -> Any:
         """The value of one call. Raises Failure; Dropped where nobody needs it any more; what stops the run otherwise."""
         site.calls += 1
+        site.under_way += 1
         self.calls += 1
         self.depth = 1
         here.round += 1
@@ -130,8 +139,9 @@ class Calls:
             self.rounds = here.round
         try:
             model = self.client.model(site.model)
-            request = render(
-                prompt, data, site.type, model, max_tokens=site.max_tokens, temperature=site.temperature, sample=sample, system=system
+            parts = read_data(data)
+            request = render_parts(
+                prompt, parts, site.type, model, max_tokens=site.max_tokens, temperature=site.temperature, sample=sample, system=system
             )
             key = request.key
             while True:
@@ -140,7 +150,7 @@ class Calls:
                     return value
                 flight = self._flying.get(key)
                 if flight is None:
-                    return await self._fly(site, here, request, key)
+                    return await self._fly(site, here, request, key, prompt, parts)
                 flight.scopes.append(here.scope)
                 landed = await asyncio.shield(flight.landed)
                 if landed is _LOST:
@@ -158,6 +168,9 @@ class Calls:
             stop.span = stop.span or site.span
             here.run.stop(stop)
             raise
+        finally:
+            site.under_way -= 1
+            self.batches.stir()
 
     def _known(self, key: bytes, site: Site) -> tuple[bool, Any]:
         """Whether the answer is there already, and it. Raises the Failure that an equal call ended with."""
@@ -184,8 +197,8 @@ class Calls:
         site.shared += 1
         self.shared += 1
 
-    async def _fly(self, site: Site, here: Here, request: Request, key: bytes) -> Any:
-        """Sends the call; equal calls wait for it meanwhile."""
+    async def _fly(self, site: Site, here: Here, request: Request, key: bytes, prompt: str, parts: Sequence[Part]) -> Any:
+        """Sends the call, alone or with others; equal calls wait for it meanwhile."""
         flight = self._flying[key] = _Flight(asyncio.get_running_loop().create_future(), [here.scope])
         landed: Any = _LOST
         try:
@@ -194,9 +207,11 @@ class Calls:
             async def commit(reply: Reply) -> None:
                 await self._keep(key, request.model, reply)
 
-            reply = await self.client.send(request, alive=flight.wanted, commit=commit)
+            if site.batch > 1 and parts:
+                reply = await self.batches.ask(site, here.run, Item(prompt, parts, request, flight.wanted, commit))
+            else:
+                reply = await self._send(site, request, flight, commit)
             landed = reply.value
-            self._count_paid(site, request.model, reply)
             return landed
         except Failure as failure:
             landed = self._failed[key] = failure
@@ -208,12 +223,21 @@ class Calls:
             del self._flying[key]
             flight.landed.set_result(landed)
 
-    def _count_paid(self, site: Site, model: Model, reply: Reply) -> None:
+    async def _send(self, site: Site, request: Request, flight: _Flight, commit: Callable[[Reply], Awaitable[None]]) -> Reply:
+        self.batches.sending += 1
+        try:
+            reply = await self.client.send(request, alive=flight.wanted, commit=commit)
+            self._count_paid(site, request, reply)
+            return reply
+        finally:
+            self.batches.sending -= 1
+
+    def _count_paid(self, site: Site, request: Request, reply: Reply) -> None:
         site.requests += reply.requests
         site.input_tokens += reply.usage.input_tokens
         site.output_tokens += reply.usage.output_tokens
         if reply.nanodollars is None:
-            self.unpriced.add(model.name)
+            self.unpriced.add(request.model.name)
             site.nanodollars = None
         elif site.nanodollars is not None:
             site.nanodollars += reply.nanodollars

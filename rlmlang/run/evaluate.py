@@ -25,6 +25,7 @@ from rlmlang.run.frames import Frame
 from rlmlang.run.loops import Open, feed, is_feed
 from rlmlang.run.resolve import resolve
 from rlmlang.run.stages import END, GONE, WAIT, collect
+from rlmlang.run.upstream import find_upstream
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax.source import Span
 from rlmlang.types import ListOf
@@ -38,6 +39,7 @@ class Run:
         self.window = window
         self.root = Scope(None)
         self.live_items = 0
+        self.held = 0  # stages that take no more items until some are through
         self.expected_items = 0
         self.done_items = 0
         self.stopped: RlmError | None = None
@@ -170,6 +172,7 @@ def compile_program(checked: Checked) -> Compiled:
     steps, lazies = code.bindings(bindings, value)
     items = feed(code, value) if _comes_one_by_one(code, value) else None
     main = code.compile(value) if items is None else _collecting(items)
+    find_upstream(facts, sites)
     computed = {name: code.pure.compile(default) for name, default in defaults.items()}
     return Compiled(frame, slots, computed, main, items, sites, steps, lazies)
 

@@ -10,7 +10,7 @@ import asyncio
 import selectors
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import field, frozen
@@ -19,6 +19,7 @@ from rlmlang import limits
 from rlmlang.check.checked import Checked
 from rlmlang.errors import RlmError
 from rlmlang.lm.client import Client
+from rlmlang.lm.render import Part
 from rlmlang.lm.request import Model, Request
 from rlmlang.run.budget import Budget
 from rlmlang.run.calls import Calls, Site
@@ -99,7 +100,7 @@ class _Unanswered(Calls):
         super().__init__(client, memo)
         self.unpaid: dict[bytes, Site] = {}
 
-    async def _fly(self, site: Site, here: Here, request: Request, key: bytes) -> Any:
+    async def _fly(self, site: Site, here: Here, request: Request, key: bytes, prompt: str, parts: Sequence[Part]) -> Any:
         self.unpaid.setdefault(key, site)
         await asyncio.get_running_loop().create_future()
 

@@ -359,11 +359,11 @@ class _Stage:
         feed, out, run = self.feed, self.out, self.run
         window = run.window
         while self.scope.alive() and not out.closed:
-            if self.live >= window or (self.live and self.items and run.live_items >= limits.LIVE_ITEMS):
-                await self._wait()
-                continue
-            if out.full():
-                await out.wait_room()
+            crowded = self.live >= window or (self.live and self.items and run.live_items >= limits.LIVE_ITEMS)
+            if crowded or out.full():
+                run.held += 1
+                await (self._wait() if crowded else out.wait_room())
+                run.held -= 1
                 continue
             event = feed.ready()
             if event is WAIT:

@@ -9,18 +9,20 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from rlmlang import limits
 from rlmlang.errors import UsageError
 from rlmlang.lm.request import Completion, Model, ProviderError, Request, Usage
 from rlmlang.syntax.diagnostics import printable
+from rlmlang.types import TEXT
 
 _STATUS: Final = {"429": "too many requests", "500": "internal error", "503": "overloaded"}
-_FAULTS: Final = (*_STATUS, "timeout", "drop", "refuse", "filter", "length", "empty", "garbage", "huge")
+_FAULTS: Final = (*_STATUS, "timeout", "drop", "refuse", "filter", "length", "empty", "garbage", "huge", "short")
 _KEYS: Final = ("match", "reply", "raw", "delay", "fault", "retry_after", "times", "fail_at", "usage")
 _USAGE_KEYS: Final = ("input_tokens", "output_tokens", "cached_tokens")
 _BYTES_PER_TOKEN: Final = 4
@@ -67,15 +69,43 @@ class ScriptProvider:
         """The reply of the first rule that matches, after its delay. ProviderError for a fault, and where no rule matches."""
         index = self._served
         self._served += 1
-        prompt = "\n".join(m.content for m in request.messages).encode("utf-8", "replace")
+        prompt = _prompt(request)
+        if request.batch:
+            return await self._batch(request, prompt, index)
         served, groups = self._first(prompt)
         rule, nth = served.rule, served.count
         served.count += 1
         await asyncio.sleep(_delay(rule, request))
-        due = (rule.times is None or nth < rule.times) and (rule.fail_at is None or index in rule.fail_at)
-        if rule.fault is not None and due:
+        if _is_due(rule, nth, index) and rule.fault != "short":
             return _fault(rule, request, prompt, groups)
         return _within_limit(rule, request, prompt, _reply(rule, request, groups))
+
+    async def _batch(self, request: Request, prompt: bytes, index: int) -> Completion:
+        """Each item is answered by the first rule that matches its prompt alone; a fault of one meets the whole request."""
+        found = [self._first(_prompt(item)) for item in request.batch]
+        rules = [served.rule for served, _ in found]
+        due = [_is_due(served.rule, served.count, index) for served, _ in found]
+        for served in {id(served): served for served, _ in found}.values():
+            served.count += 1
+        await asyncio.sleep(max(_delay(rule, item) for rule, item in zip(rules, request.batch, strict=True)))
+        values = [
+            _entry(rule, item, groups) for (rule, item), (_, groups) in zip(zip(rules, request.batch, strict=True), found, strict=True)
+        ]
+        told = [rule.usage for rule in rules if rule.usage is not None]
+        whole = evolve(
+            rules[0],
+            reply=values if request.schema is None else {"value": values},
+            raw=False,
+            usage={key: sum(usage.get(key, 0) for usage in told) for usage in told for key in usage} or None,
+            usage_missing=any(rule.usage_missing for rule in rules),
+        )
+        text = json.dumps(whole.reply, ensure_ascii=False)
+        fault = next((rule for rule, is_due in zip(rules, due, strict=True) if is_due), None)
+        if fault is not None and fault.fault == "short":
+            text = json.dumps(values[:-1] if request.schema is None else {"value": values[:-1]}, ensure_ascii=False)
+        elif fault is not None:
+            return _fault(evolve(whole, fault=fault.fault, retry_after=fault.retry_after), request, prompt, ())
+        return _within_limit(whole, request, prompt, text)
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -90,6 +120,18 @@ class ScriptProvider:
         start = prompt.decode("utf-8", "replace")
         shown = printable(start[:_SHOWN]) + ("…" if len(start) > _SHOWN else "")
         raise ProviderError(f"no rule of {self._name} matches the prompt that begins: {shown}")
+
+
+def _prompt(request: Request) -> bytes:
+    """What rules are matched with."""
+    return "\n".join(m.content for m in request.messages).encode("utf-8", "replace")
+
+
+def _is_due(rule: Rule, nth: int, index: int) -> bool:
+    """Whether the rule's fault meets its `nth` request, which is the run's `index`th."""
+    if rule.fault is None:
+        return False
+    return (rule.times is None or nth < rule.times) and (rule.fail_at is None or index in rule.fail_at)
 
 
 def read_rules(path: Path) -> list[Rule]:
@@ -320,6 +362,16 @@ def _reply(rule: Rule, request: Request, groups: tuple[str, ...]) -> str:
     elif isinstance(value, str):
         return value  # a record's JSON, written out by the rule
     return json.dumps(value, ensure_ascii=False)
+
+
+def _entry(rule: Rule, request: Request, groups: tuple[str, ...]) -> Any:
+    """The reply as an entry of a batch's list."""
+    value = None if rule.reply is _MISSING else _filled(rule.reply, groups)
+    is_json = rule.raw or request.schema is None or list(request.schema.get("properties", ())) != ["value"]
+    if isinstance(value, str) and is_json and request.type != TEXT:
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value)
+    return value["value"] if isinstance(value, dict) and list(value) == ["value"] and not is_json else value
 
 
 def _fault(rule: Rule, request: Request, prompt: bytes, groups: tuple[str, ...]) -> Completion:
