@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future as Promise
 from contextlib import suppress
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -146,12 +147,13 @@ class Session:
         return rehearse(self.checked, self._inputs, self.models, self.memo, _STACK)
 
     def _surely_sent(self) -> int:
-        """Different requests that every run sends: those met in a rehearsal, at places whose calls are all made in any case."""
+        """Requests that every run sends: as few as the different calls met in a rehearsal can take, at places whose calls are all made in
+        any case."""
         if self.settings.offline:
             return 0
         asked = self.rehearse().sites
-        sure = [site.node for site in self.bound.sites if site.figures["calls"].least == site.figures["calls"].most]
-        return sum(asked[node].unpaid for node in sure if node in asked)
+        sure = [(site.node, site.batch) for site in self.bound.sites if site.figures["calls"].least == site.figures["calls"].most]
+        return sum(ceil(asked[node].unpaid / batch) for node, batch in sure if node in asked)
 
     @property
     def guaranteed(self) -> bool:

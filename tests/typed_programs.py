@@ -155,6 +155,8 @@ class TypedPrograms:
         on = " on " + ", ".join(data) if data else ""
         returns = "" if type_ == TEXT and r.random() < 0.5 else f" -> {written(type_)}"
         options = r.choice(("", "", " with {max_tokens: 20}", " with {sample: 3}", ' with {system: "be brief"}'))
+        if data and r.random() < 0.3:
+            options = f" with {{batch: {r.choice((2, 3, 20))}}}"
         return f"(call {prompt}{on}{returns}{options})"
 
     def datum(self, text: str) -> str:
@@ -391,6 +393,13 @@ class AnyModel:
             if kind == 3:
                 raise ProviderError("it broke", retryable=False, charged=True)
             raise ProviderError("it is busy", status=400)
+        if request.batch:
+            entries = [made.value(item.type) for item in request.batch]
+            if r.random() < self.trouble:
+                del entries[r.randrange(len(entries))]
+            elif r.random() < self.trouble:
+                entries[r.randrange(len(entries))] = {"nonsense": 1}
+            return Completion(json.dumps({"value": entries}), usage=usage)
         value = made.value(request.type)
         if isinstance(value, str) and r.random() < 0.2:
             value *= 40

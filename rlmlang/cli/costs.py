@@ -88,7 +88,18 @@ def sites_text(bound: Bound, main: str) -> str:
         rows.append([_place(site, main), amount("calls", site.figures["calls"].most), percent(part), _call(site)])
     if not any(part for _, _, part, _ in rows[1:]):
         rows = [[line, calls, text] for line, calls, _, text in rows]
-    return "\n".join(_aligned(rows, left=(0, len(rows[0]) - 1)))
+    return "\n".join([*_aligned(rows, left=(0, len(rows[0]) - 1)), *_batches(bound, main)])
+
+
+def _batches(bound: Bound, main: str) -> list[str]:
+    """`line 3: batched by 20: 50 requests expected instead of 1,000`, for each place whose calls share requests."""
+    lines = []
+    for site in bound.sites:
+        if site.batch > 1:
+            likely, calls = (site.figures[name].expected for name in ("requests", "calls"))
+            saved = f": {amount('requests', likely)} requests expected instead of {amount('calls', calls)}" if likely is not None else ""
+            lines.append(f"{_where(site.node.span, main)}: batched by {site.batch}{saved}")
+    return ["", *lines] if lines else []
 
 
 def prices_text(estimate: Estimate, bound: Bound) -> str:
@@ -167,7 +178,7 @@ def seconds_of(estimate: Estimate, bound: Bound, latency: Latency) -> Figure:
     def longest(of: Callable[[Figure], Quantity], pace: float) -> Quantity:
         found = times(of(bound.figures["rounds"]), pace)
         for name in sorted({site.model for site in bound.sites}):
-            calls = plus(*(of(site.figures["calls"]) for site in bound.sites if site.model == name))
+            calls = plus(*(times(of(site.figures["calls"]), 1 / site.batch) for site in bound.sites if site.model == name))
             found = maximum(found, times(calls, latency.seconds(name) / max(1, estimate.models[name].concurrency)))
         return found
 
@@ -185,9 +196,10 @@ def plan_json(bound: Bound, rehearsal: Rehearsal) -> dict[str, Any]:
     for site, told in zip(bound.sites, whole["sites"], strict=True):
         asked, least, most = _planned(site, rehearsal)
         sites.append(
-            {key: told[key] for key in ("line", "column", "file", "text", "model")}
+            {key: told[key] for key in ("line", "column", "file", "text", "model", "batch")}
             | {
                 "calls": told["bound"]["calls"],
+                "requests": told["bound"]["requests"],
                 "known": asked.calls,
                 "from_memo": asked.from_memo,
                 "to_pay": {"min": least, "max": None if isinstance(most, Formula) or most == INFINITE else int(most)},
@@ -209,7 +221,7 @@ def plan_text(bound: Bound, rehearsal: Rehearsal, main: str) -> str:
         said = "Nothing is left to pay: the memo holds every reply."
     elif rehearsal.error is not None:
         said = f"The run would fail: {printable(rehearsal.error.message)}"
-    return "\n".join([*_aligned(rows, left=(0, 7)), "", said])
+    return "\n".join([*_aligned(rows, left=(0, 7)), *_batches(bound, main), "", said])
 
 
 def _planned(site: SiteBound, rehearsal: Rehearsal) -> tuple[Asked, int, Quantity]:

@@ -18,7 +18,7 @@ from rlmlang.syntax import nodes as n
 class SiteCost:
     """The cost of one `call`: how often it is asked for, and what that takes at most (tokens of all attempts; nano-dollars).
 
-    `prompt` is the interval of one prompt's bytes: of the calls that were joined here, the hull.
+    `prompt` is the interval of one prompt's bytes: of the calls that were joined here, the hull. `requests` are those that may be sent.
     """
 
     calls: Interval = ZERO
@@ -26,6 +26,7 @@ class SiteCost:
     output_tokens: Quantity = 0
     nanodollars: Quantity = 0
     prompt: Interval = ZERO
+    requests: Quantity = 0
 
     def __add__(self, other: SiteCost) -> SiteCost:
         return SiteCost(
@@ -34,6 +35,7 @@ class SiteCost:
             plus(self.output_tokens, other.output_tokens),
             plus(self.nanodollars, other.nanodollars),
             self.prompt.hull(other.prompt),
+            plus(self.requests, other.requests),
         )
 
     def times(self, count: Interval) -> SiteCost:
@@ -43,6 +45,7 @@ class SiteCost:
             input_tokens=times(self.input_tokens, count.high),
             output_tokens=times(self.output_tokens, count.high),
             nanodollars=times(self.nanodollars, count.high),
+            requests=times(self.requests, count.high),
         )
 
     def hull(self, other: SiteCost) -> SiteCost:
@@ -52,6 +55,7 @@ class SiteCost:
             maximum(self.output_tokens, other.output_tokens),
             maximum(self.nanodollars, other.nanodollars),
             self.prompt.hull(other.prompt),
+            maximum(self.requests, other.requests),
         )
 
     def optional(self) -> SiteCost:

@@ -101,7 +101,7 @@ class Analysis:
 
     def unknown(self, node: n.Node, start: Interval) -> Out:
         """Too much to look at: anything of its type, at any cost."""
-        sites = {site: SiteCost(ANY, INFINITE, INFINITE, INFINITE, ANY) for site in self._calls_below(node)}
+        sites = {site: SiteCost(ANY, INFINITE, INFINITE, INFINITE, ANY, INFINITE) for site in self._calls_below(node)}
         cost = Cost(sites, ANY) if sites else FREE
         return Out(of_type(self.checked.types[node]), cost, Interval(start.low, INFINITE if sites else start.high))
 

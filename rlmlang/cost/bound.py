@@ -21,9 +21,9 @@ from rlmlang.cost.bindings import block_bindings
 from rlmlang.cost.outcome import Bound as Variable_
 from rlmlang.cost.outcome import Env, Policy
 from rlmlang.cost.prefix import Prefix
-from rlmlang.cost.pricing import BYTES_PER_TOKEN, REQUESTS, Pricing
+from rlmlang.cost.pricing import BYTES_PER_TOKEN, Pricing
 from rlmlang.lm.request import Model
-from rlmlang.quantity import INFINITE, Formula, Number, Quantity, Symbol, minimum, symbol, symbols, times, value_at
+from rlmlang.quantity import INFINITE, Formula, Number, Quantity, Symbol, minimum, plus, symbol, symbols, times, value_at
 from rlmlang.run.resolve import resolve
 from rlmlang.sizes import ZERO, DirSize, Exact, FileSize, Interval, ListSize, MaybeSize, NumberSize, Size, TextSize, of_type
 from rlmlang.syntax import nodes as n
@@ -65,12 +65,14 @@ FIGURES = ("calls", "requests", "input_tokens", "output_tokens", "dollars", "dep
 
 @frozen
 class SiteBound:
-    """The bound of one place that calls a model. `prompt` is the interval of one prompt in bytes (and so tokens, at most)."""
+    """The bound of one place that calls a model. `prompt` is the interval of one prompt in bytes (and so tokens, at most); `batch`: so many
+    of its calls may share a request."""
 
     node: n.Call
     figures: Mapping[str, Figure]
     prompt: Interval
     model: str
+    batch: int = 1
 
     def to_json(self) -> dict[str, Any]:
         span = self.node.span
@@ -80,6 +82,7 @@ class SiteBound:
             "file": span.source.name,
             "text": span.text.split("\n", 1)[0][:120],
             "model": self.model,
+            "batch": self.batch,
             "bound": figures_json(self.figures),
             "formula": formulas(self.figures),
         }
@@ -159,6 +162,8 @@ def bound(
     guess: Cost | None = None
     if not named.made:
         guess = _program(Analysis(checked, facts, analysis.prefix, pricing, policy or Policy(expected=True)), start)
+    if guess is not None:
+        guess = _whole_requests(guess, pricing)
     figures = _figures(cost, guess, memo)
     sites = tuple(
         SiteBound(
@@ -166,6 +171,7 @@ def bound(
             _site_figures(site, None if guess is None else guess.sites.get(node, SiteCost()), memo),
             site.prompt,
             pricing.model(node).name,
+            pricing.batch(node),
         )
         for node, site in sorted(
             cost.sites.items(), key=lambda item: (item[0].span.source is not checked.program.source, item[0].span.start)
@@ -204,13 +210,24 @@ def _figures(cost: Cost, guess: Cost | None, memo: bool) -> dict[str, Figure]:
     depth = Interval(1 if surely else 0, 0 if calls.high == 0 else 1)
     return {
         "calls": figure(calls.low, expected.calls.high, calls.high),
-        "requests": figure(0 if memo or not surely else 1, expected.calls.high, times(REQUESTS, calls.high)),
+        "requests": figure(0 if memo or not surely else 1, expected.requests, total.requests),
         "input_tokens": figure(0, expected.input_tokens, total.input_tokens),
         "output_tokens": figure(0, expected.output_tokens, total.output_tokens),
         "dollars": figure(0, expected.nanodollars, total.nanodollars),
         "depth": figure(depth.low, depth.high if known and expected.calls.high else depth.low, depth.high),
         "rounds": figure(cost.rounds.low, guess.rounds.high if guess is not None else 0, cost.rounds.high),
     }
+
+
+def _whole_requests(guess: Cost, pricing: Pricing) -> Cost:
+    """An expected cost in which a last batch that is not full is a request all the same."""
+    sites, total = dict(guess.sites), guess.total
+    for node, site in guess.sites.items():
+        if isinstance(node, n.Call) and pricing.batch(node) > 1 and isinstance(site.requests, float) and math.isfinite(site.requests):
+            whole = math.ceil(round(site.requests, 6))
+            total = evolve(total, requests=plus(total.requests, whole - site.requests))
+            sites[node] = evolve(site, requests=whole)
+    return evolve(guess, sites=sites, total=total)
 
 
 def _site_figures(site: SiteCost, guess: SiteCost | None, memo: bool) -> dict[str, Figure]:

@@ -4,22 +4,28 @@ At most one token a byte of UTF-8, which holds for byte-level tokenizers; the ov
 them empty.
 A call may be sent 1 + REASKS times at the provider's cost (a bad reply, or an attempt that broke after it was billed), each time at most a
 reply and a correction longer than the first. Money is priced a request at a time, at the dearest rate that its size can reach.
+
+Of calls that share requests, n in one batch may at worst send n - 1 batches, each once at the provider's cost, before each call is sent
+alone: the batches that hold a call are at most ceil(log2) of the first one's size. No batch reaches a dearer rate (run/batches.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from attrs import evolve, frozen
+
 from rlmlang import limits
 from rlmlang.check.checked import Checked
 from rlmlang.cost.account import SiteCost
 from rlmlang.lm.prices import Price, price_of, worst
-from rlmlang.lm.render import render, reply_tokens, worst_input_tokens
+from rlmlang.lm.render import read_data, render, render_batch, reply_tokens, worst_input_tokens
 from rlmlang.lm.request import Model
 from rlmlang.quantity import INFINITE, Formula, Quantity, plus, times
 from rlmlang.sizes import (
     ESCAPED,
     ONE,
+    ZERO,
     FileSize,
     Interval,
     ListSize,
@@ -39,13 +45,22 @@ REQUESTS = limits.RETRIES + limits.REASKS  # that may be sent for one call
 BYTES_PER_TOKEN = 3.6  # of English prose and code, for what is expected
 
 
+@frozen
+class Prompt:
+    """Bytes of what one call sends: the whole request; of that, what calls that share a request have in common, and its own data."""
+
+    whole: Interval
+    common: Interval
+    own: Interval
+
+
 class Pricing:
     """`model_of` gives the model that a call goes to; a price that is not known is taken as infinite."""
 
     def __init__(self, checked: Checked, model_of: Callable[[str | None], Model]) -> None:
         self._checked = checked
         self._model_of = model_of
-        self._overheads: dict[tuple[n.Call, bool], int] = {}
+        self._overheads: dict[tuple[n.Call, bool, int], int] = {}
         self._prices: dict[str, Price | None] = {}
         self.unpriced: set[str] = set()
 
@@ -70,51 +85,76 @@ class Pricing:
         tokens = (reply_tokens(self._type(node)) if given is None else given) + model.reasoning_tokens
         return tokens if model.max_output_tokens is None else min(tokens, model.max_output_tokens)
 
+    def batch(self, node: n.Call) -> int:
+        """How many calls of a place may share a request."""
+        option = next((o.value for o in node.options if o.name == "batch"), None)
+        return option.value if isinstance(option, n.Literal) and isinstance(option.value, int) and node.data else 1
+
     def _type(self, node: n.Call) -> Type:
         return self._checked.reply_types[node]
 
-    def prompt(self, node: n.Call, prompt: Size, data: Sequence[tuple[str | None, Size]], system: Size | None) -> Interval:
+    def prompt(self, node: n.Call, prompt: Size, data: Sequence[tuple[str | None, Size]], system: Size | None) -> Prompt:
         """Bytes of everything that is sent, as `worst_input_tokens` counts them."""
-        total = Interval.exactly(self._overhead(node, len(data), system is not None)) + str_bytes(prompt)
+        common, own = str_bytes(prompt), ZERO
         if system is not None:
-            total = total + str_bytes(system)
+            common = common + str_bytes(system)
         for name, size in data:
             if name is not None:
-                total = total + Interval(len(name), ESCAPED * len(name.encode()) + 3)
+                own = own + Interval(len(name), ESCAPED * len(name.encode()) + 3)
             plain = unfold(size)
             if isinstance(plain, FileSize):
-                total = total + plain.text + Interval(0, plus(times(ESCAPED, plain.path.high), 16))
+                own = own + plain.text + Interval(0, plus(times(ESCAPED, plain.path.high), 16))
             else:
-                total = total + data_bytes(size)
-        fences = 1 + 2 * (1 + len(data)) if data else 0
-        return total + Interval(0, fences * _FENCE_GROWTH)
+                own = own + data_bytes(size)
+        own = own + Interval(0, 2 * len(data) * _FENCE_GROWTH)
+        common = common + Interval(0, 3 * _FENCE_GROWTH if data else 0)
+        return Prompt(Interval.exactly(self._overhead(node, system is not None)) + common + own, common, own)
 
-    def _overhead(self, node: n.Call, data: int, system: bool) -> int:
-        key = (node, system)
+    def _overhead(self, node: n.Call, system: bool, items: int = 1) -> int:
+        """Bytes of a request for so many calls whose instruction and data are empty."""
+        key = (node, system, items)
         if key not in self._overheads:
-            request = render("", [(None, "")] * data, self._type(node), self.model(node), system="" if system else None)
+            request = render("", [(None, "")] * len(node.data), self._type(node), self.model(node), system="" if system else None)
+            if items > 1:
+                request = render_batch("", [read_data([(None, "")] * len(node.data))] * items, [request] * items)
             self._overheads[key] = worst_input_tokens(request)
         return self._overheads[key]
 
-    def cost(self, node: n.Call, prompt: Interval, expected: bool) -> SiteCost:
+    def cost(self, node: n.Call, prompt: Prompt, expected: bool) -> SiteCost:
         """What one call takes at most, or is expected to."""
         model, most = self.model(node), self.max_tokens(node)
-        price = self.price(model)
+        price, batch = self.price(model), self.batch(node)
         if expected:
-            tokens = (
-                prompt.high
-                if isinstance(prompt.high, Formula)
-                else int(prompt.high / BYTES_PER_TOKEN)
-                if prompt.high != INFINITE
-                else INFINITE
-            )
+            size = prompt.whole.high
+            if batch > 1:
+                size = plus(times(1 / batch, plus(prompt.common.high, self._overhead(node, False, batch))), prompt.own.high)
+            tokens = size if isinstance(size, Formula) else int(size / BYTES_PER_TOKEN) if size != INFINITE else INFINITE
             output = self._expected_tokens(node, most)
-            return SiteCost(ONE, tokens, output, _money(price, tokens, output), prompt)
+            return SiteCost(ONE, tokens, output, _money(price, tokens, output), prompt.whole, 1 / batch if batch > 1 else 1)
+        whole = prompt.whole.high
         longer = limits.REPLY_BYTES_PER_TOKEN * most + limits.CORRECTION_BYTES + 2 * limits.MESSAGE_TOKENS
-        last = plus(prompt.high, longer)
-        tokens = plus(prompt.high, times(limits.REASKS, last))
-        money = plus(_money(price, prompt.high, most), times(limits.REASKS, _money(price, last, most)))
-        return SiteCost(ONE, tokens, (1 + limits.REASKS) * most, money, prompt)
+        last = plus(whole, longer)
+        tokens = plus(whole, times(limits.REASKS, last))
+        money = plus(_money(price, whole, most), times(limits.REASKS, _money(price, last, most)))
+        alone = SiteCost(ONE, tokens, (1 + limits.REASKS) * most, money, prompt.whole, REQUESTS)
+        return alone if batch == 1 else self._after_batches(node, prompt, batch, alone)
+
+    def _after_batches(self, node: n.Call, prompt: Prompt, batch: int, alone: SiteCost) -> SiteCost:
+        """What one call of a batch takes at most: its part of all batches that may be divided, and then what it takes alone."""
+        levels = (batch - 1).bit_length()
+        label = self._overhead(node, True, 3) - self._overhead(node, True, 2)
+        fixed = self._overhead(node, True, batch) - batch * label
+        own = plus(prompt.own.high, label + len(node.data) * (len(str(batch)) - 1))
+        tokens = plus(prompt.common.high, fixed, times(levels, own))
+        output = levels * self.max_tokens(node)
+        price = self.price(self.model(node))
+        return evolve(
+            alone,
+            input_tokens=plus(alone.input_tokens, tokens),
+            output_tokens=plus(alone.output_tokens, output),
+            nanodollars=plus(alone.nanodollars, _money(None if price is None else evolve(price, tiers=price.tiers[:1]), tokens, output)),
+            requests=REQUESTS + limits.RETRIES,
+        )
 
     def _expected_tokens(self, node: n.Call, most: int) -> int:
         type_ = self._type(node)
