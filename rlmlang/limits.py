@@ -60,6 +60,8 @@ LIVE_ITEMS: Final = 4_096  # item tasks of nested maps under way at once
 
 # ---- the memo store ----
 MEMO_BYTES: Final = 2 * 1024**3  # beyond, the oldest rows go
+SEEN_ROWS: Final = 20_000  # figures of what runs have seen, some 2 MB; beyond, those that no run touched longest go
+SEEN_COUNT: Final = 2_000  # times that one figure was seen: beyond, the older ones weigh less, so that a change is noticed
 
 # ---- built-ins ----
 PATTERN_CHARS: Final = 5_000  # a regular expression

@@ -6,6 +6,7 @@ is spent; then the program runs in a thread of its own, with an event loop and a
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import secrets
 import threading
@@ -34,9 +35,12 @@ from rlmlang.run.calls import Calls, Site, Tally
 from rlmlang.run.evaluate import Compiled, Run, compile_program, evaluate
 from rlmlang.run.inputs import bind_inputs
 from rlmlang.run.memo import Memo, default_path
+from rlmlang.run.memo_seen import looking
 from rlmlang.run.program import read_program
 from rlmlang.run.rehearse import Rehearsal, rehearse
 from rlmlang.run.report import FailedItem, Result, SiteUse, Used, dollars
+from rlmlang.run.seen import Experience, Keys, Seen, by_key, merged
+from rlmlang.run.still import UntilStill
 from rlmlang.syntax.nodes import Program
 
 _STACK = 64 * 1024 * 1024  # bytes, of the thread that evaluates
@@ -64,14 +68,18 @@ class Settings:
 
 
 class Session:
-    """One run, prepared: everything about it that can be wrong has been found wrong, and nothing has been spent.
+    """One run, prepared: everything about it that can be wrong has been found wrong, and nothing has been spent. With `sample` it makes
+    calls for so many items of each list only, and there is no admission: the budget is that of the sample.
 
     `checked`, `models`, `memo`, `budget` and `calls` may be looked at while it runs (for a display of progress); `report` gives the
     outcome.
     """
 
-    def __init__(self, checked: Checked, settings: Settings, inputs: Mapping[str, Any], config: Config) -> None:
+    def __init__(
+        self, checked: Checked, settings: Settings, inputs: Mapping[str, Any], config: Config, *, sample: int | None = None
+    ) -> None:
         self.checked = checked
+        self.sample = sample
         self.settings = settings
         self.id = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(3)
         self.models: Models = resolve_models(
@@ -84,14 +92,18 @@ class Session:
         self._check_sites()
         self.memo = Memo.open(memo_path(settings.memo, config))
         self.warnings += self.memo.warnings
-        self.bound: Bound = bound_of(checked, self._model, inputs, memo=self.memo.path is not None)
+        self._keys = Keys(checked, self._model)
+        self.experience = Experience(self._keys, self.memo.learned())
+        self.bound: Bound = bound_of(checked, self._model, inputs, memo=self.memo.path is not None, experience=self.experience)
         self.warnings += self.bound.warnings
-        self.beyond = self._admit()
+        self.beyond = self._admit() if sample is None else ()
         self.tally = Tally(self.budget)
         self.client = Client(self.models, self.tally, offline=settings.offline)
-        self.calls = Calls(self.client, self.memo)
+        self.calls = Calls(self.client, self.memo, recall=sample is not None)
         window = 2 * max(self.models[name].concurrency for name in self._model_names()) + 8
-        self.run = Run(self.calls, window * max((site.batch for site in self.compiled.sites.values()), default=1))
+        widest = max((site.batch for site in self.compiled.sites.values()), default=1)
+        self.run = Run(self.calls, max(window * widest, sample or 0), sample)
+        self.still = False
         self._started = time.monotonic()
         self._seconds = 0.0
 
@@ -166,17 +178,26 @@ class Session:
         """Begins the run in a thread of its own."""
         return Running(self, on_item)
 
-    async def _main(self, on_item: Callable[[Any], None] | None) -> Any:
+    async def _main(self, on_item: Callable[[Any], None] | None, watch: UntilStill | None = None) -> Any:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None
         self._started = time.monotonic()
         remaining = self.budget.remaining_seconds()
-        alarm = None if remaining is None else loop.call_later(remaining, self._time_is_up, task)
+        alarm = None
+        if watch is not None:
+            watch.task = task
+            if remaining is not None:
+                watch.deadline, watch.late = self._started + remaining, lambda: self._time_is_up(task)
+        elif remaining is not None:
+            alarm = loop.call_later(remaining, self._time_is_up, task)
         try:
             async with self.client:
                 return await evaluate(self.compiled, self._inputs, self.run, on_item)
         except asyncio.CancelledError:
+            if watch is not None and watch.still and self.run.stopped is None:
+                self.still = True
+                return None
             raise self.run.stopped or Interrupted("interrupted; finished calls are kept") from None
         except RlmError:
             raise
@@ -185,6 +206,8 @@ class Session:
         finally:
             if alarm is not None:
                 alarm.cancel()
+            if self.memo.path is not None and self.client.counters.requests:
+                self.memo.learn(self._seen(recalled=False))
             self.memo.close()
             self._seconds = time.monotonic() - self._started
 
@@ -192,6 +215,11 @@ class Session:
         most = self.budget.most("seconds")
         self.run.stop(BudgetError(f"the budget of {Limit('seconds', most or 0)} is used up"))
         task.cancel()
+
+    def _seen(self, *, recalled: bool) -> Seen:
+        """What this run has seen; with `recalled` also in replies that the memo had."""
+        calls = {node: merged((s.seen, s.recalled)) if recalled else s.seen for node, s in self.compiled.sites.items()}
+        return by_key(self._keys, calls, self.run.choices)
 
     # ---- the outcome ----
 
@@ -281,6 +309,8 @@ class Running:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
         self._cancelled = False
+        # a sample ends when all that is left waits for whole lists
+        self._watch = None if session.sample is None else UntilStill(lambda: session.calls.batches.sending > 0)
         self.done: Promise[Any] = Promise()
         size = threading.stack_size(_STACK)
         try:
@@ -291,7 +321,8 @@ class Running:
 
     def _work(self) -> None:
         try:
-            with asyncio.Runner() as runner:
+            factory = None if self._watch is None else functools.partial(asyncio.SelectorEventLoop, self._watch)
+            with asyncio.Runner(loop_factory=factory) if factory is not None else asyncio.Runner() as runner:
                 self._loop = runner.get_loop()
                 value = runner.run(self._guarded())
         except BaseException as error:
@@ -303,7 +334,7 @@ class Running:
         self._task = asyncio.current_task()
         if self._cancelled:
             raise Interrupted("interrupted")
-        return await self._session._main(self._on_item)
+        return await self._session._main(self._on_item, self._watch)
 
     def cancel(self) -> None:
         """Stops the run from any thread: calls under way are cancelled, finished ones are kept. `wait` then raises Interrupted."""
@@ -377,6 +408,7 @@ class Estimate:
     models: Models
     inputs: Mapping[str, Any] | None
     bound: Bound
+    experience: Experience
 
     def model(self, name: str | None) -> Model:
         """The model of a call that names it so."""
@@ -403,9 +435,17 @@ def estimate(
     known: Mapping[str, Any] | None = None
     if inputs or all(v.optional for v in checked.inputs):
         known = bind_inputs(checked.inputs, inputs or {}, stdin=stdin, partly=True)
-    memo = memo_path(settings.memo, config) is not None
-    found = bound_of(checked, lambda name: models[name or models.default], known, memo=memo)
-    return Estimate(checked, models, known, found)
+    memo = memo_path(settings.memo, config)
+
+    def model_of(name: str | None) -> Model:
+        return models[name or models.default]
+
+    with looking(memo) as learned:
+        experience = Experience(Keys(checked, model_of), learned)
+        found = bound_of(checked, model_of, known, memo=memo is not None, experience=experience)
+        for site in found.sites:
+            experience.seconds(models[site.model])  # asked for while the store is open
+    return Estimate(checked, models, known, found, experience)
 
 
 def bound(source: str | os.PathLike[str], settings: Settings | None = None, **inputs: Any) -> Bound:

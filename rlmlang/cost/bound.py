@@ -25,6 +25,7 @@ from rlmlang.cost.pricing import BYTES_PER_TOKEN, Pricing
 from rlmlang.lm.request import Model
 from rlmlang.quantity import INFINITE, Formula, Number, Quantity, Symbol, minimum, plus, symbol, symbols, times, value_at
 from rlmlang.run.resolve import resolve
+from rlmlang.run.seen import Experience, Keys
 from rlmlang.sizes import ZERO, DirSize, Exact, FileSize, Interval, ListSize, MaybeSize, NumberSize, Size, TextSize, of_type
 from rlmlang.syntax import nodes as n
 from rlmlang.types import DIR, FILE, INT, TEXT, ListOf, Optional, Type
@@ -136,15 +137,16 @@ def bound(
     inputs: Mapping[str, Any] | None = None,
     *,
     memo: bool = True,
-    policy: Policy | None = None,
+    experience: Experience | None = None,
 ) -> Bound:
     """The bound of a program without errors. `inputs` are the values of those that are known; `model_of` gives the models that calls name.
 
-    With `memo`, answers may come from the memo store, so what is paid is at least 0. Raises LimitError where the pure prefix is too
+    With `memo`, answers may come from the memo store, so what is paid is at least 0. `experience` decides what is expected. Raises LimitError where the pure prefix is too
     large, and what
     reading its files raises.
     """
-    pricing = Pricing(checked, model_of)
+    experience = experience or Experience(Keys(checked, model_of))
+    pricing = Pricing(checked, model_of, experience)
     facts, variables = resolve(checked)
     named = _Names()
     given = dict(inputs or {})
@@ -161,7 +163,7 @@ def bound(
     cost = _program(analysis, start)
     guess: Cost | None = None
     if not named.made:
-        guess = _program(Analysis(checked, facts, analysis.prefix, pricing, policy or Policy(expected=True)), start)
+        guess = _program(Analysis(checked, facts, analysis.prefix, pricing, Policy(True, _chance(experience))), start)
     if guess is not None:
         guess = _whole_requests(guess, pricing)
     figures = _figures(cost, guess, memo)
@@ -180,6 +182,14 @@ def bound(
     )
     used = frozenset().union(*(symbols(f.most) | symbols(f.least) for f in figures.values()))
     return Bound(figures, sites, tuple(s for s in named.made if s in used), tuple(_warnings(sites, pricing, not named.made)))
+
+
+def _chance(experience: Experience) -> Callable[[n.Node], float]:
+    def chance(node: n.Node) -> float:
+        seen = experience.chance(node)
+        return 0.5 if seen is None else min(1.0, max(0.0, seen))
+
+    return chance
 
 
 def _program(analysis: Analysis, start: Env) -> Cost:

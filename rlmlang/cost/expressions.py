@@ -185,15 +185,15 @@ def if_(analysis: Analysis, node: n.If, env: Env, start: Interval) -> Out:
         chosen = analysis.of(node.then if known else node.orelse, env, condition.round)
         return evolve(chosen, cost=condition.cost + chosen.cost)
     then, orelse = analysis.of(node.then, env, condition.round), analysis.of(node.orelse, env, condition.round)
-    return _either(analysis, condition.cost, then, orelse)
+    return _either(analysis, condition.cost, then, orelse, analysis.policy.chance(node))
 
 
-def _either(analysis: Analysis, cost: Cost, a: Out, b: Out) -> Out:
-    """One or the other. A branch that never gives a value may still be taken, and paid, until it fails."""
+def _either(analysis: Analysis, cost: Cost, a: Out, b: Out, chance: float) -> Out:
+    """One or the other, the first at a `chance`. A branch that never gives a value may still be taken, and paid, until it fails."""
     size = a.size if b.size is None else b.size if a.size is None else hull(a.size, b.size)
     if analysis.policy.expected:
-        half = Interval.exactly(0.5)
-        return Out(size, cost + a.cost.times(half) + b.cost.times(half), a.round.hull(b.round))
+        paid = a.cost.times(Interval.exactly(chance)) + b.cost.times(Interval.exactly(1 - chance))
+        return Out(size, cost + paid, a.round.hull(b.round))
     return Out(size, cost + a.cost.hull(b.cost), a.round.hull(b.round))
 
 

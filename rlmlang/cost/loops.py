@@ -19,6 +19,7 @@ from rlmlang.sizes import (
     Exact,
     Interval,
     ListSize,
+    NoneSize,
     NumberSize,
     Size,
     as_list,
@@ -26,6 +27,7 @@ from rlmlang.sizes import (
     hull,
     hull_all,
     list_total,
+    measure,
     of_type,
     truth,
     whole_at_least_zero,
@@ -66,7 +68,8 @@ def _each(
         if len(xs) <= _ITEMS_ONE_BY_ONE and analysis.fuel > 0:
             return [(ONE, at(Exact(x), Exact(i))) for i, x in enumerate(xs)]
         index = NumberSize(0, max(0, len(xs) - 1), whole=True)
-        return [(Interval.exactly(len(group)), at(hull_all(group), index)) for group in _groups(xs)]
+        together = _typical if analysis.policy.expected else hull_all
+        return [(Interval.exactly(len(group)), at(together(group), index)) for group in _groups(xs)]
     whole = as_list(source)
     if whole.count.high == 0:
         return []
@@ -130,7 +133,9 @@ def filter_(analysis: Analysis, node: n.Filter, env: Env, start: Interval) -> Ou
     count = Interval(sure.low, possible.high)
     if analysis.policy.expected and sure != possible:
         count = analysis.policy.kept(node, possible)
-        total = total * Interval.exactly(analysis.policy.selectivity(node))
+        if isinstance(source.size, Exact):
+            item = _typical([Exact(x) for x in (kept or source.size.value)])
+        total = total * Interval.exactly(analysis.policy.chance(node))
     return Out(ListSize(count, item, total), cost, end)
 
 
@@ -147,6 +152,9 @@ def found_first(analysis: Analysis, node: n.Node, source: n.Expr, count: n.Expr,
     inner = {**env, **bind_items(analysis.facts.bound[node], whole.item, end)}
     out = analysis.of(condition, inner, end)
     looked = Interval(minimum(wanted.low, whole.count.low), whole.count.high if wanted.high != 0 else 0)
+    if analysis.policy.expected:
+        chance = analysis.policy.chance(node)
+        looked = Interval.exactly(minimum(whole.count.high, times(wanted.high, 1 / chance)) if chance else looked.high)
     chain = difference(out.round.high, end.high)
     # waves of growing width, each after the one before it
     last = plus(end.high, times(whole.count.high, chain)) if chain != 0 else end.high
@@ -271,12 +279,22 @@ def _joined(groups: Sequence[tuple[Interval, Out]]) -> Size | None:
     return ListSize(count, item, total if len(sizes) > 1 else None)
 
 
-def _groups(xs: Sequence[Any]) -> list[list[Size]]:
+def _groups(xs: Sequence[Any]) -> list[list[Exact]]:
     """A long list's items in groups of like size."""
     sized = [Exact(x) for x in xs]
     order = sorted(sized, key=lambda s: _weight(s.value))
     width = -(-len(order) // _GROUPS)
     return [list(order[at : at + width]) for at in range(0, len(order), width)]
+
+
+def _typical(items: Sequence[Exact]) -> Size:
+    """The size of the item that comes closest to the mean of all."""
+    if not items:
+        return NoneSize()
+    weights = [_weight(item.value) for item in items]
+    mean = sum(weights) / len(weights)
+    at = min(range(len(items)), key=lambda i: abs(weights[i] - mean))
+    return measure(items[at])
 
 
 def _weight(value: Any) -> int:

@@ -42,14 +42,14 @@ Env = Mapping[Variable, Bound]
 
 @define
 class Policy:
-    """How unknown things are taken. This one is sound: as intervals. `Expected` guesses."""
+    """How unknown things are taken. This one is sound: as intervals. With `expected` it guesses: `chance` is how often the condition of a
+    filter or an `if` holds."""
 
     expected: bool = False
-    selectivity: Callable[[n.Node], float] = lambda node: 0.5
-    reply_bytes: Callable[[n.Node, int], int] = lambda node, most: min(most, 600)
+    chance: Callable[[n.Node], float] = lambda node: 0.5
 
     def kept(self, node: n.Node, count: Interval) -> Interval:
         """How many items a filter keeps."""
         if not self.expected:
             return count.from_zero()
-        return Interval.exactly(times(count.high, self.selectivity(node)))
+        return Interval.exactly(times(count.high, self.chance(node)))

@@ -22,6 +22,7 @@ from rlmlang.lm.prices import Price, price_of, worst
 from rlmlang.lm.render import read_data, render, render_batch, reply_tokens, worst_input_tokens
 from rlmlang.lm.request import Model
 from rlmlang.quantity import INFINITE, Formula, Quantity, plus, times
+from rlmlang.run.seen import AMOUNT, OUTPUT_TOKENS, REPLY_BYTES, Experience
 from rlmlang.sizes import (
     ESCAPED,
     ONE,
@@ -55,9 +56,11 @@ class Prompt:
 
 
 class Pricing:
-    """`model_of` gives the model that a call goes to; a price that is not known is taken as infinite."""
+    """`model_of` gives the model that a call goes to; a price that is not known is taken as infinite. What is expected goes by
+    `experience`, where there is any."""
 
-    def __init__(self, checked: Checked, model_of: Callable[[str | None], Model]) -> None:
+    def __init__(self, checked: Checked, model_of: Callable[[str | None], Model], experience: Experience) -> None:
+        self.experience = experience
         self._checked = checked
         self._model_of = model_of
         self._overheads: dict[tuple[n.Call, bool, int], int] = {}
@@ -128,7 +131,8 @@ class Pricing:
             size = prompt.whole.high
             if batch > 1:
                 size = plus(times(1 / batch, plus(prompt.common.high, self._overhead(node, False, batch))), prompt.own.high)
-            tokens = size if isinstance(size, Formula) else int(size / BYTES_PER_TOKEN) if size != INFINITE else INFINITE
+            density = self.experience.tokens_per_byte(node) or 1 / BYTES_PER_TOKEN
+            tokens = size if isinstance(size, Formula) or size == INFINITE else round(size * density)
             output = self._expected_tokens(node, most)
             return SiteCost(ONE, tokens, output, _money(price, tokens, output), prompt.whole, 1 / batch if batch > 1 else 1)
         whole = prompt.whole.high
@@ -157,6 +161,9 @@ class Pricing:
         )
 
     def _expected_tokens(self, node: n.Call, most: int) -> int:
+        seen = self.experience.of_call(node, OUTPUT_TOKENS)
+        if seen is not None:
+            return min(most, max(1, round(seen)))
         type_ = self._type(node)
         inner = type_.item if isinstance(type_, Optional) else type_
         scalar = isinstance(inner, Enum) or inner in (BOOL, INT, FLOAT)
@@ -167,14 +174,20 @@ class Pricing:
         type_, most = self._type(node), limits.REPLY_BYTES_PER_TOKEN * self.max_tokens(node)
         if not expected:
             return of_type(type_, most)
-        typical = min(most, 4 * self._expected_tokens(node, self.max_tokens(node)))
+        seen, amount = self.experience.of_call(node, REPLY_BYTES), self.experience.of_call(node, AMOUNT)
+        if seen is None:
+            seen = (self.experience.reply_bytes_per_token(node) or 4) * self._expected_tokens(node, self.max_tokens(node))
+        typical = min(most, max(0, round(seen)))
         if type_ == TEXT:
             return TextSize(Interval.exactly(typical))
         if isinstance(type_, ListOf):
-            count = 4 if type_.most is None else max(1, type_.most // 2)
-            return ListSize(Interval.exactly(count), of_type(type_.item, max(1, typical // count)))
+            count: float = 4 if type_.most is None else max(1, type_.most // 2)
+            if amount is not None:
+                count = max(0.0, amount)
+            return ListSize(Interval.exactly(count), of_type(type_.item, max(1, round(typical / max(1, count)))))
         if type_ in (INT, FLOAT):
-            return NumberSize(3, 3)
+            number = 3 if amount is None else amount
+            return NumberSize(number, number)
         return of_type(type_, typical)
 
 

@@ -17,6 +17,7 @@ Not done here: the memo and the sharing of equal calls, which belong to the run.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
@@ -82,6 +83,7 @@ class _Spent:
     cached_tokens: int = 0
     nanodollars: int = 0
     guessed: bool = False
+    seconds: float = 0.0
 
     def add(self, usage: Usage, nanodollars: int) -> None:
         self.input_tokens += usage.input_tokens
@@ -92,7 +94,7 @@ class _Spent:
 
     def reply(self, value: Any, price: Price | None) -> Reply:
         usage = Usage(self.input_tokens, self.output_tokens, self.cached_tokens, self.guessed)
-        return Reply(value, usage, None if price is None else self.nanodollars, requests=self.sent)
+        return Reply(value, usage, None if price is None else self.nanodollars, requests=self.sent, seconds=self.seconds)
 
 
 class Client:
@@ -242,7 +244,9 @@ class Client:
                     raise Dropped
                 self._count(spent)
                 settled = reserved  # unless we learn better
+                began = time.monotonic()
                 completion = await lane.provider.complete(request)
+                spent.seconds = time.monotonic() - began
                 outcome = "ok"
             except ProviderError as error:
                 retry_after = error.retry_after

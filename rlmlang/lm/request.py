@@ -123,12 +123,13 @@ class Usage:
 @frozen
 class Reply:
     """The checked value of a call and what it took. `requests` counts what was sent, `retries` those beyond the first
-    (re-asks and repeats alike); `nanodollars` is None where no price is known."""
+    (re-asks and repeats alike); `nanodollars` is None where no price is known; `seconds`: how long the last request took."""
 
     value: Any
     usage: Usage = Usage()
     nanodollars: int | None = 0
     requests: int = 1
+    seconds: float = 0.0
     source: Literal["model", "memo", "shared"] = "model"
 
     @property

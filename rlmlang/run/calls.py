@@ -16,6 +16,7 @@ from rlmlang.lm.request import Charge, Meter, Model, Reply, Request
 from rlmlang.run.batches import Batches, Item
 from rlmlang.run.flow import Here, Scope
 from rlmlang.run.memo import Memo, MemoRow
+from rlmlang.run.seen import Figures, add_recalled, add_reply
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax.source import Span
 from rlmlang.types import Type
@@ -45,6 +46,8 @@ class Site:
     batch: int = 1
     under_way: int = 0
     upstream: frozenset[Site] = frozenset()
+    seen: Figures = field(factory=dict)  # of replies that came
+    recalled: Figures = field(factory=dict)  # of those that the memo had, where somebody wants to know
 
     @staticmethod
     def of(node: n.Call, type: Type) -> Site:
@@ -109,9 +112,10 @@ _LOST = object()  # what a flight lands with when it was dropped before it was s
 class Calls:
     """Answers the calls of one run, within its event loop."""
 
-    def __init__(self, client: Client, memo: Memo) -> None:
+    def __init__(self, client: Client, memo: Memo, *, recall: bool = False) -> None:
         self.client = client
         self.memo = memo
+        self._recall = recall
         self.rounds = 0
         self.depth = 0
         self.calls = 0
@@ -191,6 +195,8 @@ class Calls:
         else:
             site.from_memo += 1
             self.from_memo += 1
+            if self._recall:
+                add_recalled(site.recalled, row.value, row.output_tokens)
         return True, row.value
 
     def _count_shared(self, site: Site) -> None:
@@ -212,6 +218,7 @@ class Calls:
             else:
                 reply = await self._send(site, request, flight, commit)
             landed = reply.value
+            add_reply(site.seen, request, reply, shared=site.batch > 1)
             return landed
         except Failure as failure:
             landed = self._failed[key] = failure

@@ -180,6 +180,7 @@ class EffectCode:
 
         async def choose(env: Env) -> Any:
             chosen = test(env) if test is not None else await _sure(condition)(env)
+            env[0].run.chose(node, bool(chosen))
             return await (then if chosen else orelse)(env)
 
         return choose

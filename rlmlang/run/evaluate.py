@@ -24,6 +24,7 @@ from rlmlang.run.flow import FIRST_SLOT, Effect, Env, Here, Scope
 from rlmlang.run.frames import Frame
 from rlmlang.run.loops import Open, feed, is_feed
 from rlmlang.run.resolve import resolve
+from rlmlang.run.seen import Moments
 from rlmlang.run.stages import END, GONE, WAIT, collect
 from rlmlang.run.upstream import find_upstream
 from rlmlang.syntax import nodes as n
@@ -34,9 +35,12 @@ from rlmlang.types import ListOf
 class Run:
     """The state of one run: its tasks, its calls, what stops it."""
 
-    def __init__(self, calls: Calls, window: int) -> None:
+    def __init__(self, calls: Calls, window: int, sample: int | None = None) -> None:
         self.calls = calls
         self.window = window
+        self.sample = sample  # of how many items of each list to make calls for; None: of all
+        self.sampled_share = 1.0  # of the list of which the smallest part was taken
+        self.choices: dict[n.Node, Moments] = {}  # of filters and conditions, by what models said
         self.root = Scope(None)
         self.live_items = 0
         self.held = 0  # stages that take no more items until some are through
@@ -94,6 +98,13 @@ class Run:
     def expect(self, items: int) -> None:
         """The first stage of a pipeline has so many items: `done_items` of `expected_items` show the progress."""
         self.expected_items += items
+
+    def chose(self, node: n.Node, held: bool) -> None:
+        """The condition of a filter, `first` or `if` was decided."""
+        chosen = self.choices.get(node)
+        if chosen is None:
+            chosen = self.choices[node] = Moments()
+        chosen.add(held)
 
     def step(self, count: int, span: Span) -> None:
         """Counts the steps of a pure stage before it starts. Raises LimitError where they would be too many."""

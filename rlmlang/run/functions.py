@@ -12,7 +12,7 @@ from rlmlang.run.flow import Effect, Env, Here, Lazy, resolve_all
 from rlmlang.run.frames import Frame
 from rlmlang.run.loops import first_of_filter, storing
 from rlmlang.run.pure import builtin_parameters, enter
-from rlmlang.run.stages import ListFeed, Position, collect, start_stage
+from rlmlang.run.stages import ListFeed, Position, collect, sampled, start_stage
 from rlmlang.syntax import nodes as n
 
 if TYPE_CHECKING:
@@ -141,7 +141,8 @@ def _keyed(c: EffectCode, node: n.Apply, builtin: Builtin) -> Effect:
             await awaiting(env)
         values = {name: argument(env) for name, argument in pure.items()}
         here: Here = env[0]
-        keys = await collect(start_stage(env, ListFeed(values[list_name], here.round), work, store), here)
+        items = sampled(here, ListFeed(values[list_name], here.round))
+        keys = await collect(start_stage(env, items, work, store), here)
         replay: Iterator[Any] = iter(keys)
         values[key_name] = lambda _: next(replay)
         try:

@@ -21,7 +21,9 @@ from rlmlang.run.stages import (
     Reader,
     StreamLazy,
     collect,
+    never,
     position_number,
+    sampled,
     start_stage,
 )
 from rlmlang.syntax import nodes as n
@@ -94,6 +96,7 @@ def _stage(c: EffectCode, node: n.Map | n.Filter) -> Open:
                     failure.item = failure.item or (*env[0].items, label(value, position_number(position)))
                     raise
                 if is_filter:
+                    env[0].run.chose(node, bool(made))
                     return value if made else GONE
                 return made
 
@@ -107,7 +110,7 @@ def _stage(c: EffectCode, node: n.Map | n.Filter) -> Open:
         feed = await source(env)
         if wants_order:
             feed = ListFeed(await collect(feed, env[0]), env[0].round)
-        stage = start_stage(env, feed, work, store, keep_value=is_filter, skip=skip)
+        stage = start_stage(env, sampled(env[0], feed), work, store, keeps=node if isinstance(node, n.Filter) else None, skip=skip)
         return Flattened(stage) if flatten else stage
 
     return open_stage
@@ -175,18 +178,22 @@ def _first_found(
         xs, most = items(env), wanted(env)
         found: list[Any] = []
         at, width = 0, most
+        looked = len(xs) if here.run.sample is None or here.items else here.run.sample  # at so many in all
         while len(found) < most and at < len(xs):
+            if at >= looked:
+                await never()
             width = max(width, most - len(found))
-            part = xs[at : at + width]
+            part = xs[at : min(at + width, looked)]
             verdicts = await collect(start_stage(env, ListFeed(part, here.round, at), _tried(work, store, event), put), here)
             for x, verdict in zip(part, verdicts, strict=True):
                 if not isinstance(verdict, Failure):
+                    here.run.chose(node, verdict)
                     found += [x] if verdict else []
                 elif len(found) < most:
                     raise verdict
                 else:
                     here.run.calls.taken(verdict)
-            at += width
+            at += len(part)
             width = min(width * 2, here.run.window)
         return found[:most]
 
@@ -209,7 +216,7 @@ def reduce(c: EffectCode, node: n.Reduce) -> Effect:
             return await initial(env) if initial is not None else empty_reduce(env, None, span)
         while len(level) > 1:
             pairs = [(level[at], level[at + 1]) for at in range(0, len(level) - 1, 2)]
-            merged = await collect(start_stage(env, ListFeed(pairs, here.round), work, store), here)
+            merged = await collect(start_stage(env, sampled(here, ListFeed(pairs, here.round)), work, store), here)
             level = merged + level[len(level) & ~1 :]
         return level[0]
 
@@ -240,7 +247,7 @@ def fold(c: EffectCode, node: n.Fold) -> Effect:
             result = Lazy.promised()
             steps.append((x, last, result))
             last = result
-        await collect(start_stage(env, ListFeed(steps, here.round), work, put), here)
+        await collect(start_stage(env, sampled(here, ListFeed(steps, here.round), first=True), work, put), here)
         return await last.get(here)
 
     async def work(own: Env) -> None:

@@ -2,7 +2,7 @@
 
 A row is believed only if its checksum fits key, answer and figures; a damaged one is dropped and counted, and a damaged file is moved aside
 and what can be read of it is saved. Values are JSON, nothing else: reading a store never executes anything. It holds no keys, no prompts
-and no failures: whoever puts a row has checked the answer.
+and no failures: whoever puts a row has checked the answer. Beside them stand sums of what runs have seen (seen.py).
 
 Rows are committed in groups by one thread; `put` returns when its row is committed, so that kill -9 loses only what was in flight.
 """
@@ -27,8 +27,9 @@ from attrs import frozen
 from rlmlang.cache import cache_root
 from rlmlang.errors import RlmError, UsageError
 from rlmlang.limits import MEMO_BYTES
-from rlmlang.run import memo_file
+from rlmlang.run import memo_file, memo_seen
 from rlmlang.run.memo_file import COLUMNS, unusable
+from rlmlang.run.seen import Seen
 
 T = TypeVar("T")
 
@@ -111,6 +112,7 @@ class Memo:
         self.damaged = 0
         self.warnings: list[str] = []
         self._hits: Counter[str] = Counter()
+        self._learned: memo_seen.Learned | None = None
         self._closed = path is None
         if path is None:
             return
@@ -172,7 +174,7 @@ class Memo:
         return MemoStats(sum(rows.values()), size, oldest, newest, self.damaged, models)
 
     def clear(self) -> int:
-        """Deletes all rows; how many there were. Raises RlmError."""
+        """Deletes all rows, and what runs have seen; how many rows there were. Raises RlmError."""
         if self._closed:
             return 0
         counted = []
@@ -181,11 +183,22 @@ class Memo:
             with memo_file.transaction(db):
                 counted.append(db.execute("DELETE FROM replies").rowcount)
                 db.execute("DELETE FROM hits")
+                db.execute("DELETE FROM seen")
             self._hits.clear()
             memo_file.shrink(db)
 
         self._submit(clear).result()
         return int(counted[0])
+
+    def learn(self, rows: Seen) -> None:
+        """Adds what a run has seen to what is known; does not wait for it. Where that cannot be written, it is lost."""
+        if rows and not self._closed:
+            self._submit(lambda db: memo_seen.add(db, rows))
+
+    def learned(self) -> memo_seen.Learned:
+        """What runs have seen, as long as the store is open."""
+        self._learned = self._learned or memo_seen.Learned(None if self._closed else self._read)
+        return self._learned
 
     def export(self, out: TextIO) -> int:
         """Writes all rows as JSON lines, oldest first; how many. Raises RlmError, and what `out.write` raises."""
@@ -220,6 +233,8 @@ class Memo:
         if self._closed:
             return
         self._closed = True
+        if self._learned is not None:
+            self._learned.close()
         self._submit(self._save_hits)
         self._queue.put(None)
         self._writer.join()

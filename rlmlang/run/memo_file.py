@@ -29,6 +29,8 @@ _TABLES: Final = (
     "replies (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, checksum BLOB NOT NULL, value TEXT NOT NULL, input_tokens INTEGER NOT NULL,"
     " output_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL, nanodollars INTEGER, model TEXT NOT NULL, created INTEGER NOT NULL)",
     "hits (model TEXT PRIMARY KEY, hits INTEGER NOT NULL) WITHOUT ROWID",
+    "seen (key BLOB NOT NULL, figure TEXT NOT NULL, count REAL NOT NULL, total REAL NOT NULL, squares REAL NOT NULL,"
+    " changed INTEGER NOT NULL, PRIMARY KEY (key, figure)) WITHOUT ROWID",
 )
 
 
@@ -75,6 +77,27 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         return db
     except sqlite3.Error as error:
         raise UsageError(f"the memo store {path} cannot be used: {unusable(error)}") from None
+
+
+def connect_looking(path: Path) -> sqlite3.Connection | None:
+    """A connection that only reads, on a store that is there; None where there is none that is ours. Raises sqlite3.Error."""
+    try:
+        status = os.lstat(path)
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+        return None
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY, isolation_level=None)
+    db.text_factory = bytes
+    try:
+        application, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    except BaseException:
+        db.close()
+        raise
+    if (application, version) != (_APPLICATION, _VERSION):
+        db.close()
+        return None
+    return db
 
 
 def readable_rows(path: Path) -> Iterator[tuple[Any, tuple[Any, ...]]]:

@@ -7,7 +7,6 @@ moves any more, that is what can be known. Of a list longer than LIVE_ITEMS only
 from __future__ import annotations
 
 import asyncio
-import selectors
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,6 +25,7 @@ from rlmlang.run.calls import Calls, Site
 from rlmlang.run.evaluate import Run, compile_program, evaluate
 from rlmlang.run.flow import Here
 from rlmlang.run.memo import Memo
+from rlmlang.run.still import UntilStill
 from rlmlang.syntax import nodes as n
 
 
@@ -73,7 +73,7 @@ def rehearse(checked: Checked, inputs: Mapping[str, Any], models: Mapping[str, M
 def _rehearse(checked: Checked, inputs: Mapping[str, Any], models: Mapping[str, Model], memo: Memo) -> Rehearsal:
     compiled = compile_program(checked)
     calls = _Unanswered(Client(models, Budget()), memo)
-    selector = _UntilStill()
+    selector = UntilStill()
     done, stopped = False, None
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
 
@@ -103,16 +103,3 @@ class _Unanswered(Calls):
     async def _fly(self, site: Site, here: Here, request: Request, key: bytes, prompt: str, parts: Sequence[Part]) -> Any:
         self.unpaid.setdefault(key, site)
         await asyncio.get_running_loop().create_future()
-
-
-class _UntilStill(selectors.DefaultSelector):
-    """Cancels the task once, when the loop would wait for what never comes."""
-
-    task: asyncio.Task[Any] | None = None
-
-    def select(self, timeout: float | None = None) -> Any:
-        ready = super().select(0 if timeout is None else timeout)
-        if timeout is None and not ready and self.task is not None:
-            self.task.cancel()
-            self.task = None
-        return ready

@@ -10,13 +10,18 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any, Final, Protocol
+from random import Random
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from rlmlang import limits
 from rlmlang.errors import Failure
 from rlmlang.lm.client import Dropped
 from rlmlang.run.flow import Effect, Env, Here, Lazy, Scope, resolve_all, worse
 from rlmlang.run.pure import label
+
+if TYPE_CHECKING:
+    from rlmlang.run.evaluate import Run
+    from rlmlang.syntax import nodes as n
 
 Position = Any  # an int, or a pair (position, int) below a flattened list: compared within one stage only
 Event = tuple[Position, Any, int]
@@ -38,7 +43,10 @@ END: Final = Mark("END")  # nothing more
 
 
 class Feed(Protocol):
-    """Where a stage takes its items from."""
+    """Where a stage takes its items from. `partial`: a sample of the items there are, which never makes a list."""
+
+    @property
+    def partial(self) -> bool: ...
 
     def ready(self) -> Event | Mark:
         """The next event, WAIT or END. Raises what the source failed with."""
@@ -52,6 +60,8 @@ class Feed(Protocol):
 
 class ListFeed:
     """The items of a list that is there; the first has the position `start`."""
+
+    partial = False
 
     def __init__(self, values: Sequence[Any], round: int, start: int = 0) -> None:
         self.size = len(values)
@@ -79,6 +89,7 @@ class Stream:
         self.keep = keep
         self.done = False
         self.closed = False
+        self.partial = False
         self.error: BaseException | None = None
         self._room = room
         self._readers: list[asyncio.Future[None]] = []
@@ -124,6 +135,10 @@ class Reader:
         self._stream = stream
         self._at = 0
 
+    @property
+    def partial(self) -> bool:
+        return self._stream.partial
+
     def ready(self) -> Event | Mark:
         stream = self._stream
         events = stream.events
@@ -155,13 +170,17 @@ class Changed:
     """Another feed's items through a pure function of value and position, which may give GONE."""
 
     def __init__(self, feed: Feed, change: Callable[[Any, Position], Any]) -> None:
-        self._feed = feed
+        self.source = feed
         self._change = change
         self.wait = feed.wait
         self.close = feed.close
 
+    @property
+    def partial(self) -> bool:
+        return self.source.partial
+
     def ready(self) -> Event | Mark:
-        event = self._feed.ready()
+        event = self.source.ready()
         if isinstance(event, Mark):
             return event
         position, value, round = event
@@ -172,12 +191,16 @@ class Awaiting:
     """Another feed's items, the first of them once the lazy values in `slots` are there: without items nobody needs these."""
 
     def __init__(self, feed: Feed, env: Env, slots: Sequence[int]) -> None:
-        self._feed = feed
+        self.source = feed
         self._env = env
         self._slots = slots
         self._first: Event | None = None
         self._round: int | None = None
         self.close = feed.close
+
+    @property
+    def partial(self) -> bool:
+        return self.source.partial
 
     def ready(self) -> Event | Mark:
         event: Event | Mark
@@ -186,7 +209,7 @@ class Awaiting:
                 return WAIT
             event, self._first = self._first, None
         else:
-            event = self._feed.ready()
+            event = self.source.ready()
         if isinstance(event, Mark) or event[1] is GONE:
             return event
         if self._round is None:
@@ -197,7 +220,7 @@ class Awaiting:
 
     async def wait(self) -> None:
         if self._first is None:
-            await self._feed.wait()
+            await self.source.wait()
         else:
             await resolve_all(self._env, self._slots)
             self._round = self._env[0].round
@@ -207,14 +230,18 @@ class Flattened:
     """The items of another feed's lists."""
 
     def __init__(self, feed: Feed) -> None:
-        self._feed = feed
+        self.source = feed
         self._rest: deque[Event] = deque()
         self.wait = feed.wait
         self.close = feed.close
 
+    @property
+    def partial(self) -> bool:
+        return self.source.partial
+
     def ready(self) -> Event | Mark:
         while not self._rest:
-            event = self._feed.ready()
+            event = self.source.ready()
             if isinstance(event, Mark):
                 return event
             position, values, round = event
@@ -236,6 +263,7 @@ class StreamLazy(Lazy):
             feed: Feed | None = None
             try:
                 feed = await open_feed(own)
+                stream.partial = feed.partial
                 values = await collect(feed, own[0], stream)
             except BaseException as error:
                 stream.finish(error if isinstance(error, Exception) else Dropped())
@@ -274,6 +302,11 @@ async def collect(feed: Feed, here: Here, copy: Stream | None = None) -> list[An
             ordered = last == -1 or position > last
             last = position
         made.append((position, value))
+    if feed.partial:
+        if copy is not None:
+            copy.partial = True
+            copy.finish()
+        await never()
     if not ordered:
         made.sort(key=_position)
     return [value for _, value in made]
@@ -289,16 +322,17 @@ def start_stage(
     work: Effect,
     store: Callable[[Env, Any, Position], None],
     *,
-    keep_value: bool = False,
+    keeps: n.Filter | None = None,
     skip: bool = False,
 ) -> Feed:
     """Begins to work on the items of `feed`, each in an environment of its own in which `store` has put it; gives what comes out.
 
-    With `keep_value` the work decides whether an item stays (a filter). With `skip` an item that fails is dropped and reported.
+    With `keeps` the work is the condition of that filter, and decides whether an item stays. With `skip` an item that fails is dropped and reported.
     """
     run = env[0].run
     out = Stream(keep=False, room=run.window)
-    stage = _Stage(env, feed, work, store, out, keep_value, skip)
+    out.partial = feed.partial
+    stage = _Stage(env, feed, work, store, out, keeps, skip)
     run.spawn(stage.drive())
     return Reader(out)
 
@@ -311,7 +345,7 @@ class _Stage:
         work: Effect,
         store: Callable[[Env, Any, Position], None],
         out: Stream,
-        keep_value: bool,
+        keeps: n.Filter | None,
         skip: bool,
     ) -> None:
         here: Here = env[0]
@@ -320,7 +354,7 @@ class _Stage:
         self.work = work
         self.store = store
         self.out = out
-        self.keep_value = keep_value
+        self.keeps = keeps
         self.skip = skip
         self.run = here.run
         self.items = here.items
@@ -329,7 +363,7 @@ class _Stage:
         self.live = 0
         self.wake: asyncio.Future[None] | None = None
         self.failed: tuple[Position, BaseException] | None = None
-        self.first = isinstance(feed, ListFeed)  # of its pipeline: progress counts items there
+        self.first = isinstance(feed, (ListFeed, Sampled))  # of its pipeline: progress counts items there
         if isinstance(feed, ListFeed):
             here.run.expect(feed.size)
 
@@ -351,6 +385,7 @@ class _Stage:
             error = worse(error, self.failed[1])
         if error is None and not self.scope.alive():
             error = Dropped()
+        self.out.partial = self.feed.partial
         self.out.finish(Dropped() if isinstance(error, asyncio.CancelledError) else error)
         if isinstance(error, asyncio.CancelledError):
             raise error
@@ -358,6 +393,7 @@ class _Stage:
     async def _take(self) -> None:
         feed, out, run = self.feed, self.out, self.run
         window = run.window
+        sampling = run.sample is not None
         while self.scope.alive() and not out.closed:
             crowded = self.live >= window or (self.live and self.items and run.live_items >= limits.LIVE_ITEMS)
             if crowded or out.full():
@@ -377,7 +413,7 @@ class _Stage:
                 out.put(position, GONE, round)
                 continue
             own = self.env.copy()
-            scope = Scope(self.scope) if self.skip else self.scope
+            scope = Scope(self.scope) if self.skip or (sampling and feed.partial) else self.scope
             own[0] = Here(run, scope, max(round, self.round), (*self.items, label(value, position_number(position))))
             self.live += 1
             run.live_items += 1
@@ -392,7 +428,8 @@ class _Stage:
         try:
             self.store(own, value, position)
             made = await self.work(own)
-            if self.keep_value:
+            if self.keeps is not None:
+                self.run.chose(self.keeps, bool(made))
                 made = value if made else GONE
             self.out.put(position, made, here.round)
         except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
@@ -402,7 +439,7 @@ class _Stage:
                 error.round = max(error.round, here.round)
                 if not error.item:
                     error.item = here.items
-                if self.skip:
+                if self.skip or self.feed.partial:
                     here.scope.dead = True
                     self.run.skipped(error, error.item)
                     self.out.put(position, GONE, here.round)
@@ -420,6 +457,78 @@ class _Stage:
 
 def _in_order(a: tuple[Position, BaseException], b: tuple[Position, BaseException]) -> tuple[BaseException, BaseException]:
     return (a[1], b[1]) if a[0] <= b[0] else (b[1], a[1])
+
+
+# ---- samples ----
+
+
+async def never() -> None:
+    """Waits for what will not come: in a sample, for what needs a whole list. The run ends once nothing else is under way."""
+    await asyncio.get_running_loop().create_future()
+
+
+def sampled(here: Here, feed: Feed, *, first: bool = False) -> Feed:
+    """In a run that makes calls for a sample only: so many items, at random or the first ones, of a list that no stage made, and that is
+    not one of an item of another."""
+    wanted = here.run.sample
+    if wanted is None or here.items or feed.partial or not _is_pure(feed):
+        return feed
+    return Sampled(feed, wanted, here.run, first)
+
+
+def _is_pure(feed: Feed) -> bool:
+    while isinstance(feed, (Changed, Awaiting, Flattened)):
+        feed = feed.source
+    return isinstance(feed, ListFeed)
+
+
+class Sampled:
+    """So many of another feed's items, in their order, each at the position that it has in the whole."""
+
+    def __init__(self, feed: Feed, wanted: int, run: Run, first: bool) -> None:
+        self._feed = feed
+        self._wanted = wanted
+        self._run = run
+        self._first = first
+        self._all: list[Event] = []
+        self._chosen: Iterator[Event] | None = None
+        self.partial = False
+        self.wait = feed.wait
+        self.close = feed.close
+
+    def ready(self) -> Event | Mark:
+        while self._chosen is None:
+            event = self._feed.ready()
+            if event is WAIT:
+                return WAIT
+            if isinstance(event, tuple):
+                if event[1] is not GONE:
+                    self._all.append(event)
+                continue
+            self._choose()
+        return next(self._chosen, END)
+
+    def _choose(self) -> None:
+        events, wanted = self._all, self._wanted
+        if len(events) > wanted:
+            self.partial = True
+            self._run.sampled_share = min(self._run.sampled_share, wanted / len(events))
+            events = events[:wanted] if self._first else [events[at] for at in sorted(drawn(len(events), wanted))]
+        self._run.expect(len(events))
+        self._chosen = iter(events)
+        self._all = []
+
+
+def drawn(count: int, wanted: int) -> list[int]:
+    """`wanted` different positions of `count`, at random, in no order: the same ones every time, and more of them where more are wanted."""
+    random = Random(count)
+    moved: dict[int, int] = {}  # the first steps of a shuffle (Fisher and Yates), of which only what was moved is kept
+    taken = []
+    for at in range(wanted):
+        other = at + int(random.random() * (count - at))
+        taken.append(moved.get(other, other))
+        moved[other] = moved.get(at, at)
+    return taken
 
 
 def position_number(position: Position) -> int:

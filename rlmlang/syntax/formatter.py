@@ -7,6 +7,7 @@ Parsing what it writes gives the same tree, and formatting that gives the same t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
@@ -29,6 +30,12 @@ _WRITERS: Final = EXPRESSIONS | FORMS
 def format_program(program: n.Program) -> str:
     """The program's canonical text, ending in a newline (empty for an empty program)."""
     return Formatter(program).program(program)
+
+
+def format_expression(node: n.Expr) -> str:
+    """An expression's, or a block's, canonical text, without comments."""
+    formatter = Formatter(n.Program(node.span, node.span.source, ()))
+    return render(formatter.block(node) if isinstance(node, n.Block) else formatter.expr(node, WIDE), math.inf)
 
 
 @frozen
