@@ -18,13 +18,14 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from rlmlang.check import check as check_tree
 from rlmlang.check.checked import Checked
 from rlmlang.cost import Bound, Figure
 from rlmlang.cost import bound as bound_of
 from rlmlang.cost.bound import figures_json
+from rlmlang.cost.sampled import Sampled, sampled
 from rlmlang.errors import BudgetError, Failure, Interrupted, LimitError, ProgramError, RlmError, UsageError
 from rlmlang.lm.client import Client
 from rlmlang.lm.config import Config, Models, load_config, resolve_models
@@ -103,7 +104,7 @@ class Session:
         window = 2 * max(self.models[name].concurrency for name in self._model_names()) + 8
         widest = max((site.batch for site in self.compiled.sites.values()), default=1)
         self.run = Run(self.calls, max(window * widest, sample or 0), sample)
-        self.still = False
+        self.through = False  # all that a run, or a sample, can do has been done
         self._started = time.monotonic()
         self._seconds = 0.0
 
@@ -193,10 +194,12 @@ class Session:
             alarm = loop.call_later(remaining, self._time_is_up, task)
         try:
             async with self.client:
-                return await evaluate(self.compiled, self._inputs, self.run, on_item)
+                value = await evaluate(self.compiled, self._inputs, self.run, on_item)
+            self.through = True
+            return value
         except asyncio.CancelledError:
             if watch is not None and watch.still and self.run.stopped is None:
-                self.still = True
+                self.through = True
                 return None
             raise self.run.stopped or Interrupted("interrupted; finished calls are kept") from None
         except RlmError:
@@ -220,6 +223,16 @@ class Session:
         """What this run has seen; with `recalled` also in replies that the memo had."""
         calls = {node: merged((s.seen, s.recalled)) if recalled else s.seen for node, s in self.compiled.sites.items()}
         return by_key(self._keys, calls, self.run.choices)
+
+    def estimate(self, bound: Bound) -> Estimate:
+        """What the function `estimate` gives, with this bound."""
+        return Estimate(self.checked, self.models, self._inputs, bound, self.experience)
+
+    def sampled(self) -> Sampled:
+        """What the sample, which is over, says of the whole run."""
+        experience = evolve(self.experience, sample=self._seen(recalled=True))
+        bound = bound_of(self.checked, self._model, self._inputs, memo=self.memo.path is not None, experience=experience)
+        return sampled(self.checked, self._model, self._inputs, bound, experience, self.run.sampled_share if self.through else 0.0)
 
     # ---- the outcome ----
 
@@ -378,10 +391,12 @@ def prepare(
     *,
     stdin: Callable[[], bytes] | None = None,
     name: str = "<text>",
+    sample: int | None = None,
 ) -> Session:
     """Everything up to the first call: `source` is a program's text, or a path to it. With `stdin`, inputs are texts of the command line.
+    With `sample` it will make calls for so many items of each list, instead of running.
 
-    Raises ProgramError (syntax, types), UsageError (inputs, configuration).
+    Raises ProgramError (syntax, types), UsageError (inputs, configuration), BudgetError where the budget is too small in any case.
     """
     settings = settings or Settings()
     config = configuration(settings.config)
@@ -389,7 +404,7 @@ def prepare(
     if checked.errors:
         raise ProgramError(checked.diagnostics)
     bound = bind_inputs(checked.inputs, inputs or {}, stdin=stdin)
-    return Session(checked, settings, bound, config)
+    return Session(checked, settings, bound, config, sample=sample)
 
 
 def check(source: str | os.PathLike[str] | Program) -> Checked:

@@ -18,8 +18,8 @@ from commandline import Shell, rlm
 from loopback import Server, loopback, status
 
 from rlmlang.cli import terminal
-from rlmlang.cli.commands.run import _stopping
 from rlmlang.cli.progress import Download
+from rlmlang.cli.running import stopping
 from rlmlang.errors import UsageError
 from rlmlang.lm import local
 
@@ -110,7 +110,7 @@ def test_a_second_interrupt_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
     before = signal.getsignal(signal.SIGINT)
     asked: list[bool] = []
     try:
-        with pytest.raises(Ended, match="130"), _stopping(lambda: asked.append(True)):
+        with pytest.raises(Ended, match="130"), stopping(lambda: asked.append(True)):
             signal.raise_signal(signal.SIGINT)
             assert asked == [True]
             signal.raise_signal(signal.SIGINT)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
 from rlmlang.cli import terminal
-from rlmlang.quantity import INFINITE, Formula, Quantity, difference, maximum, plus, times
+from rlmlang.quantity import INFINITE, Formula, Quantity, ceil_div, difference, maximum, plus, times
 from rlmlang.syntax.diagnostics import printable
 
 if TYPE_CHECKING:
     from rlmlang.cost.bound import Bound, Figure, SiteBound
     from rlmlang.cost.preview import Preview
+    from rlmlang.cost.sampled import Range
     from rlmlang.cost.weight import Loop
     from rlmlang.run.rehearse import Asked, Rehearsal
     from rlmlang.session import Estimate
@@ -36,8 +38,9 @@ class Latency:
         return self.of.get(model, self.usual or 0.0)
 
 
-def figures_text(bound: Bound, seconds: Figure | None) -> str:
-    """The figures: as a table, or where sizes are not known as formulas with what their names mean."""
+def figures_text(bound: Bound, seconds: Figure | None, ranges: Mapping[str, Range] | None = None) -> str:
+    """The figures: as a table, or where sizes are not known as formulas with what their names mean. `ranges`: where a sample expects
+    them."""
     figures = {**bound.figures, **({} if seconds is None else {"seconds": seconds})}
     if any(isinstance(q, Formula) for figure in figures.values() for q in (figure.least, figure.most)):
         return _formulas(figures, bound)
@@ -45,7 +48,17 @@ def figures_text(bound: Bound, seconds: Figure | None) -> str:
     rows += [[_NAMES.get(name, name), *(amount(name, q) for q in (f.least, f.expected, f.most))] for name, f in figures.items()]
     if all(figure.expected is None for figure in figures.values()):
         rows = [[name, least, most] for name, least, _, most in rows]
+    elif ranges is not None:
+        between = ["95 %", *(_between(name, ranges.get(name)) for name in figures)]
+        rows = [[name, least, likely, part, most] for (name, least, likely, most), part in zip(rows, between, strict=True)]
     return "\n".join(_aligned(rows))
+
+
+def _between(name: str, range: Range | None) -> str:
+    if range is None:
+        return ""
+    low, high = (amount(name, end if math.isinf(end) else round(end)) for end in (range.low, range.high))
+    return low if low == high else f"{low} to {high}"
 
 
 def _formulas(figures: Mapping[str, Figure], bound: Bound) -> str:
@@ -169,24 +182,52 @@ def _where(span: Span, main: str) -> str:
     return f"line {span.line}" if span.source.name == main else f"{printable(span.source.name, 60)}:{span.line}"
 
 
+def latency_of(estimate: Estimate, bound: Bound, given: Latency | None) -> Latency | None:
+    """Seconds a call: as given, else as earlier runs took. None where that is not known of each model, or nothing is called."""
+    if given is not None and given.usual is not None:
+        return given
+    of = dict(given.of) if given is not None else {}
+    names = {site.model for site in bound.sites}
+    for name in names - set(of):
+        seen = estimate.experience.seconds(estimate.models[name])
+        if seen is not None:
+            of[name] = seen
+    return Latency(None, of) if names and (given is not None or names <= set(of)) else None
+
+
 def seconds_of(estimate: Estimate, bound: Bound, latency: Latency) -> Figure:
-    """How long a run takes by its longest chain of calls, or by how many calls a model takes at once, whichever is longer."""
+    """How long a run takes if each request takes as long as `latency` says, none is sent again, and batches are full.
+
+    At least the longest chain of calls, or as many waves as a model's width makes of its calls. At most (R. L. Graham, Bounds for certain
+    multiprocessing anomalies, 1966) the chain, and all other calls in full waves: at any time either the chain goes on or waits for a
+    model that is full.
+    """
     from rlmlang.cost.bound import Figure
 
-    paces = [latency.seconds(site.model) for site in bound.sites] or [0.0]
+    names = sorted({site.model for site in bound.sites})
+    paces = [latency.seconds(name) for name in names] or [0.0]
+    rounds = bound.figures["rounds"]
+
+    def calls(of: Callable[[Figure], Quantity], name: str) -> Quantity:
+        return plus(*(times(of(site.figures["calls"]), 1 / site.batch) for site in bound.sites if site.model == name))
+
+    def width(name: str) -> int:
+        return max(1, estimate.models[name].concurrency)
 
     def longest(of: Callable[[Figure], Quantity], pace: float) -> Quantity:
-        found = times(of(bound.figures["rounds"]), pace)
-        for name in sorted({site.model for site in bound.sites}):
-            calls = plus(*(times(of(site.figures["calls"]), 1 / site.batch) for site in bound.sites if site.model == name))
-            found = maximum(found, times(calls, latency.seconds(name) / max(1, estimate.models[name].concurrency)))
+        found = times(of(rounds), pace)
+        for name in names:
+            found = maximum(found, times(ceil_div(calls(of, name), width(name)), latency.seconds(name)))
         return found
 
-    guessed = [bound.figures["rounds"], *(site.figures["calls"] for site in bound.sites)]
+    most = times(rounds.most, max(paces))
+    for name in names:
+        # where there is one model, the chain's own calls are none of the others
+        others = difference(calls(lambda f: f.most, name), rounds.most if len(names) == 1 else 0)
+        most = plus(most, times(others, latency.seconds(name) / width(name)))
+    guessed = [rounds, *(site.figures["calls"] for site in bound.sites)]
     likely = longest(lambda f: f.expected or 0, max(paces)) if all(f.expected is not None for f in guessed) else None
-    return Figure(
-        longest(lambda f: f.least, min(paces)), None if isinstance(likely, Formula) else likely, longest(lambda f: f.most, max(paces))
-    )
+    return Figure(longest(lambda f: f.least, min(paces)), None if isinstance(likely, Formula) else likely, most)
 
 
 def plan_json(bound: Bound, rehearsal: Rehearsal) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def add_models(parser: argparse.ArgumentParser) -> None:
     """Who answers, and where replies are kept."""
     parser.add_argument("--model", metavar="NAME", help="who answers: a name in rlm.toml or of the endpoint, local, gguf:PATH, script:PATH")
     parser.add_argument("--base-url", metavar="URL", help="the endpoint, for any server that speaks OpenAI's chat completions")
-    parser.add_argument("--concurrency", metavar="N", type=_count, help="calls under way at once")
+    parser.add_argument("--concurrency", metavar="N", type=count, help="calls under way at once")
     parser.add_argument("--memo", metavar="PATH|off", help="where paid replies are kept, by default in the user's cache")
     parser.add_argument("--config", metavar="PATH", help="instead of rlm.toml in the current folder")
 
@@ -34,19 +34,24 @@ def add_models(parser: argparse.ArgumentParser) -> None:
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """All that a run goes by."""
     add_models(parser)
-    parser.add_argument(
-        "--budget",
-        metavar="AMOUNT",
-        action="append",
-        default=[],
-        help="'$2', '500 calls', '2M tokens' or '10 min'; may be given several times",
-    )
+    add_budget(parser)
     parser.add_argument("--offline", action="store_true", help="answer from the memo only; a reply that is not there is a failure")
     parser.add_argument("--quiet", action="store_true", help="no progress, warnings or summary")
     parser.add_argument("--yes", action="store_true", help="answer yes to whatever would be asked")
 
 
-def _count(text: str) -> int:
+def add_budget(parser: argparse.ArgumentParser, about: str = "") -> None:
+    parser.add_argument(
+        "--budget",
+        metavar="AMOUNT",
+        action="append",
+        default=[],
+        help=f"{about}'$2', '500 calls', '2M tokens' or '10 min'; may be given several times",
+    )
+
+
+def count(text: str) -> int:
+    """A whole number of an option."""
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise argparse.ArgumentTypeError(f"expected a whole number, not {text[:60]!r}")
     return int(text)

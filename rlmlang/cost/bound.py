@@ -8,7 +8,7 @@ for the program and for each place that calls a model. Inputs that are not given
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve, frozen
@@ -24,7 +24,7 @@ from rlmlang.cost.prefix import Prefix
 from rlmlang.cost.pricing import BYTES_PER_TOKEN, Pricing
 from rlmlang.lm.request import Model
 from rlmlang.quantity import INFINITE, Formula, Number, Quantity, Symbol, minimum, plus, symbol, symbols, times, value_at
-from rlmlang.run.resolve import resolve
+from rlmlang.run.resolve import Variable, resolve
 from rlmlang.run.seen import Experience, Keys
 from rlmlang.sizes import ZERO, DirSize, Exact, FileSize, Interval, ListSize, MaybeSize, NumberSize, Size, TextSize, of_type
 from rlmlang.syntax import nodes as n
@@ -141,25 +141,15 @@ def bound(
 ) -> Bound:
     """The bound of a program without errors. `inputs` are the values of those that are known; `model_of` gives the models that calls name.
 
-    With `memo`, answers may come from the memo store, so what is paid is at least 0. `experience` decides what is expected. Raises LimitError where the pure prefix is too
-    large, and what
-    reading its files raises.
+    With `memo`, answers may come from the memo store, so what is paid is at least 0. `experience` decides what is expected.
+    Raises LimitError where the pure prefix is too large, and what reading its files raises.
     """
     experience = experience or Experience(Keys(checked, model_of))
     pricing = Pricing(checked, model_of, experience)
     facts, variables = resolve(checked)
     named = _Names()
-    given = dict(inputs or {})
     analysis = Analysis(checked, facts, Prefix(facts), pricing, Policy())
-    start: dict[Any, Variable_] = {}
-    for declared in checked.inputs:
-        variable = variables[declared.name]
-        if declared.name in given:
-            start[variable] = Variable_(Exact(given[declared.name]))
-        elif declared.node.default is not None and inputs is not None:
-            start[variable] = Variable_(analysis.of(declared.node.default, start, ZERO).size)
-        else:
-            start[variable] = Variable_(named.size(declared.name, declared.type))
+    start = _inputs(analysis, variables, inputs, named)
     cost = _program(analysis, start)
     guess: Cost | None = None
     if not named.made:
@@ -182,6 +172,46 @@ def bound(
     )
     used = frozenset().union(*(symbols(f.most) | symbols(f.least) for f in figures.values()))
     return Bound(figures, sites, tuple(s for s in named.made if s in used), tuple(_warnings(sites, pricing, not named.made)))
+
+
+def expected_at(
+    checked: Checked, model_of: Callable[[str | None], Model], inputs: Mapping[str, Any], experiences: Sequence[Experience]
+) -> list[dict[str, float]]:
+    """What is expected of each figure by each of several experiences, not held within the bound. `inputs` are those of a run."""
+    facts, variables = resolve(checked)
+    prefix, named = Prefix(facts), _Names()
+    found = []
+    for experience in experiences:
+        pricing = Pricing(checked, model_of, experience)
+        analysis = Analysis(checked, facts, prefix, pricing, Policy(True, _chance(experience)))
+        cost = _whole_requests(_program(analysis, _inputs(analysis, variables, inputs, named)), pricing)
+        total = cost.total
+        figures: dict[str, Quantity] = {
+            "calls": total.calls.high,
+            "requests": total.requests,
+            "input_tokens": total.input_tokens,
+            "output_tokens": total.output_tokens,
+            "dollars": total.nanodollars,
+            "rounds": cost.rounds.high,
+        }
+        found.append({name: float(q) for name, q in figures.items() if not isinstance(q, Formula)})
+    return found
+
+
+def _inputs(
+    analysis: Analysis, variables: Mapping[str, Variable], inputs: Mapping[str, Any] | None, named: _Names
+) -> dict[Variable, Variable_]:
+    """The inputs as variables: given, by default where any is given, else by the sizes in `named`."""
+    start: dict[Variable, Variable_] = {}
+    for declared in analysis.checked.inputs:
+        if inputs is not None and declared.name in inputs:
+            size: Size | None = Exact(inputs[declared.name])
+        elif declared.node.default is not None and inputs is not None:
+            size = analysis.of(declared.node.default, start, ZERO).size
+        else:
+            size = named.size(declared.name, declared.type)
+        start[variables[declared.name]] = Variable_(size)
+    return start
 
 
 def _chance(experience: Experience) -> Callable[[n.Node], float]:

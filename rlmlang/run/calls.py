@@ -110,7 +110,7 @@ _LOST = object()  # what a flight lands with when it was dropped before it was s
 
 
 class Calls:
-    """Answers the calls of one run, within its event loop."""
+    """Answers the calls of one run, within its event loop. With `recall` it also notes replies for which it did not have to ask."""
 
     def __init__(self, client: Client, memo: Memo, *, recall: bool = False) -> None:
         self.client = client
@@ -164,6 +164,8 @@ class Calls:
                 self._count_shared(site)
                 if isinstance(landed, Failure):
                     raise landed
+                if self._recall and (row := self.memo.get(key)) is not None:
+                    add_recalled(site.recalled, row.value, row.output_tokens)
                 return landed
         except Failure as failure:
             site.failed += 1
@@ -195,8 +197,8 @@ class Calls:
         else:
             site.from_memo += 1
             self.from_memo += 1
-            if self._recall:
-                add_recalled(site.recalled, row.value, row.output_tokens)
+        if self._recall:
+            add_recalled(site.recalled, row.value, row.output_tokens)
         return True, row.value
 
     def _count_shared(self, site: Site) -> None:

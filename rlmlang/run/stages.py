@@ -327,7 +327,8 @@ def start_stage(
 ) -> Feed:
     """Begins to work on the items of `feed`, each in an environment of its own in which `store` has put it; gives what comes out.
 
-    With `keeps` the work is the condition of that filter, and decides whether an item stays. With `skip` an item that fails is dropped and reported.
+    With `keeps` the work is the condition of that filter, and decides whether an item stays.
+    With `skip` an item that fails is dropped and reported.
     """
     run = env[0].run
     out = Stream(keep=False, room=run.window)

@@ -1,7 +1,8 @@
 """Says what a program takes at least, probably and at most, without running it.
 
 Inputs that are not given stand in formulas by their sizes: n = len(docs), b = bytes(docs); --at n=1e6 evaluates these. `max` is a promise
-that no run breaks. Exits with 0 or 2 (wrong usage, syntax or types); 1 where what is pure and known cannot be computed.
+that no run breaks; `expected` goes by what earlier runs have seen, and by a sample with --sample. Exits with 0 or 2 (wrong usage, syntax
+or types); 1 where what is pure and known cannot be computed; with --sample as rlm run does.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlmlang.cli import options, terminal
-from rlmlang.errors import UsageError
+from rlmlang.errors import Interrupted, RlmError, UsageError
 from rlmlang.syntax.diagnostics import printable
 
 if TYPE_CHECKING:
     from rlmlang.cli.costs import Latency
+    from rlmlang.cli.samples import Sample
     from rlmlang.cost.bound import Bound
     from rlmlang.session import Estimate
 
@@ -46,21 +48,34 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prompts", action="store_true", help="show each prompt as it would be sent, with one real item where there is one"
     )
+    parser.add_argument(
+        "--sample",
+        metavar="N",
+        type=options.count,
+        help="run the program for N items of each list, chosen at random, and expect what they say; "
+        "what is paid is kept in the memo, and no run pays it again",
+    )
+    options.add_budget(parser, "of the sample: ")
     parser.add_argument("--json", action="store_true", help="the bound as JSON")
     parser.add_argument("--quiet", action="store_true", help="the figures alone: no call sites, no warnings")
 
 
 def main(args: argparse.Namespace) -> int:
-    from rlmlang.cli.costs import seconds_of
-    from rlmlang.session import estimate
+    from rlmlang.cli.costs import latency_of, seconds_of
 
     if args.file == "-":
         raise UsageError("a program is read from a file", hint="- is for inputs: rlm cost FILE NAME=-")
-    latency = _latency(args.latency)
-    found = estimate(Path(args.file), options.settings_of(args), options.inputs_of(args), stdin=terminal.read_input)
+    given = _latency(args.latency)
+    if args.sample is None:
+        if args.budget:
+            raise UsageError("a bound spends nothing: --budget goes with --sample", hint="rlm run holds the bound against its budget")
+        found, sample, failed = _estimate(args), None, None
+    else:
+        found, sample, failed = _sample(args)
     if not args.quiet and found.checked.warnings:
         terminal.say(terminal.describe_all(found.checked.warnings))
     bound = _evaluated(found.bound, args.at)
+    latency = latency_of(found, bound, given)
     seconds = None if latency is None else seconds_of(found, bound, latency)
     if args.json:
         report: dict[str, Any] = bound.to_json()
@@ -68,18 +83,51 @@ def main(args: argparse.Namespace) -> int:
             report["seconds"] = seconds.to_json()
         if args.prompts:
             report["prompts"] = _prompts_json(found)
+        if sample is not None:
+            report["sample"] = sample.to_json()
         terminal.write_json(report)
     else:
-        _show(found, bound, seconds, args)
+        _show(found, bound, seconds, sample, args)
+    if failed is not None:
+        raise failed
     return 0
 
 
-def _show(found: Estimate, bound: Bound, seconds: Any, args: argparse.Namespace) -> None:
+def _estimate(args: argparse.Namespace) -> Estimate:
+    from rlmlang.session import estimate
+
+    return estimate(Path(args.file), options.settings_of(args), options.inputs_of(args), stdin=terminal.read_input)
+
+
+def _sample(args: argparse.Namespace) -> tuple[Estimate, Sample, RlmError | None]:
+    """Runs a sample: what is known then, and what ended it before its time. Raises UsageError, Interrupted."""
+    from rlmlang.cli.running import evaluate, fetch_embedded
+    from rlmlang.cli.samples import Sample
+    from rlmlang.session import prepare
+
+    session = prepare(Path(args.file), options.settings_of(args), options.inputs_of(args), stdin=terminal.read_input, sample=args.sample)
+    if session.memo.path is None:
+        raise UsageError("a sample is kept for the run after it, which without a memo would pay it again", hint="leave out --memo off")
+    failed: RlmError | None = None
+    try:
+        fetch_embedded(session, quiet=args.quiet)
+        evaluate(session, None, quiet=args.quiet)
+    except Interrupted:
+        raise
+    except RlmError as error:
+        failed = error
+    sampled = session.sampled()
+    return session.estimate(sampled.bound), Sample(args.sample, sampled, session.report(None, failed), session.checked), failed
+
+
+def _show(found: Estimate, bound: Bound, seconds: Any, sample: Sample | None, args: argparse.Namespace) -> None:
     from rlmlang.cli import costs
     from rlmlang.cost.weight import heaviest_loop
 
     main = found.checked.program.source.name
-    parts = [costs.figures_text(bound, seconds)]
+    parts = [costs.figures_text(bound, seconds, None if sample is None else sample.sampled.ranges)]
+    if sample is not None and not args.quiet:
+        parts.append(sample.text())
     if not args.quiet and bound.sites:
         parts.append(costs.sites_text(bound, main))
         loop = heaviest_loop(found.checked, bound)

@@ -7,19 +7,15 @@ budget goes on where it stopped. Exits with 0, 1 (failed), 2 (wrong usage, synta
 from __future__ import annotations
 
 import argparse
-import contextlib
 import math
-import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
 from rlmlang.cli import options, terminal
+from rlmlang.cli.running import evaluate, fetch_embedded
 from rlmlang.errors import BudgetError, Interrupted, RlmError, UsageError
 from rlmlang.syntax.diagnostics import printable
 
@@ -58,7 +54,7 @@ def main(args: argparse.Namespace) -> int:
             return _plan(session, args)
         _admit(session, args)
         if not args.offline:
-            _fetch_embedded(session, quiet=args.quiet)
+            fetch_embedded(session, quiet=args.quiet)
         if args.out is not None:
             out = OutFile(args.out)
     except RlmError as error:
@@ -153,24 +149,6 @@ def _at_a_terminal() -> bool:
     return terminal.on_terminal() and sys.stdin is not None and sys.stdin.isatty()
 
 
-def _fetch_embedded(session: Session, *, quiet: bool) -> None:
-    """Fetches the embedded model where the program may call it and it is not there yet. Raises UsageError."""
-    from rlmlang.cli.progress import Download
-    from rlmlang.lm.local import local_model_path, model_file
-    from rlmlang.lm.providers import open_provider
-
-    models = [session.models[site.model or session.models.default] for site in session.compiled.sites.values()]
-    embedded = next((model for model in models if model.provider == "gguf" and model.path is None), None)
-    if embedded is None or model_file().is_file():
-        return
-    open_provider(embedded)  # says so if llama.cpp is missing, before the download
-    progress = Download("the embedded model", quiet=quiet)
-    try:
-        local_model_path(progress)
-    finally:
-        progress.end()
-
-
 def _outcome(session: Session, out: OutFile | None, args: argparse.Namespace) -> tuple[Result, RlmError | None]:
     """Runs the program and writes its answer. The report, and the error that ended the run, if one did."""
     from rlmlang.types import ListOf
@@ -187,10 +165,10 @@ def _outcome(session: Session, out: OutFile | None, args: argparse.Namespace) ->
                 if args.json:
                     kept.append(item)
 
-            _evaluate(session, take, quiet=args.quiet)
+            evaluate(session, take, quiet=args.quiet)
             answer = kept if args.json else None
         else:
-            answer = _evaluate(session, None, quiet=args.quiet)
+            answer = evaluate(session, None, quiet=args.quiet)
             if out is not None:
                 out.whole(answer)
             elif not args.json:
@@ -207,53 +185,6 @@ def _outcome(session: Session, out: OutFile | None, args: argparse.Namespace) ->
             report = result.to_json()
         terminal.write_json(report)
     return result, failed
-
-
-def _evaluate(session: Session, on_item: Callable[[Any], None] | None, *, quiet: bool) -> Any:
-    """The answer. The first Ctrl-C or SIGTERM stops the run and raises Interrupted, a second one ends the process."""
-    from concurrent.futures import wait
-
-    from rlmlang.cli.progress import INTERVAL, Line, describe
-
-    line = Line(quiet=quiet)
-    running = session.start(on_item)
-    with _stopping(running.cancel):
-        try:
-            while not running.done.done():
-                wait([running.done], timeout=INTERVAL if line.shown else None)
-                line.draw(describe(session))
-        finally:
-            line.clear()
-        try:
-            return running.done.result()
-        except Interrupted:
-            kept = session.calls.kept
-            raise Interrupted(f"interrupted; {terminal.kept(kept)}" if session.memo.path else "interrupted") from None
-
-
-@contextlib.contextmanager
-def _stopping(stop: Callable[[], None]) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    asked = False
-
-    def handle(*_: object) -> None:
-        nonlocal asked
-        if asked:
-            os._exit(Interrupted.exit_code)
-        asked = True
-        stop()
-
-    # a shell starts what runs in the background with SIGINT ignored: it stays so
-    signals = [s for s in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(s) is not signal.SIG_IGN]
-    previous = {s: signal.signal(s, handle) for s in signals}
-    try:
-        yield
-    finally:
-        if not asked:  # else the process is about to end, and a further signal has nothing to interrupt
-            for s, handler in previous.items():
-                signal.signal(s, handler)
 
 
 def _conclude(session: Session, result: Result, failed: RlmError | None, out: OutFile | None, args: argparse.Namespace) -> None:

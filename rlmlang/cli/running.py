@@ -1,0 +1,82 @@
+"""Running a program while somebody watches: the model fetched, progress drawn, signals taken."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from rlmlang.cli import terminal
+from rlmlang.errors import Interrupted
+
+if TYPE_CHECKING:
+    from rlmlang.session import Session
+
+
+def fetch_embedded(session: Session, *, quiet: bool) -> None:
+    """Fetches the embedded model where the program may call it and it is not there yet. Raises UsageError."""
+    from rlmlang.cli.progress import Download
+    from rlmlang.lm.local import local_model_path, model_file
+    from rlmlang.lm.providers import open_provider
+
+    models = [session.models[site.model or session.models.default] for site in session.compiled.sites.values()]
+    embedded = next((model for model in models if model.provider == "gguf" and model.path is None), None)
+    if embedded is None or model_file().is_file():
+        return
+    open_provider(embedded)  # says so if llama.cpp is missing, before the download
+    progress = Download("the embedded model", quiet=quiet)
+    try:
+        local_model_path(progress)
+    finally:
+        progress.end()
+
+
+def evaluate(session: Session, on_item: Callable[[Any], None] | None, *, quiet: bool) -> Any:
+    """The answer. The first Ctrl-C or SIGTERM stops the run and raises Interrupted, a second one ends the process."""
+    from concurrent.futures import wait
+
+    from rlmlang.cli.progress import INTERVAL, Line, describe
+
+    line = Line(quiet=quiet)
+    running = session.start(on_item)
+    with stopping(running.cancel):
+        try:
+            while not running.done.done():
+                wait([running.done], timeout=INTERVAL if line.shown else None)
+                line.draw(describe(session))
+        finally:
+            line.clear()
+        try:
+            return running.done.result()
+        except Interrupted:
+            kept = session.calls.kept
+            raise Interrupted(f"interrupted; {terminal.kept(kept)}" if session.memo.path else "interrupted") from None
+
+
+@contextlib.contextmanager
+def stopping(stop: Callable[[], None]) -> Iterator[None]:
+    """Within it the first Ctrl-C or SIGTERM calls `stop`, a second one ends the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked = False
+
+    def handle(*_: object) -> None:
+        nonlocal asked
+        if asked:
+            os._exit(Interrupted.exit_code)
+        asked = True
+        stop()
+
+    # a shell starts what runs in the background with SIGINT ignored: it stays so
+    signals = [s for s in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(s) is not signal.SIG_IGN]
+    previous = {s: signal.signal(s, handle) for s in signals}
+    try:
+        yield
+    finally:
+        if not asked:  # else the process is about to end, and a further signal has nothing to interrupt
+            for s, handler in previous.items():
+                signal.signal(s, handler)
