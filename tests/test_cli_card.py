@@ -12,7 +12,7 @@ from commandline import Shell, rlm
 from rlmlang.builtins import REGISTRY
 from rlmlang.check import check
 from rlmlang.check.library import library_names
-from rlmlang.cli.card import card
+from rlmlang.solve.card import card
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax import parse
 from rlmlang.syntax.walk import walk

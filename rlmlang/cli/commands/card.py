@@ -14,7 +14,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from rlmlang.cli.card import card
+    from rlmlang.solve.card import card
 
     terminal.write(card().removesuffix("\n"))
     return 0
