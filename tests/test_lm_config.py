@@ -36,6 +36,7 @@ temperature = 0.5
 structured = "prompt"
 reasoning_tokens = 300
 timeout = 30
+grammar = "vllm"
 
 [models.plain]
 """
@@ -74,6 +75,7 @@ def test_the_whole_of_a_file() -> None:
         structured="prompt",
         reasoning_tokens=300,
         timeout=30.0,
+        grammar="vllm",
     )
     plain = resolve(EXAMPLE)["plain"]
     assert (plain.model, plain.concurrency, plain.base_url) == ("plain", 32, None)
@@ -83,6 +85,14 @@ def test_with_nothing_set_the_model_is_local() -> None:
     model = default()
     assert (model.name, model.provider, model.path, model.concurrency) == ("local", "gguf", None, 4)
     assert model.context_window == 8192
+
+
+def test_how_a_server_takes_grammars() -> None:
+    assert default(model="local").grammar == "llamacpp"
+    assert default(model="gpt-5-mini").grammar == default(model="gpt-5", base_url="https://api.openai.com/v1").grammar == "openai"
+    assert default('[models.gpt-5]\ngrammar = "none"', model="gpt-5").grammar is None
+    assert default(model="gpt-4o").grammar is None  # it has no custom tools
+    assert default(model="gpt-5", base_url="http://localhost:8000/v1").grammar is None
 
 
 def test_option_before_environment_before_file() -> None:
@@ -204,6 +214,8 @@ def test_a_mapping_of_names() -> None:
         ("[models.a]\ninput_price = 1e999999999", "input_price is"),
         ("[models.a]\ninput_price = '1'", 'not "1"'),
         ("[models.a]\ntemperature = 3", "temperature is a number from 0 to 2"),
+        ("[models.a]\ngrammar = 'ebnf'", 'grammar is "openai", "vllm", "sglang", "llamacpp" or "none"'),
+        ("[models.a]\nmodel = 'local'\ngrammar = 'vllm'", "grammar is for a model of an endpoint"),
         ("[models.a]\nstructured = 'json'", 'structured is "json_schema" or "prompt"'),
         ("[models.a]\ntimeout = 0", "timeout is"),
         ("[models.a]\ncontext_window = 1.5", "context_window is a whole number from 1, not 1.5"),

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from attrs import evolve
 from loopback import Answer, Server, limited, loopback, ok, status
 
 from rlmlang import limits
@@ -17,8 +18,8 @@ from rlmlang.errors import Failure, UsageError
 from rlmlang.lm.client import Client
 from rlmlang.lm.providers.openai import OpenAIProvider
 from rlmlang.lm.providers.transport import is_local, retry_after
-from rlmlang.lm.render import render
-from rlmlang.lm.request import Charge, Completion, Model, ProviderError, Reply, Request, Secret, Usage
+from rlmlang.lm.render import render, worst_input_tokens
+from rlmlang.lm.request import Charge, Completion, GrammarWay, Model, ProviderError, Reply, Request, Secret, Usage
 from rlmlang.types import BOOL, TEXT, Enum, Type
 
 CANARY = "sk-canary-0123456789"
@@ -86,6 +87,73 @@ def test_what_is_sent_when_the_model_has_no_structured_output() -> None:
     assert "response_format" not in server.requests[0] and "yes" in server.requests[0]["messages"][0]["content"]
     assert server.requests[0]["max_completion_tokens"] == 132 and "temperature" not in server.requests[0]
     assert "response_format" not in server.requests[1] and server.requests[1]["temperature"] == 0
+
+
+GRAMMAR = 'root ::= "answer 1"'
+
+
+def constrained(model: Model, grammar: str | None = GRAMMAR) -> Completion:
+    async def main() -> Completion:
+        provider = OpenAIProvider(model)
+        try:
+            return await provider.complete(evolve(render("Write.", [], TEXT, model), grammar=grammar))
+        finally:
+            await provider.close()
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("way", "sent"),
+    [
+        ("vllm", {"structured_outputs": {"grammar": GRAMMAR}}),
+        ("sglang", {"ebnf": GRAMMAR}),
+        ("llamacpp", {"grammar": GRAMMAR}),
+        (None, {}),
+    ],
+)
+def test_a_grammar_as_each_server_takes_it(way: GrammarWay | None, sent: dict[str, Any]) -> None:
+    with loopback("answer 1") as server:
+        model = server.model(grammar=way)
+        assert constrained(model).text == constrained(model, None).text == "answer 1"
+    [with_it, without] = server.requests
+    assert with_it == without | sent
+
+
+def test_a_grammar_as_openai_takes_it() -> None:
+    call = {"id": "call_1", "type": "custom", "custom": {"name": "program", "input": "answer 1"}}
+    answers = [ok(None, finish="tool_calls", tool_calls=[call]), ok(None, finish="stop", tool_calls=[call]), ok("answer 2")]
+    with loopback(faults=answers) as server:
+        got = [constrained(server.model(grammar="openai")) for _ in answers]
+    assert [(c.text, c.finish) for c in got] == [("answer 1", "stop"), ("answer 1", "stop"), ("answer 2", "stop")]
+    body = server.requests[0]
+    [tool] = body["tools"]
+    assert tool["type"] == "custom" and tool["custom"]["name"] == "program" and tool["custom"]["description"]
+    assert tool["custom"]["format"] == {"type": "grammar", "grammar": {"syntax": "lark", "definition": GRAMMAR}}
+    assert body["tool_choice"] == {"type": "custom", "custom": {"name": "program"}} and body["parallel_tool_calls"] is False
+
+
+@pytest.mark.parametrize(
+    "calls", [[{}], ["x"], "x", [{"custom": 1}], [{"custom": {"name": "other", "input": "x"}}], [{"custom": {"name": "program"}}]]
+)
+def test_a_tool_call_that_is_not_ours(calls: Any) -> None:
+    with loopback(faults=[ok(None, finish="tool_calls", tool_calls=calls)]) as server:
+        got = constrained(server.model(grammar="openai"))
+    assert got.text is None and got.finish == "tool_calls"
+
+
+def test_a_tool_call_cut_short_is_no_reply() -> None:
+    call = {"id": "1", "type": "custom", "custom": {"name": "program", "input": "answer ["}}
+    with loopback(faults=[ok(None, finish="length", tool_calls=[call])]) as server:
+        assert constrained(server.model(grammar="openai")).finish == "length"
+
+
+def test_a_grammar_is_part_of_what_is_asked() -> None:
+    with loopback() as server:
+        plain = render("Write.", [], TEXT, server.model(grammar="openai"))
+    other = [evolve(plain, grammar=text) for text in (GRAMMAR, GRAMMAR + " ")]
+    assert len({plain.key, *(request.key for request in other)}) == 3
+    assert worst_input_tokens(other[0]) - worst_input_tokens(plain) > len(GRAMMAR)
 
 
 def test_later_requests_have_their_own_bodies() -> None:

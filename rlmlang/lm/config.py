@@ -20,6 +20,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from decimal import ROUND_CEILING, Decimal
@@ -33,7 +34,7 @@ from rlmlang import limits
 from rlmlang.errors import UsageError
 from rlmlang.lm.gguf_file import fingerprint, read_header, slot_context
 from rlmlang.lm.local import MODEL_CONTEXT, MODEL_NAME
-from rlmlang.lm.request import Model, Secret
+from rlmlang.lm.request import GRAMMAR_FORMATS, GrammarWay, Model, Secret
 from rlmlang.syntax.diagnostics import printable
 
 LOCAL: Final = "local"
@@ -41,8 +42,9 @@ _CONCURRENCY: Final = {"openai": 16, "script": 64, "gguf": 4}  # gguf: on two co
 _FILE_BYTES: Final = 1024 * 1024  # of an rlm.toml
 _DEAREST: Final = 1_000_000  # dollars per million tokens
 _COUNT_MOST: Final = 10**12
+_CUSTOM_TOOLS: Final = re.compile(r"gpt-(?:[5-9]|\d\d)")  # from GPT-5 on
 
-Expected = Literal["text", "url", "variable", "count", "whole", "price", "temperature", "seconds", "structured"]
+Expected = Literal["text", "url", "variable", "count", "whole", "price", "temperature", "seconds", "structured", "grammar"]
 _WANTED: Final[Mapping[str, str]] = {
     "text": "a text",
     "url": "a text that starts with http:// or https://",
@@ -53,6 +55,7 @@ _WANTED: Final[Mapping[str, str]] = {
     "temperature": "a number from 0 to 2",
     "seconds": "a number of seconds above 0",
     "structured": '"json_schema" or "prompt"',
+    "grammar": '"openai", "vllm", "sglang", "llamacpp" or "none"',
 }
 _KEYS: Final[Mapping[str, Expected]] = {
     "base_url": "url",
@@ -69,9 +72,10 @@ _KEYS: Final[Mapping[str, Expected]] = {
     "structured": "structured",
     "reasoning_tokens": "whole",
     "timeout": "seconds",
+    "grammar": "grammar",
 }
 _TOP: Final = ("model", "concurrency", "budget", "memo", "models")
-_ENDPOINT_ONLY: Final = ("base_url", "api_key_env", "requests_per_minute", "tokens_per_minute", "timeout")
+_ENDPOINT_ONLY: Final = ("base_url", "api_key_env", "requests_per_minute", "tokens_per_minute", "timeout", "grammar")
 
 
 @frozen
@@ -224,10 +228,19 @@ class Models(Mapping[str, Model]):
         elif not own_address:
             keys["base_url"] = _address(self._environ)
         variable = key_variable or (None if own_address else "OPENAI_API_KEY")
+        way = keys.setdefault("grammar", _grammar_way(spec, keys["base_url"]))
+        keys["grammar"] = None if way == "none" else way
         made = Model(name=name, provider="openai", model=spec, api_key=_key(variable, self._environ) if variable else None, **keys)
         if made.context_window is None:
             made = evolve(made, context_window=_known_window(spec, made.base_url))
         return made
+
+
+def _grammar_way(model: str, base_url: str | None) -> GrammarWay | None:
+    """How the server takes grammars, where its address tells: OpenAI's own, for models that have custom tools. Others would refuse what
+    they do not know."""
+    official = base_url is None or base_url.startswith("https://api.openai.com/")
+    return "openai" if official and _CUSTOM_TOOLS.match(model) else None
 
 
 def _kind(spec: str) -> tuple[Literal["openai", "script", "gguf"], Path | None]:
@@ -254,6 +267,7 @@ def _script_name(path: Path | None) -> str:
 
 
 def _gguf(name: str, path: Path | None, keys: dict[str, Any]) -> Model:
+    keys["grammar"] = "llamacpp"
     if path is None:
         keys.setdefault("context_window", MODEL_CONTEXT)
         return Model(name=name, provider="gguf", model=MODEL_NAME, **keys)
@@ -334,6 +348,8 @@ def _checked(where: str, key: str, expected: Expected, value: Any) -> Any:
             good = False
         case "structured":
             good = value in ("json_schema", "prompt")
+        case "grammar":
+            good = isinstance(value, str) and (value == "none" or value in GRAMMAR_FORMATS)
         case "url":
             good = isinstance(value, str) and value.startswith(("http://", "https://")) and value.isprintable() and " " not in value
         case "variable":

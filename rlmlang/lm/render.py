@@ -24,7 +24,7 @@ from attrs import evolve
 
 from rlmlang import limits
 from rlmlang.files import FileValue
-from rlmlang.lm.request import Message, Model, Request
+from rlmlang.lm.request import GRAMMAR_TOOL, GRAMMAR_TOOL_HELP, Message, Model, Request
 from rlmlang.lm.schema import asked, schema_json, schema_of, wrapped
 from rlmlang.types import BOOL, FLOAT, INT, NONE, TEXT, Enum, Optional, Tuple, Type
 from rlmlang.values import to_json_text
@@ -144,10 +144,14 @@ def reply_tokens(type: Type) -> int:
 
 
 def worst_input_tokens(request: Request) -> int:
-    """The most input tokens that a provider can count for `request`: one a UTF-8 byte of its messages and schema, and 32 a message."""
+    """The most input tokens that a provider can count for `request`: one a UTF-8 byte of its messages and schema, and 32 a message.
+
+    A grammar counts where it is a tool's: a model is shown its tools."""
     total = len(request.messages) * limits.MESSAGE_TOKENS + utf8_length(schema_json(request.type))
     for message in request.messages:
         total += utf8_length(message.content)
+    if request.grammar is not None and request.model.grammar == "openai":
+        total += utf8_length(request.grammar) + len(GRAMMAR_TOOL + GRAMMAR_TOOL_HELP) + limits.MESSAGE_TOKENS
     return total
 
 

@@ -5,13 +5,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from attrs import field, frozen
 
 from rlmlang.types import TEXT, Type
 
 KEY_VERSION = 1  # raise when the meaning of a request changes, so that no old memo row answers a new request
+
+
+GrammarWay = Literal["openai", "vllm", "sglang", "llamacpp"]
+GRAMMAR_FORMATS: Final[Mapping[GrammarWay, Literal["lark", "gbnf"]]] = {  # what each reads with its own defaults
+    "openai": "lark",
+    "vllm": "gbnf",
+    "sglang": "gbnf",
+    "llamacpp": "gbnf",
+}
+GRAMMAR_TOOL: Final = "program"  # the name of OpenAI's tool whose input must fit the grammar
+GRAMMAR_TOOL_HELP: Final = "Takes the whole reply, as plain text: a program that fits the grammar, without fences."
 
 
 class Secret:
@@ -40,6 +51,7 @@ class Model:
     `openai` (any OpenAI-compatible `base_url`), `script` and `gguf` (`path`). Prices are nano-dollars per token (None: looked up).
     `structured`: `json_schema` (the provider's strict structured output) or `prompt` (the schema is put in the prompt).
     `reasoning_tokens` is added to every max_tokens: hidden reasoning that the provider counts in the same limit.
+    `grammar` is how the server takes a grammar that its reply must fit (None: not at all); `GRAMMAR_FORMATS` has the format of each.
     """
 
     name: str
@@ -59,6 +71,7 @@ class Model:
     structured: Literal["json_schema", "prompt"] = "json_schema"
     reasoning_tokens: int = 0
     timeout: float | None = None
+    grammar: GrammarWay | None = None
 
 
 @frozen
@@ -73,7 +86,8 @@ class Request:
 
     `schema` is the strict JSON schema that the reply must fit (None for text); `type` is what the reply is checked against.
     `sample` tells otherwise equal requests apart (`with {sample: i}`). One that asks for several at once (`with {batch: …}`) has these
-    as its `batch`, and a list of fixed length as its type.
+    as its `batch`, and a list of fixed length as its type. `grammar` is what a reply of text must fit, in the format that the model takes
+    (`GRAMMAR_FORMATS[model.grammar]`); a model that takes none is sent none.
     """
 
     model: Model
@@ -84,6 +98,7 @@ class Request:
     temperature: float | None = None
     sample: int = 0
     batch: tuple[Request, ...] = ()
+    grammar: str | None = None
 
     @property
     def key(self) -> bytes:
@@ -95,6 +110,8 @@ class Request:
             content = message.content.encode("utf-8", "surrogatepass")
             digest.update(b"\n%s %d\n" % (message.role.encode(), len(content)))
             digest.update(content)
+        if self.grammar is not None:
+            digest.update(b"\ngrammar " + self.grammar.encode("utf-8", "surrogatepass"))
         return digest.digest()
 
 

@@ -114,6 +114,8 @@ class GgufProvider:
             from xllamacpp import json_schema_to_grammar  # type: ignore[import-untyped]
 
             body["grammar"] = json_schema_to_grammar({**request.schema, "x-guidance": _COMPACT})
+        elif request.grammar is not None:
+            body["grammar"] = request.grammar
         return body
 
     def as_text(self, content: str) -> str:

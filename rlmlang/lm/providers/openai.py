@@ -21,7 +21,7 @@ import openai
 from rlmlang import limits
 from rlmlang.errors import UsageError
 from rlmlang.lm.providers.transport import Transport, read_error
-from rlmlang.lm.request import Completion, Model, ProviderError, Request, Secret, Usage
+from rlmlang.lm.request import GRAMMAR_TOOL, GRAMMAR_TOOL_HELP, Completion, GrammarWay, Model, ProviderError, Request, Secret, Usage
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _OPENAI = "https://api.openai.com/v1"
@@ -91,6 +91,8 @@ class OpenAIProvider:
                 "type": "json_schema",
                 "json_schema": {"name": "reply", "strict": True, "schema": request.schema},
             }
+        elif request.grammar is not None:
+            body |= _constrained(request.grammar, self._model.grammar)
         return body
 
     def _read(self, content: bytes) -> Completion:
@@ -111,7 +113,10 @@ class OpenAIProvider:
         finish = choice.get("finish_reason")
         refusal = message.get("refusal")
         text = _text(message.get("content"))
-        if text is None and (message.get("tool_calls") or message.get("function_call")):
+        written = _tool_input(message.get("tool_calls")) if self._model.grammar == "openai" else None
+        if written is not None:
+            text, finish = written, "stop" if finish == "tool_calls" else finish
+        elif text is None and (message.get("tool_calls") or message.get("function_call")):
             finish = "tool_calls"
         return Completion(
             text=text,
@@ -182,6 +187,35 @@ def _text(content: Any) -> str | None:
     if isinstance(content, list):
         texts = [part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)]
         return "".join(texts) if texts else None
+    return None
+
+
+def _constrained(grammar: str, way: GrammarWay | None) -> dict[str, Any]:
+    """What a body needs so that the reply fits `grammar`, in the words of each server; nothing where it knows no grammars."""
+    match way:
+        case "openai":  # not a reply but the input of a tool that must be called, and as text
+            tool = {"name": GRAMMAR_TOOL, "description": GRAMMAR_TOOL_HELP, "format": _tool_format(grammar)}
+            forced = {"type": "custom", "custom": {"name": GRAMMAR_TOOL}}
+            return {"tools": [{"type": "custom", "custom": tool}], "tool_choice": forced, "parallel_tool_calls": False}
+        case "vllm":
+            return {"structured_outputs": {"grammar": grammar}}
+        case "sglang":
+            return {"ebnf": grammar}
+        case "llamacpp":
+            return {"grammar": grammar}
+    return {}
+
+
+def _tool_format(grammar: str) -> dict[str, Any]:
+    return {"type": "grammar", "grammar": {"syntax": "lark", "definition": grammar}}
+
+
+def _tool_input(calls: Any) -> str | None:
+    """What the model wrote as the input of our tool."""
+    for call in calls if isinstance(calls, list) else ():
+        custom = call.get("custom") if isinstance(call, dict) else None
+        if isinstance(custom, dict) and custom.get("name") == GRAMMAR_TOOL and isinstance(custom.get("input"), str):
+            return str(custom["input"])
     return None
 
 
