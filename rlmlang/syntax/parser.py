@@ -25,6 +25,8 @@ _COMMENT = re.compile(r"#[^\n]*")
 _OPENERS = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
 _CLOSERS = {"_RPAR": ")", "_RSQB": "]", "_RBRACE": "}"}
 _WITH_NEWLINES = frozenset({"_NL", "_COMMA", *_CLOSERS})
+_NO_WORDS = frozenset({"NAME", "TEXT_A", "TEXT_B", "TEXT_AAA", "TEXT_BBB", "FORMAT_SPEC"})
+_WORD_GOES_ON = re.compile(r"[A-Za-z0-9_]+")
 _NEXT_STATEMENT = re.compile(r"\n(?=[^\s)\]}#\"'])")  # a line with a quote in front rather ends a text
 
 
@@ -82,6 +84,9 @@ def _attempt(source: Source, start: int, errors: list[Diagnostic]) -> Program | 
             if kind in _WITH_NEWLINES and "#" in token:
                 at = token.start_pos or 0
                 comments += [Comment(Span(source, at + m.start(), at + m.end()), m[0].rstrip()) for m in _COMMENT.finditer(token)]
+            if token.isalpha() and kind not in _NO_WORDS and (rest := _WORD_GOES_ON.match(text, token.end_pos or 0)):
+                # where no name may stand, the lexer takes the `if` of `ifb` for a keyword: words end where their letters do
+                token = Token("NAME", token + rest[0], token.start_pos, token.line, token.column, end_pos=rest.end())
             state.feed_token(token)
             if kind in _OPENERS:
                 open_brackets.append(token)
