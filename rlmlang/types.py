@@ -7,6 +7,14 @@ import json
 from attrs import frozen
 
 
+def _quoted(text: str) -> str:
+    """A text as a program writes it: what may not stand in a program's text as an escape."""
+    written = json.dumps(text, ensure_ascii=False)
+    if written.isprintable():
+        return written
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}" for c in written)
+
+
 @frozen(cache_hash=True)
 class Primitive:
     """`text int float bool none file dir`"""
@@ -36,7 +44,7 @@ class Enum:
     words: tuple[str, ...]
 
     def __str__(self) -> str:
-        return " | ".join(json.dumps(w, ensure_ascii=False) for w in self.words)
+        return " | ".join(map(_quoted, self.words))
 
 
 @frozen(cache_hash=True)
@@ -70,7 +78,7 @@ class RecordOf:
         return next((t for n, t in self.fields if n == name), None)
 
     def __str__(self) -> str:
-        return "{" + ", ".join(f"{n if n.isidentifier() else json.dumps(n)}: {t}" for n, t in self.fields) + "}"
+        return "{" + ", ".join(f"{n if n.isidentifier() and n.isascii() else _quoted(n)}: {t}" for n, t in self.fields) + "}"
 
 
 @frozen(cache_hash=True)
