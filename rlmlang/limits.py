@@ -38,6 +38,7 @@ GLOB_ALTERNATIVES: Final = 256  # what its braces stand for: each is matched aga
 JSON_DEPTH: Final = VALUE_DEPTH  # nesting of JSON read from an input or a reply
 JSON_ITEMS: Final = 5_000_000  # containers in one JSON document: 14 MiB of `{}` takes 386 MiB of memory
 CSV_CELL_CHARS: Final = 1024 * 1024
+CONTEXTS: Final = 16  # of one question: a root model reads a preview of each in every turn
 
 # ---- sub-invocations ----
 REPLY_BYTES: Final = 8 * 1024 * 1024  # one HTTP response; beyond, the connection is closed
@@ -57,6 +58,10 @@ CALL_SECONDS: Final = 600.0  # one attempt, whole
 IDLE_SECONDS: Final = 120.0  # without a byte of the reply
 BATCH_ITEMS: Final = 100  # of one request, by `with {batch: …}`: beyond, models lose count, and one bad reply wastes too much
 LIVE_ITEMS: Final = 4_096  # item tasks of nested maps under way at once
+
+# ---- what a root model is shown ----
+CONTEXT_CHARS: Final = 1_200  # of a context: name, type, size and preview, about 400 tokens
+SHOWN_CHARS: Final = 2_000  # of a value that a turn shows
 
 # ---- the memo store ----
 MEMO_BYTES: Final = 2 * 1024**3  # beyond, the oldest rows go

@@ -1,9 +1,9 @@
 """What whoever runs a program gives for its inputs: `NAME=VALUE` texts of the command line, or Python values.
 
 On the command line a text is read by the type that the program declares: as it is for `text`, `@notes.txt` for the text of a file, `-` for
-standard input, `@rows.jsonl`, `@rows.json` or `@rows.csv` for a list or record (or the JSON itself), a path for `file` and `dir`; a text
-that begins with `@` is written `@@…`. From Python a str is just a text: nothing in it is a path or a mark, but where a file or a
-directory is declared.
+standard input, `@rows.jsonl`, `@rows.json`, `@rows.csv` or `@rows.tsv` for a list or record (or the JSON itself), a path for `file` and
+`dir`; a text that begins with `@` is written `@@…`. From Python a str is just a text: nothing in it is a path or a mark, but where a file
+or a directory is declared.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rlmlang.check.checked import InputVariable
 from rlmlang.errors import Failure, UsageError
 from rlmlang.files import DirValue, FileValue, decode
 from rlmlang.limits import ERRORS, FILE_BYTES
-from rlmlang.run.tables import has_parts, read_csv, read_json_lines, read_scalar
+from rlmlang.run.tables import TABLES, has_parts, read_csv, read_json_lines, read_scalar
 from rlmlang.syntax.diagnostics import printable
 from rlmlang.types import BOOL, DIR, FILE, FLOAT, INT, JSON, NONE, TEXT, Enum, ListOf, Optional, RecordOf, Type
 from rlmlang.values import Mismatch, conform, parse_json_text
@@ -98,13 +98,18 @@ class _CommandLine:
         if self._stdin_for:
             raise UsageError(f"standard input is taken already, by the input `{self._stdin_for}`")
         self._stdin_for = name
-        try:
-            data = self._stdin()
-        except OSError as error:
-            raise UsageError(f"cannot read standard input: {(error.strerror or 'unknown error').lower()}") from None
-        if len(data) > FILE_BYTES:
-            raise UsageError(f"standard input has more than the {FILE_BYTES:,} bytes that are read")
-        return data
+        return read_standard_input(self._stdin)
+
+
+def read_standard_input(stdin: Callable[[], bytes]) -> bytes:
+    """All of standard input. Raises UsageError where it cannot be read or is too large."""
+    try:
+        data = stdin()
+    except OSError as error:
+        raise UsageError(f"cannot read standard input: {(error.strerror or 'unknown error').lower()}") from None
+    if len(data) > FILE_BYTES:
+        raise UsageError(f"standard input has more than the {FILE_BYTES:,} bytes that are read")
+    return data
 
 
 def _path(value: str) -> str:
@@ -120,8 +125,8 @@ def _read_data(text: str, ending: str, type: Type) -> Any:
     if not has_parts(wanted):
         return read_scalar(text.strip(), wanted)
     many = isinstance(wanted, ListOf) or wanted == JSON
-    if isinstance(wanted, ListOf) and ending == ".csv":
-        return read_csv(text, wanted)
+    if isinstance(wanted, ListOf) and ending in TABLES:
+        return read_csv(text, wanted, TABLES[ending])
     if many and ending in (".jsonl", ".ndjson"):
         return read_json_lines(text, wanted)
     if ending == "-" and many:
@@ -136,7 +141,7 @@ def _read_data(text: str, ending: str, type: Type) -> Any:
                 raise Mismatch(f"standard input is neither JSON ({whole.message}) nor JSON lines ({mismatch.message})") from None
     if ending in ("-", ".json"):
         return conform(parse_json_text(text), wanted)
-    raise Mismatch(f"a {'list is read from a .json, .jsonl or .csv' if many else 'record is read from a .json'} file")
+    raise Mismatch(f"a {'list is read from a .json, .jsonl, .csv or .tsv' if many else 'record is read from a .json'} file")
 
 
 def _literal(text: str, type: Type) -> Any:

@@ -25,6 +25,7 @@ _STRINGS: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"')
 _FEW_BRACKETS: Final = 20  # of a line: not worth telling those in texts from those of JSON
 _DIGITS: Final = INT_BITS // 3  # more cannot be INT_BITS bits
 _CSV_LOCK: Final = threading.Lock()  # the csv module has one cell limit for everybody
+TABLES: Final = {".csv": ",", ".tsv": "\t"}  # by the ending of a file's name: what stands between cells
 
 
 def read_scalar(text: str, type: Type) -> Any:
@@ -54,7 +55,7 @@ def has_parts(type: Type) -> bool:
     return has_parts(type.item) if isinstance(type, Optional) else not isinstance(type, Enum) and type not in (TEXT, INT, FLOAT, BOOL, NONE)
 
 
-def read_csv(text: str, type: ListOf) -> list[Any]:
+def read_csv(text: str, type: ListOf, delimiter: str = ",") -> list[Any]:
     """The rows below the header, each a record of the list's item type (or its one cell, if the item is no record).
 
     Columns that the type does not ask for are left out; an empty cell is none where the type is optional. Rows count from 1, the header's.
@@ -62,15 +63,15 @@ def read_csv(text: str, type: ListOf) -> list[Any]:
     with _CSV_LOCK:
         before = csv.field_size_limit(CSV_CELL_CHARS)
         try:
-            return _read_csv(text, type)
+            return _read_csv(text, type, delimiter)
         finally:
             csv.field_size_limit(before)
 
 
-def _read_csv(text: str, type: ListOf) -> list[Any]:
+def _read_csv(text: str, type: ListOf, delimiter: str) -> list[Any]:
     if "\0" in text:
         raise Mismatch(f"line {text.count(chr(10), 0, text.index(chr(0))) + 1} has a zero byte: this is no CSV text")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
     rows: list[Any] = []
     number = 0
     make: Callable[[list[str], int], Any] | None = None
