@@ -234,7 +234,7 @@ def test_rows_from_files(folder: Path) -> None:
         with pytest.raises(UsageError, match="at most 1"):
             bind(ListOf(ROW, 1), f"@{name}")
     (folder / "r.txt").write_text("x")
-    with pytest.raises(UsageError, match=r"r\.txt: a list is read from a \.json, \.jsonl or \.csv file"):
+    with pytest.raises(UsageError, match=r"r\.txt: a list is read from a \.json, \.jsonl, \.csv or \.tsv file"):
         bind(ListOf(ROW), "@r.txt")
     (folder / "bad.jsonl").write_text('{"stars": 1, "text": "a"}\n\n{"stars": }\n')
     with pytest.raises(UsageError, match=r"bad\.jsonl: line 3: not valid JSON"):
