@@ -42,7 +42,7 @@ from rlmlang.syntax.nodes import (
     Solve,
     Unary,
 )
-from rlmlang.syntax.walk import children, walk
+from rlmlang.syntax.walk import Loop, children, names_and_body, walk
 from rlmlang.types import FILE, FLOAT, INT, TEXT, ListOf, Tuple, Type
 
 _LINKS: Final = 20  # bindings followed to find out where a value comes from
@@ -117,9 +117,6 @@ def lint(program: Program, tables: Tables, report: Report) -> None:
             linter.repeated(node.body, set(node.params), node.params[0] if node.params else "_")
 
 
-_Loop = Map | Filter | Fold | Reduce | First
-
-
 class _Linter:
     def __init__(self, tables: Tables, report: Report) -> None:
         self.tables = tables
@@ -128,8 +125,8 @@ class _Linter:
 
     # ---- loops ----
 
-    def loop(self, node: _Loop) -> None:
-        names, body = _names_and_body(node)
+    def loop(self, node: Loop) -> None:
+        names, body = names_and_body(node)
         if body not in self.tables.effects:
             return
         self.repeated(body, names, next(iter(sorted(names)), "_"))
@@ -148,7 +145,7 @@ class _Linter:
             node, varying = pending.pop()
             if isinstance(node, (Map, Filter, Fold, Reduce, First)):
                 # inner loops answer for their own bodies; where their items vary with ours, so does what is inside
-                _inner, inner_body = _names_and_body(node)
+                _inner, inner_body = names_and_body(node)
                 outside = [n for n in children(node) if n is not inner_body]
                 varies = any(self.free(n) & varying for n in outside)
                 pending += [(n, varying) for n in outside]
@@ -215,7 +212,7 @@ class _Linter:
 
     def _asks_about(self, inner: Map | Filter, outer: Map | Filter) -> bool:
         """Whether a call inside depends on both items."""
-        _, body = _names_and_body(inner)
+        _, body = names_and_body(inner)
         calls = [n for n in walk(body) if self._asks(n)]
         return any(self.free(n) & set(inner.target) and self.free(n) & set(outer.target) for n in calls)
 
@@ -380,7 +377,7 @@ class _Linter:
         if isinstance(node, Name):
             return frozenset((node.name,))
         if isinstance(node, (Map, Filter, Fold, Reduce, First)):
-            names, body = _names_and_body(node)
+            names, body = names_and_body(node)
             around = frozenset().union(*[self.free(n) for n in children(node) if n is not body])
             return around | (self.free(body) - names)
         if isinstance(node, Lambda):
@@ -392,19 +389,6 @@ class _Linter:
                 bound |= {binding.name} if isinstance(binding, Bind) else set(binding.names)
             return found | (self.free(node.value) - bound)
         return frozenset().union(*[self.free(n) for n in children(node)])
-
-
-def _names_and_body(node: _Loop) -> tuple[set[str], Expr]:
-    """What a loop binds for each item, and where."""
-    if isinstance(node, Map):
-        return {*node.target, *([] if node.position is None else [node.position])}, node.body
-    if isinstance(node, Filter):
-        return set(node.target), node.condition
-    if isinstance(node, First):
-        return {node.item}, node.condition
-    if isinstance(node, Fold):
-        return {node.accumulator, node.item}, node.body
-    return {node.left, node.right}, node.body
 
 
 def _is_test(node: Node) -> bool:

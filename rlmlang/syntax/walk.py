@@ -8,7 +8,9 @@ from typing import Any
 
 import attrs
 
-from rlmlang.syntax.nodes import Node
+from rlmlang.syntax.nodes import Expr, Filter, First, Fold, Map, Node, Reduce
+
+Loop = Map | Filter | Fold | Reduce | First
 
 _NO_NODES = frozenset(("span", "name_span", "name_spans", "name", "names", "raw", "op", "ops", "comments", "words"))
 
@@ -40,6 +42,19 @@ def walk(node: Node) -> Iterator[Node]:
         node = pending.pop()
         yield node
         pending.extend(reversed(tuple(children(node))))
+
+
+def names_and_body(node: Loop) -> tuple[set[str], Expr]:
+    """What a loop binds for each item, and where."""
+    if isinstance(node, Map):
+        return {*node.target, *([] if node.position is None else [node.position])}, node.body
+    if isinstance(node, Filter):
+        return set(node.target), node.condition
+    if isinstance(node, First):
+        return {node.item}, node.condition
+    if isinstance(node, Fold):
+        return {node.accumulator, node.item}, node.body
+    return {node.left, node.right}, node.body
 
 
 _NO_MEANING = frozenset(("span", "name_span", "name_spans", "source", "comments", "raw", "comprehension", "block", "method", "short"))
