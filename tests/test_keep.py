@@ -74,6 +74,10 @@ def test_a_name_bound_again_shadows_from_there_on() -> None:
     assert rlmlang.run(text).answer == {"a": 1, "b": 10, "x": 10, "y": 1}
 
 
+def test_a_function_sees_what_stood_above_it() -> None:
+    assert kept("x = 1\nfn f() -> int { x }", "x = 2", "answer f()") == "x = 1\nfn f() -> int { x }\n\nanswer f()\n"
+
+
 def test_what_is_shadowed_and_unused_goes() -> None:
     assert kept('x = call "first"', 'x = call "second"', "answer x") == 'x = call "second"\n\nanswer x\n'
 
@@ -222,6 +226,8 @@ class RandomTurns(TypedPrograms):
         type_ = r.choice((INT, TEXT, ListOf(TEXT)))
         if last:
             fields = [name for name, _ in self.scope if r.random() < 0.6]
+            for name, params, _ in self.functions:
+                fields.append(f"of_{name}: {name}({', '.join(self.expr(t, 1, self.scope) for t in params)}) otherwise none")
             lines.append(f"answer {{{', '.join([*fields, f'last: {self.expr(type_, 2, self.scope)}'])}}}")
         elif r.random() < 0.5:
             lines.append(self.expr(type_, 2, self.scope))
