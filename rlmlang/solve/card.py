@@ -1,70 +1,97 @@
-"""The language on one page, for a model that writes programs. The functions on it come from their declarations, so none can be missing or
-stale; the programs on it are checked by the tests. Kept under 900 tokens: a root model reads it in every turn."""
+"""The language on one page, for a model that writes programs: under 900 tokens, since a root model reads it in every turn.
+
+The page is its parts, one below the other; `card("rules", "examples")` is a page of other parts, to be measured against it. Functions
+come from their declarations, so none can be missing or stale; the tests check that every program on it is right and every form is there.
+"""
 
 from __future__ import annotations
 
 import builtins
 import re
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from typing import Final
 
 from rlmlang.builtins import REGISTRY
 from rlmlang.builtins.declare import Builtin
 from rlmlang.check.library import library, library_names
 from rlmlang.syntax.nodes import Fn
+from rlmlang.types import FLOAT, INT, TEXT, ListOf, Type
 
-_PAGE = """\
-rlmlang: pure expressions as in Python, one statement a line. `call` asks a language model about one piece of data. All calls that can run
-in parallel do; equal calls are paid once. There is no loop statement, def, import, class, += or changing of values: use comprehensions.
+_RULES: Final = """\
+rlmlang: Python's expressions, one statement a line. `call PROMPT on DATA -> TYPE` asks a model, which sees PROMPT and DATA alone.
+Calls run in parallel. There is no loop, def, import, class or +=: write comprehensions.
+"""
 
+_FORMS: Final = """\
 ```rlm
-input docs: [text]  # a parameter. Types: text int float bool none file dir [T] [T; 9] {a: T, b: T?} T? "x" | "y"
-input repo: dir
-type Mood = "good" | "bad"
-fn short(x: text, n: int = 99) -> text depth 5 { x if len(x) < n else short(call "Shorten." on x, n) }  # depth: if it calls itself
+type Mood = "good" | "bad"  # types: text int float bool none file dir [T] [T; 9] {a: T, b: T?}
 moods = [call "Which mood?" on d -> Mood for d in docs if len(d) > 9]
-notes = map i, d in docs {  # a comprehension with bindings; its last line is the value
+notes = map i, d in docs {  # with bindings; the value last
   title = call f"Title of no. {i}?" on d  # no type: text
   {i, title, size: len(d)}  # a record; also {...r, a: 1}
 }
-money = filter d in docs { call "Is it about money?" on d -> bool }
+money = [d for d in docs if call "Is it about money?" on d -> bool]
 agree = call "Do they agree?" on money, notes -> bool with {max_tokens: 9}
-merged = reduce a, b in docs { call "Merge." on a, b } otherwise ""  # a tree; `otherwise`: where the left side fails
+merged = reduce a, b in docs { call "Merge." on a, b } otherwise ""  # if it fails
 story = fold acc, d in docs from "" { call "Go on." on {acc, d} }  # in order
-fun = first 3 d in docs where call "Is it funny?" on d -> bool  # stops early
+fun = first 3 d in docs where call "Funny?" on d -> bool
+plan = solve "What is to be done?" on docs  # a model programs that
+fn short(x: text, n: int = 99) -> text depth 5 { x if len(x) < n else short(call "Shorten." on x, n) }  # depth: it calls itself
 top = notes[0].title if notes else fail "no docs"
-code = [f.path for f in repo.files("**/*.py") if "TODO" in f.text]  # a file has path, name, size, text
-answer {moods, notes, agree, merged, story, fun, code, top: short(top), second: docs.get(1) ?? "none"}  # the last statement
+code = [f.path for f in repo.files("**/*.py") if "TODO" in f.text]  # file: path, name, size, text
+answer {moods, code, top: short(top), second: docs.get(1) ?? "none"}  # last statement
 ```
+"""
 
-x.f(y) is f(x, y). As in Python: @PYTHON@.
-Others: @OTHERS@.
-Made of calls: @LIBRARY@.
-
-Who is named in a book, most often first?
+_EXAMPLES: Final = """\
+From `book: text`: who is named, most often first?
 ```rlm
-input book: text
 found = [call "Which people are named?" on p -> [text; 20] otherwise [] for p in chunks(book, 8000)]
 groups = group_by(flatten(found), key=lambda n: n.lower())
 answer [{name: g.key, times: len(g.items)} for g in sorted(groups, key=lambda g: len(g.items), reverse=True)]
 ```
 
-How many reviews blame the battery, and why?
+From `reviews: [text]`: what share blames the battery, and why?
 ```rlm
-input reviews: [text]
 read = [{r, says: call "What of the battery?" on r -> "good" | "bad" | "nothing"} for r in reviews]
 bad = [x.r for x in read if x.says == "bad"]
-answer {share: len(bad) / max(len(reviews), 1), why: call "What do they complain of?" on bad if bad else none}
+answer {share: len(bad) / len(reviews), why: call "What do they complain of?" on bad if bad else none}
 ```
 """
 
 
-@cache
-def card() -> str:
-    """The page, ending in a newline."""
+def _functions() -> str:
+    """The functions, those that a model knows from Python by name only; the others by what they are for, without their first parameter."""
     python = [b.name for b in REGISTRY.values() if _is_python(b.name)]
-    others = [_signature(b) for b in REGISTRY.values() if not _is_python(b.name)]
-    made = [_library_signature(name) for name in library_names()]
-    return _PAGE.replace("@PYTHON@", " ".join(python)).replace("@OTHERS@", " ".join(others)).replace("@LIBRARY@", "; ".join(made))
+    others: dict[str, list[str]] = {}
+    for builtin in REGISTRY.values():
+        if not _is_python(builtin.name) and builtin.name != "files":  # which is among the forms
+            others.setdefault(_kind(builtin.signatures[0].params[0].type), []).append(_signature(builtin))
+    made: dict[str, list[str]] = {}
+    for name in library_names():
+        signature, result = _library_signature(name)
+        made.setdefault(result, []).append(signature)
+    lines = [
+        f"x.f(y) is f(x, y). As in Python: {' '.join(python)}.",
+        *(f"Of {kind}: {' '.join(names)}." for kind, names in others.items()),
+        f"Made of calls: {'; '.join(f'{chr(32).join(names)} -> {result}' for result, names in made.items())}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+PARTS: Final[Mapping[str, Callable[[], str]]] = {
+    "rules": lambda: _RULES,
+    "forms": lambda: _FORMS,
+    "functions": _functions,
+    "examples": lambda: _EXAMPLES,
+}
+
+
+@cache
+def card(*parts: str) -> str:
+    """The page, ending in a newline: all of `PARTS`, or those that are named, in this order."""
+    return "\n".join(PARTS[part]() for part in parts or PARTS)
 
 
 def _is_python(name: str) -> bool:
@@ -72,23 +99,29 @@ def _is_python(name: str) -> bool:
     return hasattr(builtins, name) or hasattr(str, name)
 
 
+def _kind(first: Type) -> str:
+    """What a function is for, by its first parameter."""
+    if first == TEXT:
+        return "a text"
+    if first in (INT, FLOAT):
+        return "a number"
+    return "a list" if isinstance(first, ListOf) else "data"
+
+
 def _signature(builtin: Builtin) -> str:
-    """`chunks(text, size, overlap=0)`, by its longest signature; with the result where that has fields."""
-    params = max((signature.params for signature in builtin.signatures), key=len)
-    names = ", ".join(p.name if p.default in (None, "none") else f"{p.name}={p.default}" for p in params)
-    result = _fields(str(builtin.signatures[0].result))
-    return f"{builtin.name}({names})" + (f" -> {result}" if "{" in result else "")
+    """`chunks(size)`: what it must be given beside its first parameter."""
+    params = max((signature.params for signature in builtin.signatures), key=len)[1:]
+    required = ", ".join(p.name for p in params if p.default is None)
+    return f"{builtin.name}({required})" if required else builtin.name
 
 
-def _library_signature(name: str) -> str:
-    """`rank(question, items) -> [text]`, without what may be left out."""
+def _library_signature(name: str) -> tuple[str, str]:
+    """`rank(question, items)`, without what may be left out, and what it gives."""
     program = library(name)
-    declared = [s for s in program.statements if isinstance(s, Fn) and s.name == name] if program is not None else []
-    return ", ".join(
-        f"{name}({', '.join(p.name for p in fn.params if p.default is None)}) -> {_fields(fn.result.span.text)}"
-        for fn in declared
-        if fn.result
-    )
+    statements: Iterable[object] = () if program is None else program.statements
+    (fn,) = [s for s in statements if isinstance(s, Fn) and s.name == name]
+    required = ", ".join(p.name for p in fn.params if p.default is None)
+    return f"{name}({required})", _fields(fn.result.span.text if fn.result else "text")
 
 
 def _fields(type: str) -> str:
