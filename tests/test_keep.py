@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from functools import partial
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -322,3 +324,10 @@ def test_the_kept_program_gives_what_the_turns_gave(seed: int) -> None:
     answer = run(text, {v.name: values[v.name] for v in again.inputs}, model)
     assert answer == json.loads(json.dumps(answered)), text
     assert model.keys <= asked, text
+
+
+def test_the_page_about_it_is_right() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "solve.md").read_text("utf-8").split("## Keeping the program")[1]
+    *turns, program, _ = re.findall(r"^```\w+\n(.*?)^```$", page, re.M | re.S)
+    inputs: dict[str, Type] = {"rows": ListOf(ROW)}
+    assert kept_program(turns_of(*turns, inputs=inputs), inputs, "What share of the short notes is in a good mood?") == program
