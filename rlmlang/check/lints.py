@@ -247,7 +247,7 @@ class _Linter:
         while pending:
             node, varying = pending.pop()
             if isinstance(node, (Map, Filter, Fold, Reduce, First)):
-                names, body = _names_and_body(node)
+                names, body = names_and_body(node)
                 pending += [(child, varying) for child in children(node) if child is not body]
                 varying, node = (varying or frozenset()) | names, body
             elif isinstance(node, Lambda):
