@@ -17,7 +17,7 @@ from attrs import field, frozen
 
 from rlmlang.errors import Failure, LimitError, UsageError
 from rlmlang.glob import Pattern, State
-from rlmlang.limits import DIR_DEPTH, DIR_FILES, FILE_BYTES, LISTINGS_KEPT, TEXT_CHARS
+from rlmlang.limits import DIR_DEPTH, DIR_FILES, FILE_BYTES, LISTINGS_KEPT, PATH_BYTES, TEXT_CHARS
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _REGULAR = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # non-blocking: a FIFO must not hold us up
@@ -56,6 +56,8 @@ class FileValue:
             raise UsageError(f"{_show(shown)} is a directory, not a file")
         if not stat.S_ISREG(status.st_mode):
             raise UsageError(f"{_show(shown)} is not a regular file")
+        if _is_long(shown):
+            raise UsageError(f"the path {_show(shown)[:100]}… has more than {PATH_BYTES:,} bytes")
         folder, name = os.path.split(real)
         return cls(_Alone(folder, name), shown, status.st_size, status.st_mtime_ns)
 
@@ -260,7 +262,9 @@ class DirValue:
         return found
 
     def _file(self, entry: os.DirEntry[str], path: str) -> FileValue | None:
-        """The file of a directory entry, None if it is no regular file of this root."""
+        """The file of a directory entry, None if it is no regular file of this root. Raises LimitError."""
+        if _is_long(path):
+            raise LimitError(f"the path {_show(path)[:100]}… has more than {PATH_BYTES:,} bytes")
         try:
             if entry.is_file(follow_symlinks=False):
                 status = entry.stat(follow_symlinks=False)
@@ -317,6 +321,11 @@ def _check_unchanged(opened: int, file: FileValue) -> None:
 def _show(path: str) -> str:
     """The path as valid text: bytes that are no UTF-8 as `\\xff`."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _is_long(path: str) -> bool:
+    """Whether the path that is shown is too long: a byte of it is shown as at most four."""
+    return len(path) > PATH_BYTES // 4 and len(_show(path).encode()) > PATH_BYTES
 
 
 def _reason(error: OSError | ValueError) -> str:

@@ -32,6 +32,7 @@ CALL_DEPTH: Final = 120  # nested calls of functions at run time, all functions 
 FILE_BYTES: Final = 256 * 1024 * 1024  # one file read whole
 DIR_FILES: Final = 2_000_000  # files of one directory tree
 DIR_DEPTH: Final = 100  # nested directories
+PATH_BYTES: Final = 4_096  # a file's path as a program sees it: Linux takes no longer one, and the bound counts it where it is in a prompt
 LISTINGS_KEPT: Final = 16  # patterns of one directory whose files are remembered
 GLOB_CHARS: Final = 1_000  # a file pattern
 GLOB_ALTERNATIVES: Final = 256  # what its braces stand for: each is matched against every name

@@ -310,3 +310,20 @@ def test_many_files(tmp_path: Path) -> None:
     found = paths(tmp_path, "**/*.py")
     assert found == sorted(found)
     assert len(found) == 1_000
+
+
+def test_a_path_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where folders are nested so deep that no path leads there, they can still be entered one by one."""
+    monkeypatch.chdir(tmp_path)
+    here = os.open(".", os.O_RDONLY)
+    try:
+        for _ in range(20):
+            os.mkdir("d" * 250, dir_fd=here)
+            inner = os.open("d" * 250, os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = inner
+        os.close(os.open("deep.txt", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    finally:
+        os.close(here)
+    with pytest.raises(LimitError, match="more than 4,096 bytes"):
+        DirValue(str(tmp_path)).files("**/*.txt")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -16,12 +17,14 @@ from rlmlang.check import Checked, check
 from rlmlang.cost import Bound, bound
 from rlmlang.errors import ProgramError, RlmError
 from rlmlang.lm.client import Client
-from rlmlang.quantity import value_at
+from rlmlang.quantity import Number, Symbol, value_at
 from rlmlang.run.budget import Budget
 from rlmlang.run.calls import Calls, Tally
 from rlmlang.run.evaluate import Run, compile_program, evaluate
 from rlmlang.run.memo import Memo
 from rlmlang.syntax import parse
+from rlmlang.types import TEXT, ListOf, Type
+from rlmlang.values import to_json_text
 
 
 class Violation(AssertionError):
@@ -86,22 +89,50 @@ def examine(seed: int) -> Counter[str]:
     if checked is None:
         return Counter(refused=1)
     limits = bound(checked, lambda _: MODEL, programs.inputs, memo=False)
-    bound(checked, lambda _: MODEL, None)
+    # the formulas at the sizes of these very inputs hold as well
+    formulas = bound(checked, lambda _: MODEL, None, memo=False)
+    formulas = formulas.at(sizes_of(formulas.symbols, checked, programs.inputs))
     counted: Counter[str] = Counter(programs=1)
     for model_seed in MODELS:
-        _compare(seed, limits, checked, programs, AnyModel(model_seed), counted)
+        _compare(seed, [limits, formulas], checked, programs, AnyModel(model_seed), counted)
     # where nothing is asked again, a prompt counts once, and the bound is close to its very bytes
     with patch("rlmlang.limits.REASKS", 0):
         limits = bound(checked, lambda _: MODEL, programs.inputs, memo=False)
-        _compare(seed, limits, checked, programs, AnyModel(0, trouble=0.0, greedy=True), counted)
+        formulas = bound(checked, lambda _: MODEL, None, memo=False)
+        formulas = formulas.at(sizes_of(formulas.symbols, checked, programs.inputs))
+        _compare(seed, [limits, formulas], checked, programs, AnyModel(0, trouble=0.0, greedy=True), counted)
     return counted
 
 
-def _compare(seed: int, limits: Bound, checked: Checked, programs: TypedPrograms, model: AnyModel, counted: Counter[str]) -> None:
+def sizes_of(names: tuple[Symbol, ...], checked: Checked, inputs: dict[str, Any]) -> dict[str, Number]:
+    """What the symbols of formulas are for these inputs."""
+    types = {v.name: v.type for v in checked.inputs}
+
+    def size(name: Symbol) -> Number:
+        what, _, rest = name.meaning.partition("(")
+        value = inputs[rest.removesuffix(")") or what]
+        if not rest:
+            return value  # type: ignore[no-any-return]
+        return len(value) if what == "len" else _bytes(value, types[rest.removesuffix(")")])
+
+    return {name.name: size(name) for name in names}
+
+
+def _bytes(value: Any, type_: Type) -> int:
+    if value is None:
+        return 0
+    if isinstance(value, str) and type_ == TEXT:
+        return len(value.encode())
+    if type_ == ListOf(TEXT):
+        return sum(len(text.encode()) for text in value)
+    return len(to_json_text(value).encode())
+
+
+def _compare(seed: int, limits: list[Bound], checked: Checked, programs: TypedPrograms, model: AnyModel, counted: Counter[str]) -> None:
     figures, error = used(checked, programs, model)
     counted["answered" if error is None else "failed"] += 1
     counted["calls"] += figures["calls"]
-    wrong = violations(limits, figures, error)
+    wrong = [violation for one in limits for violation in violations(one, figures, error)]
     if wrong:
         raise Violation(f"seed {seed}, model {model.seed}: {'; '.join(wrong)}\n{made(seed)[0]}\n{programs.inputs}")
 

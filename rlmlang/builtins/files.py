@@ -7,6 +7,7 @@ from typing import Final
 from rlmlang.builtins.declare import builtin
 from rlmlang.builtins.operators import need_text
 from rlmlang.errors import Failure
+from rlmlang.limits import PATH_BYTES
 from rlmlang.sizes import ANY, DirSize, Exact, FileSize, Interval, ListSize, Size, unfold
 from rlmlang.values import Value, describe, type_name
 
@@ -17,9 +18,9 @@ def _files_size(dir: Size, glob: Size | None = None) -> Size:
     """All that `**/*` lists is sure to be there; what another pattern lists is not."""
     whole = unfold(dir)
     if not isinstance(whole, DirSize):
-        return ListSize(ANY, FileSize())
+        return ListSize(ANY, FileSize(path=Interval(1, PATH_BYTES)))
     all_of_them = glob is None or (isinstance(glob, Exact) and glob.value == _ALL)
-    item = FileSize(Interval(0, whole.largest))
+    item = FileSize(Interval(0, whole.largest), Interval(1, PATH_BYTES))
     return ListSize(whole.count, item, whole.total) if all_of_them else ListSize(whole.count.from_zero(), item, whole.total.from_zero())
 
 

@@ -11,7 +11,7 @@ from rlmlang.builtins.declare import builtin
 from rlmlang.builtins.operators import check_list_items, need_int, need_text
 from rlmlang.builtins.rules import amount_of, at_least_one, divided_up, given, parts_of_text, text_of
 from rlmlang.errors import Failure
-from rlmlang.quantity import INFINITE, Formula, at_most, ceil_div, floor_div, greatest, least, less, minimum, plus, times
+from rlmlang.quantity import INFINITE, at_most, ceil_div, floor_div, greatest, least, less, minimum, plus, times
 from rlmlang.sizes import Interval, ListSize, Size, TextSize
 
 _NEWLINE: Final = re.compile(r"\r\n?")
@@ -144,7 +144,7 @@ def _chunks_size(text: Size, size: Size, overlap: Size | None = None) -> Size:
     shared = min(shared, widest // 2)
     step = narrow - math.floor(min(shared, narrow // 2))
     pieces = times(2, ceil_div(bytes_.high, step))
-    if shared == 0 and not isinstance(pieces, Formula):
+    if shared == 0 and greatest(pieces) != INFINITE:
         # closer, but as a formula harder to read
         pieces = plus(times(2, floor_div(bytes_.high, narrow + 1)), 1)
     most = 4 * math.floor(widest) if widest != INFINITE else INFINITE

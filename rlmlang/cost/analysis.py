@@ -50,7 +50,8 @@ class Analysis:
     pricing: Pricing
     policy: Policy = field(factory=Policy)
     fuel: int = _FUEL
-    nesting: int = 0
+    nesting: int = 0  # of functions
+    loops: int = 0  # that are around
     depths: dict[n.Fn, int] = field(factory=dict)
     seen: dict[Any, Out] = field(factory=dict)
 

@@ -28,7 +28,7 @@ from rlmlang.run.resolve import Variable, resolve
 from rlmlang.run.seen import Experience, Keys
 from rlmlang.sizes import ZERO, DirSize, Exact, FileSize, Interval, ListSize, MaybeSize, NumberSize, Size, TextSize, of_type
 from rlmlang.syntax import nodes as n
-from rlmlang.types import DIR, FILE, INT, TEXT, ListOf, Optional, Type
+from rlmlang.types import BOOL, DIR, FILE, FLOAT, INT, NONE, TEXT, Enum, ListOf, Optional, Type
 
 NANO = 1_000_000_000
 
@@ -334,9 +334,11 @@ class _Names:
                 count = self._symbol("nmkjl", f"len({name})")
                 total = self._symbol("bcd", f"bytes({name})")
                 high = count if most is None else minimum(count, most)
-                return ListSize(
-                    Interval(count, high) if most is None else Interval(0, high), _within(of_type(item), total), Interval(0, total)
+                # of a list of texts or files, their bytes; of others, those of its JSON text, which bounds all that is in it
+                each: Size = (
+                    FileSize(Interval(0, total), Interval(0, limits.PATH_BYTES)) if item == FILE else of_type(item, total, ours=True)
                 )
+                return ListSize(Interval(count, high) if most is None else Interval(0, high), each, Interval(0, total))
             case Optional(item):
                 return MaybeSize(self.size(name, item))
         if type_ == DIR:
@@ -348,11 +350,13 @@ class _Names:
             return TextSize(Interval(total, total))
         if type_ == FILE:
             total = self._symbol("bcd", f"bytes({name})")
-            return FileSize(Interval(0, total), Interval(0, 4096))
+            return FileSize(Interval(0, total), Interval(0, limits.PATH_BYTES))
         if type_ == INT:
             number = self._symbol((name,), name)
             return NumberSize(number, number)
-        return of_type(type_)
+        if type_ in (FLOAT, BOOL, NONE) or isinstance(type_, Enum):
+            return of_type(type_)
+        return of_type(type_, self._symbol("bcd", f"bytes({name})"), ours=True)
 
     def _symbol(self, names: Any, meaning: str) -> Formula:
         name = next((x for x in names if x not in self._taken), None)
@@ -364,10 +368,3 @@ class _Names:
         made = symbol(name, meaning)
         self.made.append(next(iter(symbols(made))))
         return made
-
-
-def _within(size: Size, total: Quantity) -> Size:
-    """The item of a list whose items have `total` bytes together."""
-    if isinstance(size, TextSize):
-        return TextSize(Interval(0, total))
-    return size

@@ -10,8 +10,8 @@ from attrs import evolve
 from rlmlang.builtins.declare import Builtin
 from rlmlang.check.checked import Function
 from rlmlang.cost.account import FREE
-from rlmlang.cost.bindings import as_bound, bind_items
-from rlmlang.cost.loops import found_first
+from rlmlang.cost.bindings import as_bound
+from rlmlang.cost.loops import found_first, over
 from rlmlang.cost.outcome import Bound, Env, Out
 from rlmlang.quantity import maximum
 from rlmlang.run.resolve import Variable
@@ -84,14 +84,13 @@ def _is_function(analysis: Analysis, argument: n.Node) -> bool:
 def _function_argument(analysis: Analysis, argument: n.Node, items: ListSize, env: Env, start: Interval) -> Out:
     """What a lambda costs over all items, and gives for one."""
     if isinstance(argument, n.Lambda):
-        variables = analysis.facts.bound[argument]
-        out = analysis.of(argument.body, {**env, **bind_items(variables, items.item, start)}, start)
-    else:
-        assert isinstance(argument, n.Name)
-        callee = analysis.checked.callees[argument]
-        if isinstance(callee, Builtin):
-            return Out(callee.size([items.item]), FREE, start)
-        out = _enter(analysis, callee, [Bound(items.item, start)], env, start, argument)
+        groups = over(analysis, items, analysis.facts.bound[argument], argument.body, env, start)
+        return groups[0].out if groups else Out(None, FREE, start)
+    assert isinstance(argument, n.Name)
+    callee = analysis.checked.callees[argument]
+    if isinstance(callee, Builtin):
+        return Out(callee.size([items.item]), FREE, start)
+    out = _enter(analysis, callee, [Bound(items.item, start)], env, start, argument)
     return evolve(out, cost=out.cost.times(items.count))
 
 

@@ -5,31 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from rlmlang.cost.account import FREE, Cost, later
 from rlmlang.cost.bindings import bind_items
+from rlmlang.cost.growth import accumulator, with_items
 from rlmlang.cost.outcome import Bound, Env, Out
+from rlmlang.cost.spread import Spread, spread
 from rlmlang.files import FileValue
-from rlmlang.quantity import difference, less, log2_ceil, maximum, minimum, plus, times
+from rlmlang.quantity import INFINITE, Formula, difference, less, log2_ceil, maximum, minimum, plus, times
 from rlmlang.run.resolve import Variable
 from rlmlang.sizes import (
     ONE,
     ZERO,
     Exact,
+    FileSize,
     Interval,
     ListSize,
     NoneSize,
     NumberSize,
     Size,
+    TextSize,
     as_list,
     content_bytes,
     hull,
     hull_all,
+    list_of,
     list_total,
     measure,
     of_type,
     truth,
+    unfold,
     whole_at_least_zero,
 )
 from rlmlang.syntax import nodes as n
@@ -44,7 +50,22 @@ _UNROLLED = 64  # steps of a fold
 _LEVELS = 12  # of a reduce, until its size must have come to rest
 
 
-def _each(
+@frozen(eq=False)
+class Group:
+    """Items of a list that were taken together: how many, what the body gives for each (its cost: for all of them), and the content of
+    all that it gives."""
+
+    count: Interval
+    out: Out
+    content: Interval
+
+    @property
+    def surely(self) -> bool:
+        """Whether there is an item."""
+        return isinstance(self.count.low, (int, float)) and self.count.low >= 1
+
+
+def over(
     analysis: Analysis,
     source: Size,
     variables: Sequence[Variable],
@@ -52,10 +73,9 @@ def _each(
     env: Env,
     start: Interval,
     position: Variable | None = None,
-) -> list[tuple[Interval, Out]]:
-    """The body for the items of a list: how many items, and what it gives for one of them. A known list is taken item by item, a long
-    one
-    in groups of like size; one that is not known by the hull of its items."""
+) -> list[Group]:
+    """The body for the items of a list. A known list is taken item by item, a long one in groups of like size; one that is not known by
+    what holds all its items."""
 
     def at(item: Size, index: Size) -> Out:
         inner = {**env, **bind_items(variables, item, start)}
@@ -63,17 +83,46 @@ def _each(
             inner[position] = Bound(index, start)
         return analysis.of(body, inner, start)
 
+    def all_of(items: ListSize, index: Size) -> Group:
+        if analysis.policy.expected:
+            out = at(_average(items), index)
+            return Group(items.count, evolve(out, cost=out.cost.times(items.count)), items.count * _content(out.size))
+        alike = spread(items, analysis.loops)
+        analysis.loops += 1
+        out = at(alike.item, index)
+        analysis.loops -= 1
+        content = ZERO if out.size is None else alike.content(out.size)
+        size = None if out.size is None else alike.size(out.size)
+        return Group(items.count, Out(size, alike.cost(out.cost), alike.one(out.round)), content)
+
     if isinstance(source, Exact) and isinstance(source.value, SEQUENCES):
         xs = source.value
         if len(xs) <= _ITEMS_ONE_BY_ONE and analysis.fuel > 0:
-            return [(ONE, at(Exact(x), Exact(i))) for i, x in enumerate(xs)]
+            outs = [at(Exact(x), Exact(i)) for i, x in enumerate(xs)]
+            return [Group(ONE, out, _content(out.size)) for out in outs]
         index = NumberSize(0, max(0, len(xs) - 1), whole=True)
-        together = _typical if analysis.policy.expected else hull_all
-        return [(Interval.exactly(len(group)), at(together(group), index)) for group in _groups(xs)]
+        if analysis.policy.expected:
+            return [all_of(ListSize(Interval.exactly(len(group)), _typical(group)), index) for group in _groups(xs)]
+        return [all_of(list_of(group), index) for group in _groups(xs)]
     whole = as_list(source)
     if whole.count.high == 0:
         return []
-    return [(whole.count, at(whole.item, NumberSize(0, less(whole.count.high, 1), whole=True)))]
+    return [all_of(whole, NumberSize(0, less(whole.count.high, 1), whole=True))]
+
+
+def _content(size: Size | None) -> Interval:
+    return ZERO if size is None else content_bytes(size)
+
+
+def _average(items: ListSize) -> Size:
+    """The item of usual size, of texts and files."""
+    item, count, total = unfold(items.item), items.count.high, list_total(items).high
+    if isinstance(count, Formula) or isinstance(total, Formula) or INFINITE in (count, total) or not count:
+        return items.item
+    usual = Interval.exactly(total / count)
+    if isinstance(item, TextSize):
+        return TextSize(usual)
+    return FileSize(usual, item.path) if isinstance(item, FileSize) else items.item
 
 
 def map_(analysis: Analysis, node: n.Map, env: Env, start: Interval) -> Out:
@@ -83,15 +132,10 @@ def map_(analysis: Analysis, node: n.Map, env: Env, start: Interval) -> Out:
     variables = analysis.facts.bound[node]
     position = variables[-1] if node.position is not None else None
     targets = variables[:-1] if node.position is not None else variables
-    groups = _each(analysis, source.size, targets, node.body, env, source.round, position)
+    groups = over(analysis, source.size, targets, node.body, env, source.round, position)
     cost, end = source.cost, source.round
-    for count, out in groups:
-        if node.skip:
-            out = evolve(out, cost=out.cost.optional())
-        cost = cost + out.cost.times(count)
-        end = later(
-            end, out.round if isinstance(count.low, int) and count.low >= 1 and not node.skip else Interval(end.low, out.round.high)
-        )
+    for group in groups:
+        cost, end = _then(cost, end, group, node.skip)
     size = _joined(groups)
     if size is not None and node.skip:
         whole = as_list(size)
@@ -103,26 +147,28 @@ def map_(analysis: Analysis, node: n.Map, env: Env, start: Interval) -> Out:
     return Out(size, cost, end)
 
 
+def _then(cost: Cost, end: Interval, group: Group, skip: bool) -> tuple[Cost, Interval]:
+    """What is paid and when all is there, with one more group. `skip`: an item that fails is left out."""
+    out = group.out
+    surely = group.surely and not skip
+    return cost + (out.cost.optional() if skip else out.cost), later(end, out.round if surely else Interval(end.low, out.round.high))
+
+
 def filter_(analysis: Analysis, node: n.Filter, env: Env, start: Interval) -> Out:
     source = analysis.of(node.source, env, start)
     if source.size is None:
         return source
-    groups = _each(analysis, source.size, analysis.facts.bound[node], node.condition, env, source.round)
+    groups = over(analysis, source.size, analysis.facts.bound[node], node.condition, env, source.round)
     cost, end = source.cost, source.round
     sure, possible, kept = ZERO, ZERO, []
     one_by_one = isinstance(source.size, Exact) and len(groups) == len(source.size.value)
-    for at, (count, out) in enumerate(groups):
-        if node.skip:
-            out = evolve(out, cost=out.cost.optional())
-        cost = cost + out.cost.times(count)
-        end = later(
-            end, out.round if isinstance(count.low, int) and count.low >= 1 and not node.skip else Interval(end.low, out.round.high)
-        )
-        known = None if out.size is None else truth(out.size)
+    for at, group in enumerate(groups):
+        cost, end = _then(cost, end, group, node.skip)
+        known = None if group.out.size is None else truth(group.out.size)
         if known is False:
             continue
-        possible = possible + count
-        sure = sure + (count if known and not node.skip else ZERO)
+        possible = possible + group.count
+        sure = sure + (group.count if known and not node.skip else ZERO)
         if one_by_one and isinstance(source.size, Exact):
             kept.append(source.size.value[at])
     whole = as_list(source.size)
@@ -149,16 +195,17 @@ def found_first(analysis: Analysis, node: n.Node, source: n.Expr, count: n.Expr,
     if sizes is None:
         return Out(None, cost, end)
     whole, wanted = as_list(sizes[0]), whole_at_least_zero(sizes[1])
-    inner = {**env, **bind_items(analysis.facts.bound[node], whole.item, end)}
-    out = analysis.of(condition, inner, end)
     looked = Interval(minimum(wanted.low, whole.count.low), whole.count.high if wanted.high != 0 else 0)
     if analysis.policy.expected:
         chance = analysis.policy.chance(node)
         looked = Interval.exactly(minimum(whole.count.high, times(wanted.high, 1 / chance)) if chance else looked.high)
-    chain = difference(out.round.high, end.high)
-    # waves of growing width, each after the one before it
-    last = plus(end.high, times(whole.count.high, chain)) if chain != 0 else end.high
-    body = out.cost.times(looked)
+    groups = over(analysis, evolve(whole, count=looked), analysis.facts.bound[node], condition, env, end)
+    last, body = end.high, FREE
+    for group in groups:
+        chain = difference(group.out.round.high, end.high)
+        # waves of growing width, each after the one before it
+        last = plus(end.high, times(whole.count.high, chain)) if chain != 0 else end.high
+        body = group.out.cost
     paid = evolve(body, rounds=Interval(body.rounds.low, maximum(body.rounds.high, last))) if body else FREE
     found = Interval(0, minimum(whole.count.high, wanted.high))
     return Out(ListSize(found, whole.item, list_total(whole).from_zero()), cost + paid, Interval(end.low, last))
@@ -185,7 +232,7 @@ def reduce_(analysis: Analysis, node: n.Reduce, env: Env, start: Interval) -> Ou
     else:
         size = hull(size, of_type(body_type))
         out = _merged(analysis, node, (left, right), size, env, source.round)
-    cost = source.cost + _chained(out.cost.times(merges), out, levels, source.round)
+    cost = source.cost + _chained(out.cost.times(merges), out.cost.rounds, levels, source.round)
     still = {variable: evolve(bound, round=ZERO) for variable, bound in env.items()}
     alone = _merged(analysis, node, (left, right), size, still, ZERO) if out.cost else out
     # at least as much a level as its body takes by itself, at most what it takes with all that it waits for
@@ -206,11 +253,11 @@ def _merged(analysis: Analysis, node: n.Reduce, names: tuple[Variable, Variable]
     return analysis.of(node.body, {**env, **{name: Bound(size, start) for name in names}}, start)
 
 
-def _chained(cost: Cost, out: Out, steps: Interval, start: Interval) -> Cost:
-    """A cost whose parts follow one another: the last round is as many bodies later."""
+def _chained(cost: Cost, once: Interval, steps: Interval, start: Interval) -> Cost:
+    """A cost whose parts follow one another: the last round is as many bodies later, if one alone is there at `once`."""
     if not cost:
         return cost
-    chain = difference(out.cost.rounds.high, start.high)
+    chain = difference(once.high, start.high)
     return evolve(cost, rounds=Interval(cost.rounds.low, plus(start.high, times(steps.high, chain))))
 
 
@@ -223,21 +270,43 @@ def fold(analysis: Analysis, node: n.Fold, env: Env, start: Interval) -> Out:
     steps = whole.count.high
     if isinstance(steps, int) and steps <= _UNROLLED and whole.count.low == steps and analysis.fuel > 0:
         return _unrolled(analysis, node, source, size, int(steps), env, cost, begin)
-    made: Size | None = size
-    for _ in range(4):
-        out = _step(analysis, node, made, whole.item, env, begin)
-        grown = made if out.size is None else hull(made, out.size) if made is not None else out.size
-        if grown == made:
-            break
-        made = grown
-    else:
-        made = hull(made, of_type(analysis.checked.types[node.body])) if made is not None else None
-        out = _step(analysis, node, made, whole.item, env, begin)
-        made = made if out.size is None or made is None else hull(made, out.size)
-    chain = difference(out.round.high, begin.high)
-    paid = _chained(out.cost.times(whole.count), out, whole.count, begin)
+    alike = Spread(whole.count, whole.item) if analysis.policy.expected else spread(whole, analysis.loops)
+    analysis.loops += 1
+    made = _grown(analysis, node, size, alike, env, begin)
+    out = _step(analysis, node, made, alike.item, env, begin)
+    analysis.loops -= 1
+    chain = difference(alike.one(out.round).high, begin.high)
+    paid = _chained(alike.cost(out.cost), alike.one(out.cost.rounds), whole.count, begin)
     end = Interval(begin.low, plus(begin.high, times(steps, chain)))
     return Out(made, cost + paid, end)
+
+
+def _grown(analysis: Analysis, node: n.Fold, size: Size, items: Spread, env: Env, start: Interval) -> Size:
+    """What the accumulator is at most: at the start, after all steps, and in between. Where it never comes to rest and does not grow by
+    the same amount in each step, anything of its type."""
+
+    def after(accumulated: Size) -> Size | None:
+        return _step(analysis, node, accumulated, items.item, env, start).size
+
+    made = size
+    for _ in range(3):
+        step = after(made)
+        grown = made if step is None else hull(made, items.size(step))
+        if grown == made:
+            return made
+        made = grown
+    growing = accumulator(size, analysis.loops)
+    for _ in range(3):
+        step = after(growing.size)
+        if step is None:
+            break
+        found = growing.after(step, items)
+        if found is not None:
+            return hull(size, found)
+        growing = with_items(growing, items.size(step))
+    made = hull(made, of_type(analysis.checked.types[node.body]))
+    step = after(made)
+    return made if step is None else hull(made, items.size(step))
 
 
 def _step(
@@ -262,21 +331,20 @@ def _unrolled(analysis: Analysis, node: n.Fold, source: Size, size: Size, steps:
     return Out(made, cost, end)
 
 
-def _joined(groups: Sequence[tuple[Interval, Out]]) -> Size | None:
+def _joined(groups: Sequence[Group]) -> Size | None:
     """The list of what bodies give."""
     if not groups:
         return Exact([])
-    if any(out.size is None and isinstance(count.low, int) and count.low >= 1 for count, out in groups):
+    if any(group.out.size is None and group.surely for group in groups):
         return None
-    sizes = [(count, out.size) for count, out in groups if out.size is not None]
-    if all(isinstance(size, Exact) and count == ONE for count, size in sizes):
-        return Exact([size.value for _, size in sizes if isinstance(size, Exact)])
+    given = [(group, group.out.size) for group in groups if group.out.size is not None]
+    if all(isinstance(size, Exact) and group.count == ONE for group, size in given):
+        return Exact([size.value for _, size in given if isinstance(size, Exact)])
     count, total = ZERO, ZERO
-    for many, size in sizes:
-        count = count + many
-        total = total + many * content_bytes(size)
-    item = hull_all(size for _, size in sizes)
-    return ListSize(count, item, total if len(sizes) > 1 else None)
+    for group, _ in given:
+        count = count + group.count
+        total = total + group.content
+    return ListSize(count, hull_all(size for _, size in given), total)
 
 
 def _groups(xs: Sequence[Any]) -> list[list[Exact]]:

@@ -183,7 +183,9 @@ def list_total(size: ListSize) -> Interval:
     each = size.count * content_bytes(size.item)
     if size.total is None:
         return each
-    return Interval(maximum(each.low, size.total.low), minimum(each.high, size.total.high))
+    # what is known of all together is the lesser of the two, unless numbers say otherwise
+    formulas = isinstance(each.high, Formula) and isinstance(size.total.high, Formula)
+    return Interval(maximum(each.low, size.total.low), size.total.high if formulas else minimum(each.high, size.total.high))
 
 
 def content_bytes(size: Size) -> Interval:
@@ -251,13 +253,16 @@ def json_bytes(size: Size, indent: int | None = None, level: int = 1) -> Interva
             each = count * json_bytes(item, indent, level + 1)
             content = list_total(size)
             if size.total is not None and (extra := _markup(item)) != INFINITE and indent is None:
-                each = Interval(
-                    maximum(each.low, content.low), minimum(each.high, plus(times(_escaped(item), content.high), times(count.high, extra)))
-                )
+                most = plus(times(_escaped(item), content.high), times(count.high, extra))
+                # as a formula the content says more than the largest item, and is easier to read than the minimum of both
+                high = most if isinstance(content.high, Formula) else minimum(each.high, most)
+                each = Interval(maximum(each.low, content.low), high)
             return (
                 Interval(2, 2 if count.high == 0 else around)
                 + each
-                + Interval(times(less(count.low, 1), 2), times(less(count.high, 1), between))
+                + Interval(
+                    times(less(count.low, 1), 2), times(count.high if isinstance(count.high, Formula) else less(count.high, 1), between)
+                )
             )
         case FileSize(_, path):
             return Interval(plus(path.low, 2), plus(times(ESCAPED, path.high), 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rlmlang.limits import PATH_BYTES
 from rlmlang.quantity import INFINITE, Quantity, ceil_div, floor_div, minimum, plus, times
 from rlmlang.sizes.measure import (
     text_bytes,
@@ -55,7 +56,7 @@ def of_type(type_: Type, most: Quantity = INFINITE, ours: bool = False) -> Size:
     if type_ == NONE:
         return NoneSize()
     if type_ == FILE:
-        return FileSize()
+        return FileSize(path=Interval(0, PATH_BYTES))
     if type_ == DIR:
         return DirSize()
     return AnySize(Interval(1, most if ours else rewritten(most)))

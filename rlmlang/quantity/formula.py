@@ -24,10 +24,12 @@ Number = int | float
 
 @frozen(order=True)
 class Symbol:
-    """A size that is not known yet. `meaning` says what it is: `len(docs)`."""
+    """A size that is not known yet, between `low` and `high`. `meaning` says what it is: `len(docs)`."""
 
     name: str
     meaning: str = field(eq=False)
+    low: Number = 0
+    high: Number = INFINITE
 
     def __str__(self) -> str:
         return self.name
@@ -79,22 +81,25 @@ class Formula:
 Quantity = int | float | Formula
 
 
-def symbol(name: str, meaning: str) -> Formula:
+def symbol(name: str, meaning: str, low: Number = 0, high: Number = INFINITE) -> Formula:
     """The quantity that is one symbol."""
-    return _alone(Symbol(name, meaning))
+    return alone(Symbol(name, meaning, low, high))
 
 
-def _alone(atom: Atom) -> Formula:
+def alone(atom: Atom) -> Formula:
+    """The quantity that is one atom."""
     return Formula(((((atom, 1),), 1),))
 
 
-def _terms(q: Quantity) -> dict[Monomial, Number]:
+def terms_of(q: Quantity) -> dict[Monomial, Number]:
+    """The terms of a finite quantity, as a new dict."""
     if isinstance(q, Formula):
         return dict(q.terms)
     return {(): q} if q else {}
 
 
-def _made(terms: dict[Monomial, Number]) -> Quantity:
+def made(terms: dict[Monomial, Number]) -> Quantity:
+    """The quantity that is the sum of finite terms."""
     kept = {m: c for m, c in terms.items() if c}
     if not kept:
         return 0
@@ -125,11 +130,11 @@ def plus(*quantities: Quantity) -> Quantity:
     number = _saturate(number)
     if not formulas or abs(number) == INFINITE:
         return number
-    total = _terms(number)
+    total = terms_of(number)
     for formula in formulas:
         for monomial, count in formula.terms:
             total[monomial] = total.get(monomial, 0) + count
-    return _made(total)
+    return made(total)
 
 
 def times(a: Quantity, b: Quantity) -> Quantity:
@@ -143,7 +148,7 @@ def times(a: Quantity, b: Quantity) -> Quantity:
             if abs(one) == INFINITE:
                 return one  # the formula may be 0; an end of an interval may say so
             assert isinstance(other, Formula)
-            return _made({m: c * one for m, c in other.terms})
+            return made({m: c * one for m, c in other.terms})
     assert isinstance(a, Formula) and isinstance(b, Formula)
     return _product(a, b)
 
@@ -151,7 +156,7 @@ def times(a: Quantity, b: Quantity) -> Quantity:
 @lru_cache(4096)
 def _product(a: Formula, b: Formula) -> Quantity:
     if len(a.terms) * len(b.terms) > _TERMS:
-        return _alone(Applied("mul", (a, b)))
+        return alone(Applied("mul", (a, b)))
     total: dict[Monomial, Number] = {}
     for m1, c1 in a.terms:
         for m2, c2 in b.terms:
@@ -160,7 +165,7 @@ def _product(a: Formula, b: Formula) -> Quantity:
                 powers[atom] = powers.get(atom, 0) + power
             monomial = tuple(sorted(powers.items(), key=lambda p: str(p[0])))
             total[monomial] = total.get(monomial, 0) + c1 * c2
-    return _made(total)
+    return made(total)
 
 
 def least(q: Quantity) -> Number:
@@ -195,10 +200,21 @@ def _scaled(a: Number, b: Number) -> Number:
 
 def _atom_ends(atom: Atom) -> tuple[Number, Number]:
     if isinstance(atom, Symbol):
-        return 0, INFINITE
+        return atom.low, atom.high
     first, *_ = ends = [(max(0, least(a)), max(0, greatest(a))) for a in atom.args]
     lows, highs = [low for low, _ in ends], [high for _, high in ends]
     return _apply(atom.op, [first[0], *lows[1:]]), _apply(atom.op, [first[1], *highs[1:]])
+
+
+@lru_cache(16384)
+def weight(q: Formula) -> int:
+    """How much there is to read in a formula: its numbers, names and operations."""
+    return sum(1 + sum(1 if isinstance(atom, Symbol) else 1 + sum(map(weight_of, atom.args)) for atom, _ in m) for m, _ in q.terms)
+
+
+def weight_of(q: Quantity) -> int:
+    """`weight` of any quantity: of a number, 1."""
+    return weight(q) if isinstance(q, Formula) else 1
 
 
 @lru_cache(16384)
@@ -210,7 +226,7 @@ def at_most(a: Quantity, b: Quantity) -> bool:
         return True
     if not isinstance(a, Formula) or not isinstance(b, Formula):
         return False
-    rest = _terms(b)
+    rest = terms_of(b)
     for monomial, count in a.terms:
         rest[monomial] = rest.get(monomial, 0) - count
     return _covered(rest) or _at_most_by_parts(_lone(a), _lone(b), a, b)
@@ -268,7 +284,7 @@ def _covered(rest: dict[Monomial, Number]) -> bool:
         if count >= 0:
             continue
         powers = dict(monomial)
-        if not all(isinstance(atom, Symbol) or _whole(_alone(atom)) for atom in powers):
+        if not all(isinstance(atom, Symbol) or _whole(alone(atom)) for atom in powers):
             return False
         for other, many in spare.items():
             if dict(other).keys() == powers.keys() and all(p >= powers[a] for a, p in other) and monomial:
@@ -299,7 +315,7 @@ def _extreme(op: str, quantities: Iterable[Quantity], better: Callable[[Quantity
     if len(kept) == 1:
         return kept[0]
     kept.sort(key=str)
-    return _alone(Applied(op, tuple(kept)))
+    return alone(Applied(op, tuple(kept)))
 
 
 def _flat(op: str, quantities: Iterable[Quantity]) -> Iterable[Quantity]:
@@ -318,8 +334,8 @@ def ceil_div(a: Quantity, by: int) -> Quantity:
     if by == 1 and _whole(a):
         return a
     if all(c % by == 0 for _, c in a.terms):
-        return _made({m: c // by for m, c in a.terms})
-    return _alone(Applied("ceil", (a, by)))
+        return made({m: c // by for m, c in a.terms})
+    return alone(Applied("ceil", (a, by)))
 
 
 def floor_div(a: Quantity, by: int) -> Quantity:
@@ -328,14 +344,14 @@ def floor_div(a: Quantity, by: int) -> Quantity:
         return a if a == INFINITE else math.floor(a) // by
     if by == 1 or all(c % by == 0 for _, c in a.terms) or not _whole(a):
         return ceil_div(a, by) if _whole(a) else times(a, 1 / by)
-    return ceil_div(_made(_terms(a) | {(): dict(a.terms).get((), 0) + 1 - by}), by)
+    return ceil_div(made(terms_of(a) | {(): dict(a.terms).get((), 0) + 1 - by}), by)
 
 
 def log2_ceil(a: Quantity) -> Quantity:
     """The levels of a balanced tree with `a` leaves: log2, rounded up; 0 for at most one."""
     if not isinstance(a, Formula):
         return a if a == INFINITE else max(0, math.ceil(a) - 1).bit_length()
-    return _alone(Applied("log2", (a,)))
+    return alone(Applied("log2", (a,)))
 
 
 def difference(a: Quantity, b: Quantity) -> Quantity:
@@ -346,11 +362,11 @@ def difference(a: Quantity, b: Quantity) -> Quantity:
         return a - b if isinstance(b, (int, float)) else INFINITE
     if b == INFINITE:
         return 0
-    rest = _terms(a)
-    for monomial, count in _terms(b).items():
+    rest = terms_of(a)
+    for monomial, count in terms_of(b).items():
         rest[monomial] = rest.get(monomial, 0) - count
-    made = _made(rest)
-    return made if at_most(b, a) or not isinstance(made, Formula) else _alone(Applied("cut", (made,)))
+    left = made(rest)
+    return left if at_most(b, a) or not isinstance(left, Formula) else alone(Applied("cut", (left,)))
 
 
 def less(a: Quantity, by: int) -> Quantity:
