@@ -70,6 +70,8 @@ def main(args: argparse.Namespace) -> int:
         if args.budget:
             raise UsageError("a bound spends nothing: --budget goes with --sample", hint="rlm run holds the bound against its budget")
         found, sample, failed = _estimate(args), None, None
+    elif args.sample < 1:
+        raise UsageError("a sample has at least one item")
     else:
         found, sample, failed = _sample(args)
     if not args.quiet and found.checked.warnings:
