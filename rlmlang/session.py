@@ -96,6 +96,9 @@ class Session:
         self._keys = Keys(checked, self._model)
         self.experience = Experience(self._keys, self.memo.learned())
         self.bound: Bound = bound_of(checked, self._model, inputs, memo=self.memo.path is not None, experience=self.experience)
+        if self.bound.errors and not settings.offline:
+            self.memo.close()
+            raise UsageError(self.bound.errors[0], hint="nothing was spent; rlm cost --prompts shows what would be sent")
         self.warnings += self.bound.warnings
         self.beyond = self._admit() if sample is None else ()
         self.tally = Tally(self.budget)

@@ -460,6 +460,43 @@ def test_a_folder_is_bounded_without_reading_it(rlm: Shell, monkeypatch: pytest.
     assert sent < report["bound"]["input_tokens"]["max"] < 3 * (sent + 200 * (20_000 + 1_000))
 
 
+# ---- context windows ----
+
+WINDOW = '[models.m]\nbase_url = "http://localhost:1/v1"\nmodel = "m"\ninput_price = 1\noutput_price = 1\ncontext_window = 4000\n'
+
+
+def test_a_prompt_that_may_not_fit(rlm: Shell) -> None:
+    rlm.write("rlm.toml", 'model = "m"\nmemo = "off"\n' + WINDOW)
+    rlm.write("p.rlm", 'input doc: text\nanswer call "Sum up." on doc with {max_tokens: 500}')
+    fits, may, cannot = (rlm("cost", "p.rlm", f"doc={'word ' * count}") for count in (2_000, 4_000, 10_000))
+    assert fits.err == "" and (fits.code, may.code, cannot.code) == (0, 0, 0)
+    said = r"line 2: the prompt, by doc, can have up to 20,\d+ bytes, more than fit m, whose window has 4,000 tokens, 500 of them for the"
+    hint = re.search(said + r" reply; write \[call … on piece for piece in chunks\(doc, (\d+)\)\]", may.err)
+    assert may.err.startswith("warning: ") and hint, may.err
+    assert cannot.err.startswith("error: line 2: the prompt, by doc, has at least 50,") and "does not fit m" in cannot.err
+    refused = rlm("run", "p.rlm", f"doc={'word ' * 10_000}")
+    assert refused.code == 2 and "does not fit m" in refused.err and "nothing was spent" in refused.err and refused.out == ""
+    # as the hint says it fits, whatever characters there are
+    for doc in ("word " * 10_000, "\u00fc\U0001f600 " * 10_000):
+        rlm.write(
+            "p.rlm", f'input doc: text\nanswer [call "Sum up." on piece with {{max_tokens: 500}} for piece in chunks(doc, {hint[1]})]'
+        )
+        assert rlm("cost", "p.rlm", f"doc={doc}").err == ""
+
+
+def test_what_does_not_fit_is_named(rlm: Shell) -> None:
+    rlm.write("rlm.toml", 'model = "m"\nmemo = "off"\n' + WINDOW)
+    rlm.write("p.rlm", 'input a: text\ninput b: text\nx = call "x" on a\nanswer call "Compare." on x, {q: a}, b + b')
+    said = rlm("cost", "p.rlm", "a=short", f"b={'word ' * 1_000}").err
+    assert "line 4: the prompt, by b + b, can have" in said and "chunks(b + b, " in said and "line 3" not in said, said
+    rlm.write("p.rlm", 'input doc: text\nanswer if len(doc) > 9 { call f"Sum up {doc}" } else { "" }')
+    said = rlm("cost", "p.rlm", f"doc={'word ' * 4_000}").err
+    assert 'by f"Sum up {doc}", can have' in said and "ask a model with a larger one" in said
+    rlm.write("p.rlm", 'input doc: text\nok = call "Long?" -> bool\nanswer if ok { call "Sum up." on doc } else { "" }')
+    said = rlm("cost", "p.rlm", f"doc={'word ' * 40_000}").err
+    assert said.startswith("warning: line 3") and "does not fit" in said, "it may never be asked"
+
+
 # ---- admission ----
 
 TEN = 'answer [call f"Say {i}." for i in range(10)]'

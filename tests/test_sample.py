@@ -313,7 +313,8 @@ SHAPES = {
     "guarded": 'ys = [call f"a {x}" for x in xs] otherwise []\nanswer [call f"b {y}" for y in ys]',
     "library": 'answer summarize("\\n".join(xs * 200))',
     "batch": 'answer [call "echo" on x -> bool with {batch: 4} for x in xs]',
-    "batch behind": 'ys = [call f"one {x}" for x in xs]\nn = len(ys)\nanswer [call "b" on y -> text with {batch: 3} for y in ys if call f"good {y} {n}" -> bool]',
+    "batch behind": 'ys = [call f"one {x}" for x in xs]\nn = len(ys)\n'
+    'answer [call "b" on y with {batch: 3} for y in ys if call f"good {y} {n}" -> bool]',
 }
 
 

@@ -117,6 +117,7 @@ def _batches(bound: Bound, main: str) -> list[str]:
 
 def prices_text(estimate: Estimate, bound: Bound) -> str:
     """What each model that is called takes for a million tokens, and who says so; empty where nothing costs money."""
+    from datetime import UTC, datetime
     from importlib.metadata import version
 
     from rlmlang.lm.prices import FREE, price_of
@@ -127,7 +128,11 @@ def prices_text(estimate: Estimate, bound: Bound) -> str:
         price = price_of(model)
         if price is None or price == FREE:
             continue
-        known = "as configured" if model.input_price is not None else f"by genai-prices {version('genai-prices')}"
+        known = (
+            "as configured"
+            if model.input_price is not None
+            else f"by genai-prices {version('genai-prices')} for {datetime.now(UTC):%Y-%m-%d}"
+        )
         paid = f"{terminal.money(price.input / 1_000)} in, {terminal.money(price.output / 1_000)} out"
         lines.append(f"{printable(name, 100)}: {paid} a million tokens, {known}")
     return "\n".join(lines)

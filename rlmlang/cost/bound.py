@@ -93,12 +93,14 @@ class SiteBound:
 class Bound:
     """`figures` by name: calls requests input_tokens output_tokens dollars (nano-dollars) depth rounds. `symbols` are the sizes in
     formulas;
-    `warnings` say what is unbounded and why, and which prices are not known."""
+    `warnings` say what is unbounded and why, what may not fit a model, and which prices are not known; of these, `errors` are those by
+    which every run fails."""
 
     figures: Mapping[str, Figure]
     sites: tuple[SiteBound, ...] = ()
     symbols: tuple[Symbol, ...] = ()
     warnings: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
 
     def at(self, sizes: Mapping[str, Number]) -> Bound:
         """The bound with formulas evaluated at sizes of inputs, by their symbols. Those that depend on others stay."""
@@ -171,7 +173,8 @@ def bound(
         if isinstance(node, n.Call)
     )
     used = frozenset().union(*(symbols(f.most) | symbols(f.least) for f in figures.values()))
-    return Bound(figures, sites, tuple(s for s in named.made if s in used), tuple(_warnings(sites, pricing, not named.made)))
+    warnings, errors = _warnings(sites, pricing, not named.made)
+    return Bound(figures, sites, tuple(s for s in named.made if s in used), tuple(warnings), tuple(errors))
 
 
 def expected_at(
@@ -286,9 +289,9 @@ def _between(least: Quantity, likely: Quantity, most: Quantity) -> Number | None
     return None if math.isinf(value) else value
 
 
-def _warnings(sites: tuple[SiteBound, ...], pricing: Pricing, known: bool) -> list[str]:
-    """What has no bound, and which prices are not known."""
-    found = []
+def _warnings(sites: tuple[SiteBound, ...], pricing: Pricing, known: bool) -> tuple[list[str], list[str]]:
+    """What has no bound, what does not fit, and which prices are not known; and of these what every run would fail by."""
+    found, errors = [], []
     for site in sites:
         calls = site.figures["calls"].most
         if calls == INFINITE:
@@ -296,28 +299,43 @@ def _warnings(sites: tuple[SiteBound, ...], pricing: Pricing, known: bool) -> li
                 f"line {site.node.span.line}: nothing bounds how often this is called; "
                 "clamp the count, or give a list in a reply a length: [T; 10]"
             )
-        found += _too_long(site, pricing, known)
+        long = _too_long(site, pricing, known)
+        if long is not None:
+            found.append(long[0])
+            errors += [long[0]] if long[1] else []
     unpriced = sorted(pricing.unpriced)
-    return found + [f"the price of {name} is not known: set input_price and output_price in [models.{name}]" for name in unpriced]
+    found += [f"the price of {name} is not known: set input_price and output_price in [models.{name}]" for name in unpriced]
+    return found, errors
 
 
-def _too_long(site: SiteBound, pricing: Pricing, known: bool) -> list[str]:
-    """Whether a prompt may not fit its model's window, by what text usually takes in tokens, or cannot, by the least it can take. Where the
-    inputs are not `known`, any of them may be of any size, and that is not worth a warning."""
+def _too_long(site: SiteBound, pricing: Pricing, known: bool) -> tuple[str, bool] | None:
+    """What there is to say where a prompt may not fit its model's window, by what text usually takes in tokens; and whether it cannot, by
+    the least it can take, in a call that is surely made. Where the inputs are not `known`, any of them may be of any size, and that is not
+    worth a warning."""
     model = pricing.model(site.node)
     window, prompt = model.context_window, site.prompt
     if window is None or isinstance(prompt.high, Formula) or isinstance(prompt.low, Formula):
-        return []
-    room = window - pricing.max_tokens(site.node)
-    where = f"line {site.node.span.line}: the prompt"
-    piece = max(200, int(room * BYTES_PER_TOKEN * 0.8) // 100 * 100)
-    about = f"{model.name}, whose window has {window:,} tokens; write [call … on piece for piece in chunks(text, {piece})]"
-    if prompt.low / limits.REPLY_BYTES_PER_TOKEN > room:
-        return [f"{where} has at least {int(prompt.low):,} bytes and does not fit {about}"]
-    if prompt.high / BYTES_PER_TOKEN > room and (known or prompt.high != INFINITE):
-        size = "any number of" if prompt.high == INFINITE else f"up to {int(prompt.high):,}"
-        return [f"{where} can have {size} bytes, more than fit {about}"]
-    return []
+        return None
+    room = max(0, window - pricing.max_tokens(site.node))
+    cannot = prompt.low / limits.REPLY_BYTES_PER_TOKEN > room
+    if not cannot and (prompt.high / BYTES_PER_TOKEN <= room or (prompt.high == INFINITE and not known)):
+        return None
+    at, largest = pricing.widest.get(site.node, (-1, 0))
+    cause = " ".join((site.node.prompt if at < 0 else site.node.data[at].value).span.text.split())
+    cause = cause if len(cause) <= 60 else cause[:59] + "…"
+    rest = 0 if largest == INFINITE else prompt.high - largest
+    piece = int(room * BYTES_PER_TOKEN - rest) // 4  # a character has at most four bytes
+    piece = piece // 100 * 100 if piece > 200 else piece
+    hint = f"write [call … on piece for piece in chunks({cause}, {piece})]" if piece > 0 and at >= 0 else "ask a model with a larger one"
+    size = "any number of" if prompt.high == INFINITE else f"up to {int(prompt.high):,}"
+    verdict = (
+        f"has at least {int(prompt.low):,} bytes and does not fit {model.name}"
+        if cannot
+        else f"can have {size} bytes, more than fit {model.name}"
+    )
+    surely = isinstance(site.figures["calls"].least, (int, float)) and site.figures["calls"].least >= 1
+    where = f"line {site.node.span.line}: the prompt, by {cause},"
+    return f"{where} {verdict}, whose window has {window:,} tokens, {window - room:,} of them for the reply; {hint}", cannot and surely
 
 
 class _Names:

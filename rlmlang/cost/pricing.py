@@ -18,9 +18,9 @@ from attrs import evolve, frozen
 from rlmlang import limits
 from rlmlang.check.checked import Checked
 from rlmlang.cost.account import SiteCost
-from rlmlang.lm.prices import Price, price_of, worst
+from rlmlang.lm.prices import Price, actual, price_of, worst
 from rlmlang.lm.render import read_data, render, render_batch, reply_tokens, worst_input_tokens
-from rlmlang.lm.request import Model
+from rlmlang.lm.request import Model, Usage
 from rlmlang.quantity import INFINITE, Formula, Quantity, plus, times
 from rlmlang.run.seen import AMOUNT, OUTPUT_TOKENS, REPLY_BYTES, Experience
 from rlmlang.sizes import (
@@ -66,6 +66,7 @@ class Pricing:
         self._overheads: dict[tuple[n.Call, bool, int], int] = {}
         self._prices: dict[str, Price | None] = {}
         self.unpriced: set[str] = set()
+        self.widest: dict[n.Call, tuple[int, float]] = {}  # the datum that can be largest (-1: the instruction), and its bytes
 
     def model(self, node: n.Call) -> Model:
         """The model of a call."""
@@ -101,14 +102,18 @@ class Pricing:
         common, own = str_bytes(prompt), ZERO
         if system is not None:
             common = common + str_bytes(system)
-        for name, size in data:
+        widest, largest = -1, common.high
+        for at, (name, size) in enumerate(data):
             if name is not None:
                 own = own + Interval(len(name), ESCAPED * len(name.encode()) + 3)
-            plain = unfold(size)
+            plain, part = unfold(size), data_bytes(size)
             if isinstance(plain, FileSize):
-                own = own + plain.text + Interval(0, plus(times(ESCAPED, plain.path.high), 16))
-            else:
-                own = own + data_bytes(size)
+                part = plain.text + Interval(0, plus(times(ESCAPED, plain.path.high), 16))
+            own = own + part
+            if not isinstance(largest, Formula) and not isinstance(part.high, Formula) and part.high > largest:
+                widest, largest = at, part.high
+        if not isinstance(largest, Formula) and largest >= self.widest.get(node, (0, 0))[1]:
+            self.widest[node] = widest, largest
         own = own + Interval(0, 2 * len(data) * _FENCE_GROWTH)
         common = common + Interval(0, 3 * _FENCE_GROWTH if data else 0)
         return Prompt(Interval.exactly(self._overhead(node, system is not None)) + common + own, common, own)
@@ -134,7 +139,7 @@ class Pricing:
             density = self.experience.tokens_per_byte(node) or 1 / BYTES_PER_TOKEN
             tokens = size if isinstance(size, Formula) or size == INFINITE else round(size * density)
             output = self._expected_tokens(node, most)
-            return SiteCost(ONE, tokens, output, _money(price, tokens, output), prompt.whole, 1 / batch if batch > 1 else 1)
+            return SiteCost(ONE, tokens, output, _likely_money(price, tokens, output), prompt.whole, 1 / batch if batch > 1 else 1)
         whole = prompt.whole.high
         longer = limits.REPLY_BYTES_PER_TOKEN * most + limits.CORRECTION_BYTES + 2 * limits.MESSAGE_TOKENS
         last = plus(whole, longer)
@@ -189,6 +194,13 @@ class Pricing:
             number = 3 if amount is None else amount
             return NumberSize(number, number)
         return of_type(type_, typical)
+
+
+def _likely_money(price: Price | None, input_tokens: Quantity, output_tokens: int) -> Quantity:
+    """What a request costs by its usual rates: no cache read or written, its own tier."""
+    if price is None or isinstance(input_tokens, Formula) or input_tokens == INFINITE:
+        return _money(price, input_tokens, output_tokens)
+    return actual(price, Usage(int(input_tokens), output_tokens))
 
 
 def _money(price: Price | None, input_tokens: Quantity, output_tokens: int) -> Quantity:

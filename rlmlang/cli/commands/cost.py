@@ -141,7 +141,7 @@ def _show(found: Estimate, bound: Bound, seconds: Any, sample: Sample | None, ar
     terminal.write("\n\n".join(part for part in parts if part))
     if not args.quiet:
         for warning in bound.warnings:
-            terminal.say(f"warning: {printable(warning)}")
+            terminal.say(f"{'error' if warning in bound.errors else 'warning'}: {printable(warning)}")
 
 
 def _previews(found: Estimate) -> Any:
