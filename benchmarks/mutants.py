@@ -1,168 +1,537 @@
-"""Is every rule of the bound needed? Each is made wrong in turn, and the soundness check must notice: `python benchmarks/mutants.py`.
+"""Is every rule of the bound needed? Each is made wrong in turn, and something must notice: `python benchmarks/mutants.py [MODULE…]`.
 
-A rule is made wrong by what it gives: its cost left out, its lower end of calls raised, its end in rounds set back to its start, its
-size shrunk.
-A mutant that changes nothing in any of the programs examined is not counted; one that changes something and is not noticed is a survivor.
-Prints the survivors; exit code 1 if there are any.
+The functions that give sizes, costs and quantities are read as Python trees, and each of their operators, ends, numbers, conditions and
+calls is changed by itself: `+` to one of its sides, `.high` to `.low`, `minimum` to `maximum`, `ceil_div` to `floor_div`, `2` to `1`, a
+hull to what it joins, a condition to its opposite, and so on (`changes`). The changed function is put in place of the one that runs. Then
+programs of the soundness tests that come past the changed line are bounded again, and compared with what their runs took, which is known
+already; then come the laws of tests/test_sizes.py, and the bounds that tests/chunks/bounds.rlm expects.
+
+    violated   a run took more, or less, than the bound said
+    law        a size rule does not hold what its function gives
+    differs    a bound of tests/chunks/bounds.rlm, or an example of tests/test_sizes.py, is not what it should be
+    breaks     the bound cannot be computed, or takes too long
+    looser     every bound that changed is wider than it was: sound
+    same       no bound changed
+    never run  no program comes past the line
+    SURVIVES   a bound became narrower, and nothing noticed
+
+Exit code 1 if any survives. With `--list` those that are looser, or the same, are printed as well.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import gc
+import signal
 import sys
+import time
+import types
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import _lru_cache_wrapper, partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-from attrs import evolve
+from attrs import define, field, frozen
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from test_soundness import Violation, examine
+import test_cost
+import test_sizes
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from scripted import SETTINGS
+from soundness import Case, Promise, Soundness, Used, made, violations
 
-from rlmlang.builtins import REGISTRY
-from rlmlang.cost import analysis, outcome
-from rlmlang.cost.account import Cost
-from rlmlang.quantity import INFINITE, plus
-from rlmlang.sizes import ONE, Exact, Interval, ListSize, NumberSize, Size, TextSize
+import rlmlang
+from rlmlang import limits
+from rlmlang.quantity import INFINITE, value_at
+from rlmlang.sizes import (
+    AnySize,
+    Exact,
+    Interval,
+    ListSize,
+    MaybeSize,
+    NumberSize,
+    RecordSize,
+    Size,
+    TextSize,
+    TupleSize,
+    measure,
+)
 
-Out = outcome.Out
+ROOT = Path(__file__).parents[1]
+# what the bound is made of; of the built-ins, the functions that give sizes (by what they return)
+MODULES = (
+    *("rlmlang/cost", "rlmlang/sizes", "rlmlang/sizes.py", "rlmlang/quantity", "rlmlang/quantity.py"),
+    *("rlmlang/builtins", "rlmlang/lm/prices.py"),
+)
+LEFT_OUT = {"preview.py", "weight.py", "prefix.py", "holding.py", "signatures.py", "declare.py"}
+# functions that say things to people, that are for tests, or that are only about speed or how a formula looks
+OTHERS = {
+    "__str__",
+    "to_json",
+    "figures_json",
+    "formulas",
+    "formula",
+    "_warnings",
+    "_too_long",
+    "_number",
+    "holds",
+    "_within",
+    "_meets",
+    "_content_of",
+    "_key",
+    "_key_of",
+    "_order",
+    "symbols",
+    "_calls_below",
+    "unpriced",
+    "_looked_up",
+    "_price",
+    "_rate",
+}
+GIVES = ("Size", "Interval", "Quantity", "Out", "Cost", "Number", "Bound", "Figure", "Formula", "int", "bool | None")
+SECONDS = 4  # of one mutant
 
 
-def _halved(interval: Interval) -> Interval:
-    high = interval.high
-    return Interval(0, high // 2) if isinstance(high, int) and high > 0 else Interval(0, 0) if high != INFINITE else interval
+# ---- making mutants ----
 
 
-def shrunk(size: Size | None) -> Size | None:
-    """A size with its upper end too low."""
-    match size:
-        case TextSize(bytes_):
-            return TextSize(_halved(bytes_))
-        case ListSize(count, item, _):
-            return ListSize(_halved(count), item)
-        case NumberSize(low, high, whole) if isinstance(low, (int, float)) and isinstance(high, (int, float)) and high > low > -INFINITE:
-            return NumberSize(low, low, whole)
-    return size
+@frozen
+class Mutant:
+    path: str
+    function: str
+    line: int
+    what: str
+    tree: ast.Module = field(repr=False, eq=False)
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line} {self.function}: {self.what}"
 
 
-def _no_cost(out: Out, start: Interval) -> Out:
-    return evolve(out, cost=Cost())
-
-
-def _more_calls(out: Out, start: Interval) -> Out:
-    sites = {node: evolve(site, calls=site.calls + ONE) for node, site in out.cost.sites.items()}
-    return evolve(out, cost=Cost({n: evolve(s, calls=Interval(s.calls.low, s.calls.low)) for n, s in sites.items()}, out.cost.rounds))
-
-
-def _no_rounds(out: Out, start: Interval) -> Out:
-    return evolve(out, round=start)
-
-
-def _late(out: Out, start: Interval) -> Out:
-    return evolve(out, round=Interval(plus(out.round.high, 1), plus(out.round.high, 1)))
-
-
-def _small(out: Out, start: Interval) -> Out:
-    return out if isinstance(out.size, Exact) else evolve(out, size=shrunk(out.size))
-
-
-CHANGES: dict[str, Callable[[Out, Interval], Out]] = {
-    "cost left out": _no_cost,
-    "calls raised": _more_calls,
-    "rounds left out": _no_rounds,
-    "rounds raised": _late,
-    "size shrunk": _small,
+_ENDS = {"low": "high", "high": "low"}
+_OPPOSITE = {"minimum": "maximum", "maximum": "minimum", "min": "max", "max": "min", "ceil_div": "floor_div", "floor_div": "ceil_div"}
+_ONE_OF = {"plus", "times", "minimum", "maximum", "hull", "later", "max", "min", "difference", "less"}
+_OPERATORS = {ast.Add: (ast.Sub,), ast.Sub: (ast.Add,), ast.Mult: (ast.Add,), ast.FloorDiv: (ast.Mult,)}
+_COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
 }
 
 
-class Changed:
-    """Counts how often a mutant made a difference."""
-
-    times = 0
-
-
-def of_rules() -> Iterator[tuple[str, Callable[[], None], Callable[[], None], Changed]]:
-    """The mutants of the rules for constructs: their names, how to put them in and take them out."""
-    rules: dict[Any, Any] = analysis._RULES
-    for kind, rule in list(rules.items()):
-        for name, change in CHANGES.items():
-            changed = Changed()
-
-            def mutant(
-                self: Any, node: Any, env: Any, start: Interval, rule: Any = rule, change: Any = change, changed: Changed = changed
-            ) -> Out:
-                out = rule(self, node, env, start)
-                other = change(out, start)
-                if self.policy.expected or (other.size == out.size and other.round == out.round and other.cost == out.cost):
-                    return out
-                changed.times += 1
-                return other
-
-            def put(kind: Any = kind, mutant: Any = mutant) -> None:
-                rules[kind] = mutant
-
-            def take(kind: Any = kind, rule: Any = rule) -> None:
-                rules[kind] = rule
-
-            yield f"{kind.__name__}: {name}", put, take, changed
-
-
-def of_builtins() -> Iterator[tuple[str, Callable[[], None], Callable[[], None], Changed]]:
-    """The mutants of the size rules of built-ins."""
-    for name, builtin in REGISTRY.items():
-        changed = Changed()
-        rule = builtin.size
-
-        def mutant(sizes: Any, rule: Any = rule, changed: Changed = changed) -> Size:
-            size: Size = rule(sizes)
-            other = shrunk(size)
-            assert other is not None
-            changed.times += other != size
-            return other
-
-        def put(builtin: Any = builtin, mutant: Any = mutant) -> None:
-            object.__setattr__(builtin, "size", mutant)
-
-        def take(builtin: Any = builtin, rule: Any = rule) -> None:
-            object.__setattr__(builtin, "size", rule)
-
-        yield f"{name}: size shrunk", put, take, changed
+def changes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """What a node may be changed to, each with a word for it."""
+    text = ast.unparse(node) if isinstance(node, ast.expr) else ""
+    match node:
+        case ast.BinOp(left, op, right) if not isinstance(op, ast.BitOr):
+            yield f"{text} -> {ast.unparse(left)}", left
+            yield f"{text} -> {ast.unparse(right)}", right
+            for other in _OPERATORS.get(type(op), ()):
+                yield f"{text} with {other.__name__}", ast.BinOp(left, other(), right)
+        case ast.Compare(left, [op], [right]) if type(op) in _COMPARISONS:
+            yield f"{text} with {_COMPARISONS[type(op)].__name__}", ast.Compare(left, [_COMPARISONS[type(op)]()], [right])
+        case ast.BoolOp(op, values):
+            for value in values:
+                rest = [v for v in values if v is not value]
+                yield f"{text} without {ast.unparse(value)}", rest[0] if len(rest) == 1 else ast.BoolOp(op, rest)
+            other_op = ast.Or() if isinstance(op, ast.And) else ast.And()
+            yield f"{text} with {type(other_op).__name__}", ast.BoolOp(other_op, values)
+        case ast.UnaryOp(ast.USub() | ast.Not(), operand):
+            yield f"{text} -> {ast.unparse(operand)}", operand
+        case ast.IfExp(_, body, orelse):
+            yield f"{text} -> {ast.unparse(body)}", body
+            yield f"{text} -> {ast.unparse(orelse)}", orelse
+        case ast.Constant(int(value)) if not isinstance(value, bool):
+            yield f"{value} -> {value + 1}", ast.Constant(value + 1)
+            yield f"{value} -> {value - 1}", ast.Constant(value - 1)
+        case ast.Constant(bool(value)):
+            yield f"{value} -> {not value}", ast.Constant(not value)
+        case ast.Attribute(value, name) if name in _ENDS:
+            yield f"{text} -> .{_ENDS[name]}", ast.Attribute(value, _ENDS[name], ast.Load())
+        case ast.Call(ast.Name(name), args) if name in _OPPOSITE or name in _ONE_OF:
+            if name in _OPPOSITE:
+                yield f"{text} with {_OPPOSITE[name]}", ast.Call(ast.Name(_OPPOSITE[name], ast.Load()), args, node.keywords)
+            if name in _ONE_OF and not node.keywords and len(args) > 1:
+                for arg in args:
+                    if not isinstance(arg, ast.Starred):
+                        yield f"{text} -> {ast.unparse(arg)}", arg
+        case ast.Call(ast.Name("Interval"), [low, high]):
+            yield f"{text} -> from its low", ast.Call(node.func, [low, low], [])
+            yield f"{text} -> from its high", ast.Call(node.func, [high, high], [])
+        case ast.Call(ast.Attribute(value, "hull"), [other]):
+            yield f"{text} -> {ast.unparse(value)}", value
+            yield f"{text} -> {ast.unparse(other)}", other
+        case ast.Call(ast.Attribute(value, "optional" | "from_zero"), []):
+            yield f"{text} -> {ast.unparse(value)}", value
+        case ast.Call(ast.Attribute(value, "times"), [_]):
+            yield f"{text} -> {ast.unparse(value)}", value
+        case ast.Call(ast.Name("log2_ceil" | "unfold" | "abs" | "ceil_div"), [arg, *_]):
+            yield f"{text} -> {ast.unparse(arg)}", arg
 
 
-def noticed(programs: int, start: int) -> bool:
-    """Whether the soundness check fails for one of the programs."""
-    for seed in range(start, start + programs):
+def mutants(path: Path) -> Iterator[Mutant]:
+    """All mutants of a module."""
+    source = path.read_text("utf-8")
+    tree = ast.parse(source)
+    shown = str(path.relative_to(ROOT))
+    everything = shown.startswith(("rlmlang/cost", "rlmlang/sizes", "rlmlang/quantity")) or path.name in ("rules.py", "operator_sizes.py")
+    for name, function in _functions(tree):
+        returns = ast.unparse(function.returns) if function.returns is not None else ""
+        sizes = [d for d in function.decorator_list if isinstance(d, ast.Call)]
+        if name.rpartition(".")[2] in OTHERS or sizes or not any(word in returns for word in GIVES):
+            continue
+        if not everything and not any(word in returns for word in ("Size", "Interval", "Quantity")) and path.name != "prices.py":
+            continue
+        for parent, at, index, node in _places(function):
+            for what, other in changes(node):
+                replaced = ast.copy_location(other, node)
+                _put(parent, at, index, replaced)
+                ast.fix_missing_locations(parent)
+                yield Mutant(shown, name, getattr(node, "lineno", function.lineno), what, tree)
+                _put(parent, at, index, node)
+
+
+def _functions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.FunctionDef]]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef):
+            yield prefix + node.name, node
+        elif isinstance(node, ast.ClassDef):
+            yield from _functions(node, f"{prefix}{node.name}.")
+
+
+def _places(function: ast.FunctionDef) -> list[tuple[ast.AST, str, int | None, ast.AST]]:
+    """Every place in the body that holds an expression."""
+    found = []
+    pending: list[ast.AST] = list(function.body)
+    while pending:
+        parent = pending.pop()
+        for at, value in ast.iter_fields(parent):
+            if at in ("annotation", "returns", "pattern", "patterns", "cls"):
+                continue
+            for index, node in enumerate(value) if isinstance(value, list) else [(None, value)]:
+                if isinstance(node, ast.AST) and not isinstance(node, (ast.expr_context, ast.operator, ast.cmpop)):
+                    if isinstance(node, ast.expr):
+                        found.append((parent, at, index, node))
+                    pending.append(node)
+    return found
+
+
+def _put(parent: ast.AST, at: str, index: int | None, node: ast.AST) -> None:
+    if index is None:
+        setattr(parent, at, node)
+    else:
+        getattr(parent, at)[index] = node
+
+
+# ---- putting them in place ----
+
+_Key = tuple[str, int, str, int]
+
+
+def _codes(code: types.CodeType, seen: Counter[tuple[str, int, str]]) -> Iterator[tuple[_Key, types.CodeType]]:
+    for const in code.co_consts:
+        if isinstance(const, types.CodeType):
+            place = (const.co_filename, const.co_firstlineno, const.co_qualname)
+            seen[place] += 1
+            yield (*place, seen[place]), const
+            yield from _codes(const, seen)
+
+
+class Live:
+    """The functions of the modules as they are in memory."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        names = {str(path) for path in paths}
+        self._functions: dict[types.CodeType, list[types.FunctionType]] = defaultdict(list)
+        self._caches: list[Any] = []
+        for thing in gc.get_objects():
+            if isinstance(thing, types.FunctionType) and thing.__code__.co_filename in names:
+                self._functions[thing.__code__].append(thing)
+            elif isinstance(thing, _lru_cache_wrapper) and (getattr(thing, "__module__", "") or "").startswith("rlmlang"):
+                self._caches.append(thing)
+        self._original: dict[str, dict[_Key, types.CodeType]] = {}
+        for path in paths:
+            code = compile(path.read_text("utf-8"), str(path), "exec")
+            self._original[str(path)] = dict(_codes(code, Counter()))
+
+    @contextmanager
+    def mutated(self, mutant: Mutant) -> Iterator[None]:
+        path = str(ROOT / mutant.path)
+        changed = dict(_codes(compile(mutant.tree, path, "exec"), Counter()))
+        swapped: list[tuple[types.FunctionType, types.CodeType]] = []
+        for key, code in self._original[path].items():
+            other = changed.get(key)
+            if other is None or other == code:
+                continue
+            for function in self._functions.get(code, ()):
+                if len(function.__code__.co_freevars) == len(other.co_freevars):
+                    swapped.append((function, function.__code__))
+                    function.__code__ = other
+        self._forget()
         try:
-            examine(seed)
-        except Violation:
+            yield
+        finally:
+            for function, before in swapped:
+                function.__code__ = before
+            self._forget()
+
+    def _forget(self) -> None:
+        for cache in self._caches:
+            cache.cache_clear()
+
+
+# ---- judging them ----
+
+Ends = dict[str, tuple[float, float]]
+Check = Callable[[], str]
+
+
+@define(eq=False)
+class Known:
+    """A program, what its runs took, and what its bounds were."""
+
+    case: Case
+    used: list[Used]
+    ends: Ends = field(factory=dict)
+
+
+def ends_of(promises: list[Promise]) -> Ends:
+    """All ends of figures, of the program and of its sites, and of the size of the answer."""
+    found: Ends = {}
+    for at, promise in enumerate(promises):
+        figures = dict(promise.bound.figures)
+        for site in promise.bound.sites:
+            figures |= {f"{site.node.span.start} {name}": figure for name, figure in site.figures.items()}
+        found |= {f"{at} {name}": (value_at(f.least, {}), value_at(f.most, {})) for name, f in figures.items()}
+        if promise.sized:
+            found |= _ends_of_size(f"{at} size", promise.size)
+    return found
+
+
+def _ends_of_size(name: str, size: Size | None) -> Ends:
+    def ends(*intervals: Interval | None) -> Ends:
+        return {f"{name}.{i}": (0, INFINITE) if x is None else (value_at(x.low, {}), value_at(x.high, {})) for i, x in enumerate(intervals)}
+
+    match size:
+        case Exact(value):
+            return {f"{name} exact": (hash(repr(value)),) * 2} | _ends_of_size(name, measure(value))
+        case TextSize(bytes_) | AnySize(bytes_):
+            return {f"{name} {type(size).__name__}": (0, 0)} | ends(bytes_)
+        case NumberSize(low, high, whole):
+            known = {f"{name} whole": (0.0, 0.0)} if whole else {}
+            return known | {name: tuple(q if isinstance(q, (int, float)) else value_at(q, {}) for q in (low, high))}  # type: ignore[dict-item]
+        case ListSize(count, item, total):
+            return ends(count, total) | _ends_of_size(f"{name}[]", item)
+        case TupleSize(items):
+            return {k: v for i, item in enumerate(items) for k, v in _ends_of_size(f"{name}[{i}]", item).items()}
+        case RecordSize(fields):
+            return {k: v for field_name, item in fields for k, v in _ends_of_size(f"{name}.{field_name}", item).items()}
+        case MaybeSize(item):
+            return _ends_of_size(f"{name}?", item)
+    return {f"{name} {type(size).__name__}": (0, 0)}
+
+
+def narrower(before: Ends, after: Ends) -> bool:
+    """Whether something is less than it was; a size of another kind is taken as such."""
+    for name, (low, high) in before.items():
+        if name not in after:
+            if not name.endswith((" exact", " whole")):
+                return True
+        elif after[name][0] > low or after[name][1] < high:
             return True
-    return False
+    return any(name.endswith((" exact", " whole")) for name in after.keys() - before.keys())
+
+
+class Judge:
+    """Knows many programs and laws, and which lines each comes past."""
+
+    def __init__(self, soundness: Soundness, paths: list[Path], seeds: range, most: int) -> None:
+        self.soundness = soundness
+        self.most = most
+        self.past: dict[tuple[str, int], list[Check]] = defaultdict(list)
+        self.noticed_by: dict[str, list[Check]] = defaultdict(list)
+        self.differing = self.narrower = 0
+        self._names = {str(path) for path in paths}
+        for seed in seeds:
+            case = made(seed)
+            if case is None or case.stored:
+                continue
+            with patch.object(limits, "REASKS", case.reasks):
+                known = Known(case, soundness.runs(case))
+                with suppress(_TooLong), _limit(SECONDS):
+                    self._remember(partial(self._program, known), partial(self._learn, known))
+        for name, arguments in test_sizes.ARGUMENTS.items():
+            for example in drawn(arguments, arguments, st.integers(0, 1 << 30)):
+                self._remember(partial(_law, test_sizes.check_holds, name, *example))
+        for op, arguments in test_sizes.OPERANDS.items():
+            for example in drawn(arguments, arguments, st.integers(0, 1 << 30)):
+                self._remember(partial(_law, test_sizes.check_operator, op, *example))
+        s = test_sizes
+        seeds_ = st.integers(0, 1 << 30)
+        for law, parts in (
+            (s.test_unary_operators, (s.numbers, s.numbers, seeds_)),
+            (s.test_a_decided_comparison_is_right, (s.COMPARED, s.COMPARED, seeds_)),
+            (s.test_measures_and_hulls, (s.data, s.data, seeds_)),
+            (s.test_indented_json, (s.data, st.integers(0, 8))),
+            (s.test_formatted_values, (s.data, s.specs, seeds_)),
+            (s.test_operations_on_formulas_are_those_on_numbers, (s.quantities, s.quantities, st.integers(1, 6), s.at)),
+        ):
+            for example in drawn(*parts):
+                self._remember(partial(_law, law.hypothesis.inner_test, *example))  # type: ignore[attr-defined]
+        for example in (
+            *(s.test_sizes_that_programs_rely_on, s.test_comparisons_are_decided),
+            *(s.test_what_is_seen_to_be_at_most, s.test_ends_of_quantities),
+        ):
+            self._remember(partial(_law, example, says="differs"))
+        for chunk in test_cost.CHUNKS:
+            if not chunk.xfail:
+                self._remember(partial(_chunk, chunk))
+
+    def _remember(self, check: Check, first: Callable[[], object] | None = None) -> None:
+        lines: set[tuple[str, int]] = set()
+
+        def inside(frame: types.FrameType, event: str, arg: Any) -> Any:
+            lines.add((frame.f_code.co_filename, frame.f_lineno))
+            return inside
+
+        def trace(frame: types.FrameType, event: str, arg: Any) -> Any:
+            return inside if frame.f_code.co_filename in self._names else None
+
+        sys.settrace(trace)
+        try:
+            found = (first or check)()
+        finally:
+            sys.settrace(None)
+        assert not found, f"without a mutant: {found} by {check}"
+        for line in lines:
+            self.past[line].append(check)
+
+    def _learn(self, known: Known) -> None:
+        known.ends = ends_of(self.soundness.promised(known.case))
+
+    def _program(self, known: Known) -> str:
+        with patch.object(limits, "REASKS", known.case.reasks):
+            promises = self.soundness.promised(known.case)
+        if any(violations(promise, used) for used in known.used for promise in promises):
+            return "violated"
+        ends = ends_of(promises)
+        if ends != known.ends:
+            self.differing += 1
+            self.narrower += narrower(known.ends, ends)
+        return ""
+
+    def judge(self, mutant: Mutant, live: Live) -> str:
+        """The first thing that notices, or what it does to bounds that nothing notices."""
+        checks = self.past.get((str(ROOT / mutant.path), mutant.line), [])
+        here = set(checks)
+        programs = [c for c in checks if c.func.__name__ == "_program"]  # type: ignore[attr-defined]
+        rest = [c for c in checks if c.func.__name__ != "_program"]  # type: ignore[attr-defined]
+        before = [c for c in self.noticed_by[mutant.function] if c in here]
+        self.differing = self.narrower = 0
+        with live.mutated(mutant):
+            for check in [*before[-12:], *_spread(programs, self.most), *_spread(rest, 2 * self.most)]:
+                try:
+                    with _limit(SECONDS):
+                        found = check()
+                except Exception:
+                    found = "breaks"
+                if found:
+                    if check not in before:
+                        self.noticed_by[mutant.function].append(check)
+                    return found
+        return "SURVIVES" if self.narrower else "looser" if self.differing else "same" if checks else "never run"
+
+
+def _spread(checks: list[Check], most: int) -> list[Check]:
+    return checks[:: max(1, len(checks) // most)][:most]
+
+
+def _law(law: Callable[..., Any], *given: Any, says: str = "law") -> str:
+    try:
+        law(*given)
+    except AssertionError:
+        return says
+    return ""
+
+
+def _chunk(chunk: test_cost.Chunk) -> str:
+    bound = rlmlang.bound(chunk.text, SETTINGS, **chunk.given)
+    for name, wanted in chunk.marks:
+        figure = bound.figures[name]
+        least, dots, most = (part.strip() for part in wanted.rpartition(".."))
+        if (least, most) != (test_cost._shown(name, figure.least) if dots else "", test_cost._shown(name, figure.most)):
+            return "differs"
+    return ""
+
+
+def drawn(*strategies: st.SearchStrategy[Any]) -> list[tuple[Any, ...]]:
+    """Some examples, always the same."""
+    found: list[tuple[Any, ...]] = []
+
+    @settings(test_sizes.QUICK, max_examples=40, derandomize=True, phases=[Phase.generate])
+    @given(st.tuples(*strategies))
+    def draw(made: tuple[Any, ...]) -> None:
+        found.append(made)
+
+    draw()
+    return found
+
+
+class _TooLong(Exception):
+    pass
+
+
+@contextmanager
+def _limit(seconds: float) -> Iterator[None]:
+    def stop(*_: object) -> None:
+        raise _TooLong
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def main() -> int:
     """Exit code 1 where a mutant survived."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--programs", type=int, default=2_000, help="examined for each mutant, at most")
-    parser.add_argument("--from", type=int, default=0, dest="start")
-    parser.add_argument("--builtins", action="store_true", help="the size rules of built-ins, too (tests/test_sizes.py does that directly)")
-    given = parser.parse_args()
-    survivors, killed, idle = [], 0, 0
-    mutants = [*of_rules(), *(of_builtins() if given.builtins else ())]
-    for name, put, take, changed in mutants:
-        put()
-        try:
-            caught = noticed(given.programs, given.start)
-        finally:
-            take()
-        if caught:
-            killed += 1
-        elif changed.times:
-            survivors.append(f"{name} ({changed.times:,} times)")
-            print("survived:", survivors[-1], flush=True)
-        else:
-            idle += 1
-    print(f"{killed} mutants noticed, {idle} changed nothing, {len(survivors)} survived")
-    return 1 if survivors else 0
+    parser = argparse.ArgumentParser(description="Which changes to the rules of the bound does nothing notice?")
+    parser.add_argument("modules", nargs="*", help="parts of paths; all modules without any")
+    parser.add_argument("--programs", type=int, default=800, help="known to the judge")
+    parser.add_argument("--most", type=int, default=150, help="programs that one mutant is tried on")
+    parser.add_argument("--every", type=int, default=1, help="only each so manieth mutant")
+    parser.add_argument("--list", action="store_true", help="print those that are looser or the same, too")
+    options = parser.parse_args()
+    every = [path for name in MODULES for path in sorted((ROOT / name).rglob("*.py") if (ROOT / name).is_dir() else [ROOT / name])]
+    paths = [path for path in every if path.exists() and path.name not in LEFT_OUT]
+    counted: Counter[str] = Counter()
+    with Soundness() as soundness:
+        judge = Judge(soundness, paths, range(options.programs), options.most)
+        live = Live(paths)
+        began = time.monotonic()
+        for path in paths:
+            if options.modules and not any(part in str(path) for part in options.modules):
+                continue
+            for at, mutant in enumerate(mutants(path)):
+                if at % options.every:
+                    continue
+                verdict = judge.judge(mutant, live)
+                counted[verdict] += 1
+                if verdict == "SURVIVES" or (options.list and verdict in ("looser", "same", "never run")):
+                    print(f"{verdict:9} {mutant}", flush=True)
+            print(f"{path.relative_to(ROOT)}: {dict(counted)}, {time.monotonic() - began:,.0f} s", file=sys.stderr, flush=True)
+    print(", ".join(f"{count:,} {verdict}" for verdict, count in counted.most_common()))
+    return 1 if counted["SURVIVES"] else 0
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """The bound against the evaluator over many random programs: `python benchmarks/soundness.py --programs 300000 [--from SEED]`.
 
-Prints each violation with its program, and at the end how many programs and runs were examined. The same check over 2,000 programs is
-part of the tests (tests/test_soundness.py). Two processes, as it is all computing.
+Prints each violation with its program, and at the end how many programs, runs and figures were examined. The same check over 5,000 programs
+is part of the tests (tests/test_soundness.py). Two processes, as it is all computing. What is done is printed as it goes, with the seed to
+go on from: `--from` takes it up there.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -14,23 +17,33 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from test_soundness import examine
+from soundness import Soundness, Violation
 
-_PART = 500
+PART = 500
+SECONDS = 60  # of one program: then it counts as a violation, since a bound takes milliseconds
 
 
-def part(start: int) -> tuple[Counter[str], list[str]]:
-    """The programs from a seed on: what was counted, and what went wrong."""
+def part(start: int, stop: int) -> tuple[Counter[str], list[str], float]:
+    """The programs from a seed to another: what was counted, what went wrong, and the seconds of a core that it took."""
     counted: Counter[str] = Counter()
     wrong: list[str] = []
-    for seed in range(start, start + _PART):
-        try:
-            counted += examine(seed)
-        except AssertionError as error:
-            wrong.append(str(error))
-        except Exception as error:
-            wrong.append(f"seed {seed}: {type(error).__name__}: {error}")
-    return counted, wrong
+    began = time.process_time()
+    signal.signal(signal.SIGALRM, _too_long)
+    with Soundness() as soundness:
+        for seed in range(start, stop):
+            signal.alarm(SECONDS)
+            try:
+                counted += soundness.examine(seed)
+            except Violation as violation:
+                wrong.append(str(violation))
+            except Exception as error:
+                wrong.append(f"seed {seed}: {type(error).__name__}: {error}")
+    signal.alarm(0)
+    return counted, wrong, time.process_time() - began
+
+
+def _too_long(*_: object) -> None:
+    raise TimeoutError(f"it takes more than {SECONDS} s")
 
 
 def main() -> int:
@@ -38,21 +51,32 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--programs", type=int, default=300_000)
     parser.add_argument("--from", type=int, default=1_000_000, dest="start")
-    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
+    end = given.start + given.programs
+    starts = range(given.start, end, PART)
     total: Counter[str] = Counter()
-    violations = 0
-    began = time.monotonic()
+    violations, seconds, began = 0, 0.0, time.monotonic()
     with ProcessPoolExecutor(given.processes) as pool:
-        for done, (counted, wrong) in enumerate(pool.map(part, range(given.start, given.start + given.programs, _PART)), 1):
+        for start, (counted, wrong, took) in zip(starts, pool.map(part, starts, [min(s + PART, end) for s in starts]), strict=True):
             total += counted
             violations += len(wrong)
+            seconds += took
             for text in wrong:
-                print(text, "\n")
-            if done % 20 == 0:
-                print(f"{done * _PART:,} programs, {violations} violations, {time.monotonic() - began:,.0f} s", file=sys.stderr)
+                print(text, "\n", flush=True)
+            done = min(start + PART, end) - given.start
+            if done % (10 * PART) == 0 or done == given.programs:
+                left = (time.monotonic() - began) * (given.programs - done) / done
+                rate = f"{done / seconds:,.0f} a second and core"
+                print(
+                    f"{done:,} programs, {violations} violations, {rate}, {left / 60:,.0f} min left; next: --from {given.start + done}",
+                    file=sys.stderr,
+                )
     runs = total["answered"] + total["failed"]
-    print(f"{total['programs']:,} programs ({total['refused']:,} more did not check), {runs:,} runs, {total['calls']:,} calls")
+    print(
+        f"{total['programs']:,} programs ({total['refused']:,} more did not check), {runs:,} runs of which {total['answered']:,} "
+        f"gave an answer, {total['calls']:,} calls, {total['figures']:,} ends of figures"
+    )
     print(f"{violations} violations")
     return 1 if violations else 0
 

@@ -31,9 +31,7 @@ MODELS: Final = {
     ),
 }
 # of `m`: a request that is longer is dearer as a whole, and what is written to the cache costs more
-TIERS: Final = Price(
-    (Rates(100, 400, 10, 125), Rates(300, 700, 30, 310, above=250), Rates(301, 900, 30, 302, above=900)), request=1_000
-)
+TIERS: Final = Price((Rates(100, 400, 10, 125), Rates(300, 700, 30, 310, above=250), Rates(301, 900, 30, 302, above=900)), request=1_000)
 
 Style = Literal["any", "most", "least", "turns"]
 STYLES: Final[tuple[Style, ...]] = ("any", "most", "least", "turns")
@@ -55,6 +53,7 @@ class Adversary:
         self.trouble = trouble
         self.nagging = nagging
         self._asked: dict[bytes, int] = {}
+        self._refused: dict[bytes, int] = {}
 
     async def complete(self, request: Request) -> Completion:
         await asyncio.sleep(0)
@@ -70,11 +69,15 @@ class Adversary:
             how = r.randrange(4)
             if how == 0 and tried < limits.RETRIES:
                 raise ProviderError("try again", retryable=True, retry_after=1e-9, status=r.choice(_ERRORS[:4]))
-            if how == 1 and tried <= limits.REASKS:
-                raise ProviderError("it broke", retryable=True, retry_after=1e-9, charged=True)
+            if how == 1:
+                if tried <= limits.REASKS:
+                    raise ProviderError("it broke", retryable=True, retry_after=1e-9, charged=True)
+                return Completion(self._reply(r, request, style), usage=self._usage(r, request, style))
             if how == 2 and tried == 1:
                 raise ProviderError("it is busy", retryable=True, retry_after=1e-9, status=r.choice(_ERRORS[4:]))
-            if len(request.messages) - len(first) < 2 * limits.REASKS:
+            refused = self._refused.get(key, 0)
+            if refused < limits.REASKS:
+                self._refused[key] = refused + 1
                 return Completion(self._bad(r, request), usage=self._usage(r, request, style))
         return Completion(self._reply(r, request, style), usage=self._usage(r, request, style))
 
@@ -121,7 +124,7 @@ class Adversary:
             longer = room + r.choice((0, 0, 7)) if style == "most" else room
             text = _text(r, longer, style, plain=True)
             return text if text.strip() else "x"
-        wraps = wrapped(request.type) and r.random() < 0.9
+        wraps = wrapped(request.type) and r.random() < 0.9 and room - 12 >= _shortest(request.type)
         written = json_reply(r, request.type, room - (10 if wraps else 0), style)
         text = f'{{"value":{written}}}' if wraps else written
         if len(text.encode()) > room:  # there is no room for what must be said
@@ -143,12 +146,15 @@ def json_reply(r: Random, type: Type, room: int, style: Style) -> str:
         case ListOf(item, most):
             return _list(r, item, most, room, style)
         case RecordOf(fields):
+            spare = room - _shortest(type)
             parts: list[str] = []
-            for at, (name, field) in enumerate(fields):
+            for name, field in fields:
                 if isinstance(field, Optional) and style != "most" and r.random() < 0.3:
                     continue  # what is left out is none
-                left = room - 2 - sum(map(len, parts)) - len(name) - 4 - 8 * (len(fields) - at - 1)
-                parts.append(f'"{name}":{json_reply(r, field, max(1, left), style)}')
+                least = _shortest(field)
+                said = json_reply(r, field, least + max(0, spare), style)
+                spare -= len(said.encode()) - least
+                parts.append(f'"{name}":{said}')
             return "{" + ",".join(parts) + "}"
         case Optional(item):
             return "null" if style == "least" or (style == "any" and r.random() < 0.4) else json_reply(r, item, room, style)
@@ -161,11 +167,29 @@ def json_reply(r: Random, type: Type, room: int, style: Style) -> str:
     return _number(r, room, style, whole=type == INT, is_float=type == FLOAT)
 
 
+def _shortest(type: Type) -> int:
+    """Bytes of JSON that are enough for a value of the type."""
+    match type:
+        case Enum(words):
+            return max(len(word.encode()) for word in words) + 2
+        case RecordOf(fields):
+            return 1 + sum(len(name) + 4 + _shortest(field) for name, field in fields)
+        case Optional(item):
+            return max(4, _shortest(item))
+    return 5 if type == BOOL else 3
+
+
 def _number(r: Random, room: int, style: Style, *, whole: bool, is_float: bool) -> str:
     if style == "least":
-        return r.choice(("0", "-1", "0", "-9" * (room > 1)))
+        return r.choice(("0", "-1", "-9") if room > 1 else ("0", "1"))
     if style == "most":
-        large = ["9" * max(1, min(room, 12)), "12", "5", "-" + "9" * max(1, min(room - 1, 7)), *(["9e15", "1e-9", "123.456"] if is_float else [])]
+        large = [
+            "9" * max(1, min(room, 12)),
+            "12",
+            "5",
+            "-" + "9" * max(1, min(room - 1, 7)),
+            *(["9e15", "1e-9", "123.456"] if is_float else []),
+        ]
         return r.choice([n for n in large if len(n) <= max(1, room)] or ["1"])
     small = ["0", "1", "2", "3", "7", "-1", "12", *(["0.5", "-1.5", "2.0"] if is_float and not whole else [])]
     return r.choice([n for n in small if len(n) <= max(1, room)] or ["1"])
@@ -202,5 +226,3 @@ def _text(r: Random, room: int, style: Style, *, plain: bool) -> str:
             return said
         text = text[: -max(1, over // 6)]
     return "x" if plain else '""'
-
-

@@ -1,7 +1,7 @@
 """Random programs in which one thing matters: a form, an operator, an option of a call, a built-in or a standard function.
 
-The theme of a program is computed from replies, whose size is not known beforehand; then how large its value is decides how often a model is
-called, and how long the prompts are; and it is a field of the answer, so that its size is seen. Files, records within records and any
+The theme of a program is computed from replies, whose size is not known beforehand; then how large its value is decides how often a model
+is called, and how long the prompts are; and it is a field of the answer, so that its size is seen. Files, records within records and any
 JSON occur as well, all of which `TypedPrograms` leaves out.
 """
 
@@ -17,7 +17,7 @@ from typed_programs import BOOL, ENUM, RECORD, SCALARS, WANTED, Scope, TypedProg
 
 from rlmlang.builtins import REGISTRY
 from rlmlang.check.library import library_names
-from rlmlang.files import DirValue, FileValue
+from rlmlang.files import DirValue
 from rlmlang.types import DIR, FILE, FLOAT, INT, JSON, NONE, TEXT, Enum, FunctionOf, ListOf, Optional, RecordOf, Tuple, Type, Var
 
 NESTED = RecordOf((("r", RECORD), ("xs", ListOf(TEXT)), ("o", Optional(TEXT))))
@@ -26,7 +26,18 @@ REPLIES: tuple[Type, ...] = (
     *(ListOf(TEXT, 3), ListOf(TEXT), ListOf(INT, 4), ListOf(INT), ListOf(BOOL), ListOf(FLOAT), ListOf(RECORD), ListOf(ENUM)),
     *(ListOf(ListOf(INT, 2), 3), ListOf(Optional(INT), 3), ListOf(ListOf(TEXT))),
 )
-INPUTS: tuple[Type, ...] = (INT, TEXT, TEXT, ListOf(TEXT), ListOf(TEXT), ListOf(INT), ListOf(RECORD), NESTED, ListOf(TEXT, 5), Optional(TEXT))
+INPUTS: tuple[Type, ...] = (
+    INT,
+    TEXT,
+    TEXT,
+    ListOf(TEXT),
+    ListOf(TEXT),
+    ListOf(INT),
+    ListOf(RECORD),
+    NESTED,
+    ListOf(TEXT, 5),
+    Optional(TEXT),
+)
 FILES = {
     "a.md": "# One\n\nA word. Two words.\n",
     "b.md": "",
@@ -66,10 +77,8 @@ class ThemedPrograms(TypedPrograms):
         r = self.random
         lines: list[str] = []
         scope: Scope = []
-        for _ in range(r.randrange(3)):
-            lines.append(self.input(r.choice((*INPUTS, *((DIR, FILE) if r.random() < 0.3 else ()))), scope))
-        if self.theme.startswith("file"):
-            lines += [self.input(FILE, scope), self.input(DIR, scope)]
+        types = r.choices((*INPUTS, FILE, DIR), k=r.randrange(3)) + ([FILE, DIR] if self.theme.startswith("file") else [])
+        lines += [self.input(type_, scope) for type_ in types]
         if self.theme == "recursion":
             lines += self.recursion(scope)
         elif r.random() < 0.25 or self.theme == "function":
@@ -117,7 +126,11 @@ class ThemedPrograms(TypedPrograms):
         returns = "" if reply == TEXT else f" -> {written(reply)}"
         ask = f'call "use {r.randrange(3)}"'
         prompt: tuple[Type, str] = r.choice(
-            ((reply, f"{ask} on {name}{returns}"), (reply, f"{ask} on {{a: 1, d: {name}}}{returns}"), (reply, f"{ask} on [{name}]{returns}"))
+            (
+                (reply, f"{ask} on {name}{returns}"),
+                (reply, f"{ask} on {{a: 1, d: {name}}}{returns}"),
+                (reply, f"{ask} on [{name}]{returns}"),
+            )
         )
         if type_ == FILE:
             return reply, f"{ask} on {name}{returns}"
@@ -204,13 +217,14 @@ class ThemedPrograms(TypedPrograms):
         prompt = r.choice((f'"ask {r.randrange(4)}"', f'f"ask {r.randrange(4)} {{{hole}}}"', f"str({hole})"))
         on = " on " + ", ".join(data) if data else ""
         returns = "" if type_ == TEXT and r.random() < 0.5 else f" -> {written(type_)}"
-        return f"(call {prompt}{on}{returns}{self.options(scope)})"
+        return f"(call {prompt}{on}{returns}{self.options(type_, scope)})"
 
-    def options(self, scope: Scope) -> str:
+    def options(self, type_: Type, scope: Scope) -> str:
         """What stands in `with`."""
         r = self.random
+        few = 9 if isinstance(type_, RecordOf) else 2
         given = [
-            *([f"max_tokens: {r.choice((2, 5, 12, 20))}"] if r.random() < 0.2 else []),
+            *([f"max_tokens: {r.choice((few, 5 if few == 2 else 10, 12, 20))}"] if r.random() < 0.2 else []),
             *([f"sample: {self.expr(INT, 0, scope)}"] if r.random() < 0.1 else []),
             *([f"system: {self.expr(TEXT, 0, scope)}"] if r.random() < 0.1 else []),
             *(['model: "small"'] if r.random() < 0.15 else []),
@@ -224,7 +238,9 @@ class ThemedPrograms(TypedPrograms):
 
     def _json(self, type_: Type, depth: int, scope: Scope) -> str:
         r = self.random
-        return f"parse_json({r.choice(('json', 'str'))}({self.expr(r.choice((RECORD, NESTED, ListOf(INT), ListOf(RECORD))), depth, scope)}))"
+        return (
+            f"parse_json({r.choice(('json', 'str'))}({self.expr(r.choice((RECORD, NESTED, ListOf(INT), ListOf(RECORD))), depth, scope)}))"
+        )
 
     def literal(self, type_: Type) -> str:
         if type_ == JSON:
@@ -279,10 +295,14 @@ class ThemedPrograms(TypedPrograms):
             return r.choice(("0", "2", "9", "-3", f"clamp({self.expr(INT, 1, scope)}, -9, 9)", f"len({self.expr(ListOf(TEXT), 1, scope)})"))
         if builtin == "files" and name == "glob":
             return r.choice(('"**/*"', '"*.md"', '"**/*.txt"'))
+        if builtin == "chunks" and wanted == INT and r.random() < 0.8:
+            return r.choice(("0", "1", "2")) if name == "overlap" else r.choice(("4", "5", "9", f"max(4, {self.expr(INT, 1, scope)})"))
+        if builtin == "clamp" and name == "high":
+            return r.choice(("12", "99")) if wanted == INT else r.choice(("2.5", "99"))
         if builtin == "parse_json":
             return self._json(JSON, 1, scope).removeprefix("parse_json(")[:-1]
         if name == "indent":
-            return r.choice(("0", "2", "clamp({}, 0, 4)".format(self.expr(INT, 0, scope))))
+            return r.choice(("0", "2", f"clamp({self.expr(INT, 0, scope)}, 0, 4)"))
         if builtin in ("get", "contains") and name in ("at", "name") and wanted == JSON:
             return r.choice(('"a"', '"xs"', "0"))
         if builtin in ("get", "contains", "format") and wanted == JSON:
@@ -404,42 +424,125 @@ _TEMPLATES: dict[str, tuple[Type, tuple[str, ...]]] = {
     "**": (INT, ("(clamp(‹int›, 0, 5) ** clamp(‹int›, 0, 3))", "(2 ** clamp(‹int›, 0, 6))", "(len(‹texts›) ** 2)")),
     "** floats": (FLOAT, ("(‹float› ** 2)", "(clamp(‹float›, 0.5, 3.0) ** clamp(‹int›, -2, 2))")),
     "unary -": (INT, ("(-‹int›)", "(-len(‹texts›) + 9)", "abs(-‹int›)", "(+‹int›)")),
-    "== texts": (BOOL, ("(‹text› == ‹text›)", "(‹texts› == [])", "(‹text› != \"\")", "(‹int› == ‹int›)", "(‹text?› != none)", "(‹text?› == none)")),
+    "== texts": (
+        BOOL,
+        ("(‹text› == ‹text›)", "(‹texts› == [])", '(‹text› != "")', "(‹int› == ‹int›)", "(‹text?› != none)", "(‹text?› == none)"),
+    ),
     "< numbers": (BOOL, ("(‹int› < len(‹texts›))", "(len(‹text›) >= len(‹texts›))", "(‹int› <= ‹float› < 3)", "(‹int› > ‹int›)")),
     "in": (BOOL, ("(‹text› in ‹text›)", "(‹int› in ‹ints›)", '("a" in ‹record›)', "(‹text› not in ‹texts›)")),
-    "if of sizes": (TEXT, ("(‹text› if len(‹text›) < 9 else ‹text›)", "(‹text› if ‹texts› else ‹text›)", "(if ‹text› { ‹text› } else { \"b\" })")),
-    "??": (TEXT, ("(‹text?› ?? ‹text›)", "(‹text?› ?? (call \"default\"))", "(‹nested›.o ?? \"none\")")),
-    "otherwise skip": (ListOf(TEXT), ("([(call \"s\" on s0) for s0 in ‹texts›] otherwise skip)", "([s0[:3] for s0 in ‹texts› if (call \"s\" on s0 -> bool)] otherwise skip)")),
-    "fail": (TEXT, ("((fail ‹text›) otherwise ‹text›)", "(if ‹bool› { ‹text› } else { fail \"no\" })", "((fail (call \"why\")) otherwise ‹text›)")),
-    "index": (TEXT, ("‹texts›[0]", "‹texts›[-1]", "‹text›[0]", "(‹texts›[‹int›] otherwise ‹text›)", '‹record›["t"]', "[‹text›, ‹text›, \"a\"][1]")),
-    "field": (TEXT, ("‹record›.t", "‹nested›.r.t", "(‹nested›.o ?? \"x\")", "[c0.t for c0 in ‹records›].join()")),
+    "if of sizes": (
+        TEXT,
+        ("(‹text› if len(‹text›) < 9 else ‹text›)", "(‹text› if ‹texts› else ‹text›)", '(if ‹text› { ‹text› } else { "b" })'),
+    ),
+    "if with calls": (
+        TEXT,
+        (
+            '(if ‹bool› { call "long" on ‹text›, ‹ints› } else { call "b" with {max_tokens: 3} })',
+            '((call "a") if ‹bool› else (call "longer" on ‹text›, ‹texts› with {model: "small"}))',
+            '(if (call "c" -> bool) { (call "a" on ‹text›) + (call "b" with {max_tokens: 2}) } else { call "c" with {max_tokens: 9} })',
+        ),
+    ),
+    "??": (TEXT, ("(‹text?› ?? ‹text›)", '(‹text?› ?? (call "default"))', '(‹nested›.o ?? "none")')),
+    "otherwise skip": (
+        ListOf(TEXT),
+        (
+            '([(call "s" on s0) for s0 in ‹texts›] otherwise skip)',
+            '([s0[:3] for s0 in ‹texts› if (call "s" on s0 -> bool)] otherwise skip)',
+        ),
+    ),
+    "fail": (
+        TEXT,
+        ("((fail ‹text›) otherwise ‹text›)", '(if ‹bool› { ‹text› } else { fail "no" })', '((fail (call "why")) otherwise ‹text›)'),
+    ),
+    "index": (
+        TEXT,
+        ("‹texts›[0]", "‹texts›[-1]", "‹text›[0]", "(‹texts›[‹int›] otherwise ‹text›)", '‹record›["t"]', '[‹text›, ‹text›, "a"][1]'),
+    ),
+    "field": (TEXT, ("‹record›.t", "‹nested›.r.t", '(‹nested›.o ?? "x")', "[c0.t for c0 in ‹records›].join()")),
     "maybe field": (Optional(TEXT), ("(first(‹records›) otherwise none)?.t", "(‹record› if ‹bool› else none)?.t")),
     "spread": (RECORD, ("{...‹record›, a: ‹int›}", "{a: 1, ...‹record›}", "{...‹record›, t: ‹text›}")),
-    "unpacking": (TEXT, ("[(c0 + c1) for c0, c1 in zip(‹texts›, ‹texts›)].join()", "[c1 for c0, c1 in enumerate(‹texts›)].join(\", \")")),
+    "unpacking": (TEXT, ("[(c0 + c1) for c0, c1 in zip(‹texts›, ‹texts›)].join()", '[c1 for c0, c1 in enumerate(‹texts›)].join(", ")')),
     "format spec": (TEXT, ('f"{‹int›:>5} {‹float›:.2f}"', 'f"{‹text›:<9}|"', 'f"{‹int›:,}{‹int›:+}"', 'f"{‹text›:é^12.3}"')),
-    "reduce with a start": (TEXT, ('reduce(lambda c0, c1: (call "merge" on c0, c1), ‹texts›, ‹text›)', "reduce(lambda c0, c1: c0 + c1, ‹texts›, \"\")")),
+    "reduce with a start": (
+        TEXT,
+        ('reduce(lambda c0, c1: (call "merge" on c0, c1), ‹texts›, ‹text›)', 'reduce(lambda c0, c1: c0 + c1, ‹texts›, "")'),
+    ),
     "reduce with calls": (TEXT, ('(reduce c0, c1 in ‹texts› { call f"m {c0}" on c1 })', "(reduce c0, c1 in ‹texts› { c0 + c1[:2] })")),
-    "reduce lists": (ListOf(TEXT), ("(reduce c0, c1 in [[c2] for c2 in ‹texts›] { c0 + c1 })", "(reduce c0, c1 in [[‹text›], ‹texts›] { take(c0 + c1, 3) })")),
-    "fold with calls": (TEXT, ('(fold c0, c1 in ‹texts› from ‹text› { call "f" on c0, c1 })', "(fold c0, c1 in ‹texts› from \"\" { c0 + c1 })")),
-    "fold without": (INT, ('(fold c0, c1 in ‹texts› from 0 { c0 + (call "n" on c1 -> int) })', "(fold c0, c1 in ‹ints› from ‹int› { max(c0, c1) })")),
-    "fold lists": (ListOf(TEXT), ("(fold c0, c1 in ‹texts› from [] { c0 + [c1] })", "(fold c0, c1 in take(‹texts›, 3) from [‹text›] { c0 + c0 })")),
-    "first with a count": (ListOf(TEXT), ('(first 1 c0 in ‹texts› where (call "w" on c0 -> bool))', 'take([c0 for c0 in ‹texts› if (call "w" on c0 -> bool)], clamp(‹int›, 0, 3))')),
+    "reduce lists": (
+        ListOf(TEXT),
+        ("(reduce c0, c1 in [[c2] for c2 in ‹texts›] { c0 + c1 })", "(reduce c0, c1 in [[‹text›], ‹texts›] { take(c0 + c1, 3) })"),
+    ),
+    "fold with calls": (
+        TEXT,
+        ('(fold c0, c1 in ‹texts› from ‹text› { call "f" on c0, c1 })', '(fold c0, c1 in ‹texts› from "" { c0 + c1 })'),
+    ),
+    "fold without": (
+        INT,
+        ('(fold c0, c1 in ‹texts› from 0 { c0 + (call "n" on c1 -> int) })', "(fold c0, c1 in ‹ints› from ‹int› { max(c0, c1) })"),
+    ),
+    "fold lists": (
+        ListOf(TEXT),
+        ("(fold c0, c1 in ‹texts› from [] { c0 + [c1] })", "(fold c0, c1 in take(‹texts›, 3) from [‹text›] { c0 + c0 })"),
+    ),
+    "first with a count": (
+        ListOf(TEXT),
+        (
+            '(first 1 c0 in ‹texts› where (call "w" on c0 -> bool))',
+            'take([c0 for c0 in ‹texts› if (call "w" on c0 -> bool)], clamp(‹int›, 0, 3))',
+        ),
+    ),
     "map with position": (ListOf(TEXT), ('(map c1, c0 in ‹texts› { call f"p {c1}" on c0 })', "(map c1, c0 in ‹texts› { c0 * c1 })")),
-    "two loops": (ListOf(TEXT), ('[(call "t" on c0, c1) for c0 in ‹texts› for c1 in ‹texts›]', "[c1 for c0 in [‹texts›, ‹texts›] for c1 in c0 if ‹bool›]")),
-    "a key that calls": (ListOf(TEXT), ('sorted(‹texts›, key=lambda c0: call "k" on c0 -> int)', 'unique(‹texts›, key=lambda c0: call "k" on c0 -> bool)', '[c1.items[0] for c1 in group_by(‹texts›, key=lambda c0: call "k" on c0 -> int)]')),
-    "a best by calls": (TEXT, ('max(‹texts›, key=lambda c0: call "k" on c0 -> int)', '‹texts›[argmin(‹texts›, key=lambda c0: (call "k" on c0 -> float))]', "min(‹texts›, len)")),
+    "two loops": (
+        ListOf(TEXT),
+        ('[(call "t" on c0, c1) for c0 in ‹texts› for c1 in ‹texts›]', "[c1 for c0 in [‹texts›, ‹texts›] for c1 in c0 if ‹bool›]"),
+    ),
+    "a key that calls": (
+        ListOf(TEXT),
+        (
+            'sorted(‹texts›, key=lambda c0: call "k" on c0 -> int)',
+            'unique(‹texts›, key=lambda c0: call "k" on c0 -> bool)',
+            '[c1.items[0] for c1 in group_by(‹texts›, key=lambda c0: call "k" on c0 -> int)]',
+        ),
+    ),
+    "a best by calls": (
+        TEXT,
+        (
+            'max(‹texts›, key=lambda c0: call "k" on c0 -> int)',
+            '‹texts›[argmin(‹texts›, key=lambda c0: (call "k" on c0 -> float))]',
+            "min(‹texts›, len)",
+        ),
+    ),
     "named data": (TEXT, ('(call "n" on {‹name›: ‹text›, ‹name›: ‹ints›})', '(call "n" on {"é \\"": ‹text›})')),
     "system": (TEXT, ('(call "n" on ‹text› with {system: ‹text›})', '(call "n" with {system: ‹text›, max_tokens: 5})')),
-    "sample": (ListOf(TEXT), ('[(call "n" with {sample: c0}) for c0 in range(clamp(‹int›, 0, 4))]', '[(call "n" on ‹text› with {sample: ‹int›})]')),
+    "sample": (
+        ListOf(TEXT),
+        ('[(call "n" with {sample: c0}) for c0 in range(clamp(‹int›, 0, 4))]', '[(call "n" on ‹text› with {sample: ‹int›})]'),
+    ),
     "model": (TEXT, ('(call "n" on ‹text› with {model: "small"})', '(call ‹text› -> "red" | "blue" with {model: "small"})')),
-    "max_tokens": (TEXT, ('(call "n" on ‹text› with {max_tokens: 3})', '(call ‹text› with {max_tokens: 1})')),
+    "max_tokens": (TEXT, ('(call "n" on ‹text› with {max_tokens: 3})', "(call ‹text› with {max_tokens: 1})")),
     "a fence in the data": (TEXT, ('(call "n" on "=====8<=====" + ‹text›)', '(call "=====8<=====" on "=====8<1=====", ‹text›, ‹ints›)')),
-    "a call for data": (TEXT, ('(call (call "p" on ‹text›) on (call "d"), ‹texts›)', '(call f"{(call \'a\')}" on ‹record›)')),
-    "an empty loop": (ListOf(TEXT), ("[c0 for c0 in [][1:]]", '[(call "e" on c0) for c0 in ‹texts› if false]', "[c0 for c0 in ‹texts› if len(c0) < 0]")),
-    "a binding in a branch": (TEXT, ('(if ‹bool› { c0 = call "b" on ‹text›\n c0 + c0 } else { ‹text› })', '(map c2 in ‹texts› { c0 = call "b" on c2\n c1 = call "never"\n c0 + c0 }).join()')),
-    "file text": (TEXT, ("‹file›.text", "f\"{‹file›.path} {‹file›.size}\"", "(call \"f\" on ‹file›)", "(call \"f\" on {name: ‹file›})")),
-    "file list": (ListOf(TEXT), ("[c0.text for c0 in ‹dir›.files()]", '[(call "f" on c0) for c0 in ‹dir›.files("**/*.md")]', "[c0.path for c0 in files(‹dir›) if c0.size > 5]")),
-    "file size": (INT, ("‹file›.size", "sum([c0.size for c0 in ‹dir›.files()])", "len(‹dir›.files(\"sub/*\"))")),
+    "a call for data": (TEXT, ('(call (call "p" on ‹text›) on (call "d"), ‹texts›)', "(call f\"{(call 'a')}\" on ‹record›)")),
+    "an empty loop": (
+        ListOf(TEXT),
+        ("[c0 for c0 in [][1:]]", '[(call "e" on c0) for c0 in ‹texts› if false]', "[c0 for c0 in ‹texts› if len(c0) < 0]"),
+    ),
+    "a binding in a branch": (
+        TEXT,
+        (
+            '(if ‹bool› { c0 = call "b" on ‹text›\n c0 + c0 } else { ‹text› })',
+            '(map c2 in ‹texts› { c0 = call "b" on c2\n c1 = call "never"\n c0 + c0 }).join()',
+        ),
+    ),
+    "file text": (TEXT, ("‹file›.text", 'f"{‹file›.path} {‹file›.size}"', '(call "f" on ‹file›)', '(call "f" on {name: ‹file›})')),
+    "file list": (
+        ListOf(TEXT),
+        (
+            "[c0.text for c0 in ‹dir›.files()]",
+            '[(call "f" on c0) for c0 in ‹dir›.files("**/*.md")]',
+            "[c0.path for c0 in files(‹dir›) if c0.size > 5]",
+        ),
+    ),
+    "file size": (INT, ("‹file›.size", "sum([c0.size for c0 in ‹dir›.files()])", 'len(‹dir›.files("sub/*"))')),
 }
 
 
