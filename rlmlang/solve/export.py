@@ -1,0 +1,254 @@
+"""The grammar in the formats of constrained decoders, all made from `grammar/rlm.lark`.
+
+    lark         the grammar itself
+    llguidance   for llguidance and what builds on it: every text that it takes parses
+    gbnf         the same language in the notation of llama.cpp, which XGrammar reads too
+    openai       the llguidance form as a custom tool of OpenAI's
+
+What the constrained forms take is less than the parser does, in ways that cost a model nothing and keep a small one from going round in
+circles: see `docs/grammar.md`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from typing import Final, Literal, get_args
+
+from rlmlang.lm.request import GRAMMAR_FORMATS, GRAMMAR_TOOL, GRAMMAR_TOOL_HELP, Model
+from rlmlang.solve.flat import Body, Flat, Nonterminal, Symbol, Terminal, annotated, open_ended, right_recursive, spaced
+from rlmlang.solve.restrict import restricted
+from rlmlang.syntax import tables
+
+Format = Literal["lark", "llguidance", "gbnf", "openai"]
+FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+HEADER: Final = "%llguidance {}"  # by this llama.cpp and SGLang know that it is not their own notation
+
+# what no program holds (see `syntax.parser`), for the inside of a class; no UTF-8 has surrogates
+_NEVER = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff"
+_HEX = "[0-9a-fA-F]"
+_FOUR = f"([0-9a-ce-fA-CE-F]{_HEX}{{3}}|[dD][0-7]{_HEX}{{2}})"  # hex digits of a character, and of no half of one
+_REST = "[A-Za-z0-9_]{0,40}"
+_PARTS: Final = {  # shared, under these names; the regular expressions of terminals hold them as one character each
+    "\ue000": ("BLANKS", r"[ \t]{0,40}"),
+    "\ue001": ("SPACE", r"[ \t]{1,40}"),
+    "\ue002": ("REST", _REST),
+    "\ue003": ("EMPTY", r"(\n[ \t]{0,40}){1,3}"),
+    "\ue004": ("COMMENT", r"#[^\n]*"),
+    "\ue005": ("CODE", f"(u{_FOUR}|U(0000{_FOUR}|000[1-9a-fA-F]{_HEX}{{4}}|0010{_HEX}{{4}}))"),
+}
+_BLANKS, _SPACE, _NAME_REST, _EMPTY, _REMARK, _CODE = _PARTS
+_NEWLINES = f"({_REMARK}?{_EMPTY}({_REMARK}{_EMPTY})*)"
+_NARROWER: Final = (  # in the regular expressions of the grammar: what stands there, what the constrained forms have instead
+    (r"((#[^\n]*)?\n[ \t]*)+", _NEWLINES),
+    (r"((#[^\n]*)?\n[ \t]*)*", f"{_NEWLINES}?"),
+    (r",[ \t]*", f",{_BLANKS}"),
+    (r"(_?[0-9])*", "(_?[0-9]){0,14}"),
+    (r"[eE][+-]?[0-9]+", "[eE][+-]?[0-9]{1,2}"),
+)
+
+
+def grammar_text(format: Format) -> str:
+    """The grammar in `format`: a text that ends with a newline. Takes about two seconds the first time, but for `lark`."""
+    if format == "lark":
+        return tables.grammar_text()
+    if format == "gbnf":
+        return _gbnf()
+    if format == "llguidance":
+        return f"{HEADER}\n\n{_lark()}"
+    format_ = {"type": "grammar", "syntax": "lark", "definition": _lark()}
+    tool = {"type": "custom", "name": GRAMMAR_TOOL, "description": GRAMMAR_TOOL_HELP, "format": format_}
+    return json.dumps(tool, indent=2, ensure_ascii=False) + "\n"
+
+
+def grammar_for(model: Model) -> str | None:
+    """What `Request.grammar` is for a program of `model`, None where it takes no grammar."""
+    if model.grammar is None:
+        return None
+    return _gbnf() if GRAMMAR_FORMATS[model.grammar] == "gbnf" else _lark()
+
+
+@cache
+def _flat() -> Flat:
+    return spaced(open_ended(restricted(annotated(tables.parser()))))
+
+
+# ---- what terminals are ----
+
+
+@cache
+def _patterns() -> dict[str, str]:
+    """The regular expression of each terminal as the constrained forms have it, with the characters of `_PARTS`."""
+    found = {"END": f"({_REMARK}|{_NEWLINES}{_REMARK}?)", "SPACE": _SPACE}
+    for terminal in tables.parser().terminals:
+        text = terminal.pattern.to_regexp().replace("\n", r"\n").replace("\t", r"\t").replace("(.|\\n)", r"[^\ue00f]")
+        if "RAW" not in terminal.name:  # escapes that stand for no character
+            text = re.sub(r"\\\\(?:\.|\[\^\\n\])", lambda _: rf"\\([^uU\n]|{_CODE})", text)
+            text = text.replace(r"\\[^\ue00f]", rf"\\([^uU]|{_CODE})")
+        text = text.replace(r"[^\ue00f]", "[^]")
+        for wide, narrow in _NARROWER:
+            text = text.replace(wide, narrow)
+        found[terminal.name] = text
+    return found
+
+
+def _regexp(terminal: Terminal) -> str:
+    """The regular expression of a terminal with its blanks."""
+    if terminal.only:
+        inner = f"({'|'.join(terminal.only)})"
+    elif terminal.name == "NAME":
+        inner = _name_but(terminal.barred)
+    else:
+        inner = re.escape(terminal.text) if terminal.text else _patterns()[terminal.name]
+    before = {"": "", "any": _BLANKS, "some": _SPACE}[terminal.before]
+    return f"{before}({inner})" if before and "|" in inner else before + inner
+
+
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
+
+
+def _name_but(barred: Iterable[str], so_far: str = "") -> str:
+    """A regular expression for what may follow `so_far` in a name that is none of `barred`."""
+    words = {word for word in barred if word.startswith(so_far)}
+    if not words:
+        return _NAME_REST if so_far else f"[A-Za-z_]{_NAME_REST}"
+    nexts = sorted({word[len(so_far)] for word in words} - {""} if so_far not in words else {w[len(so_far)] for w in words if w != so_far})
+    others = _class(set(_LETTERS + ("0123456789" if so_far else "")) - set(nexts))
+    choices = [f"{others}{_NAME_REST}", *(letter + _name_but(words, so_far + letter) for letter in nexts)]
+    return f"({'|'.join(choices)})" + ("?" if so_far and so_far not in words else "")
+
+
+def _class(letters: set[str]) -> str:
+    runs: list[list[str]] = []
+    for letter in sorted(letters):
+        if runs and ord(letter) == ord(runs[-1][-1]) + 1:
+            runs[-1][1:] = [letter]
+        else:
+            runs.append([letter])
+    return "[" + "".join(run[0] if len(run) == 1 else f"{run[0]}-{run[1]}" for run in runs) + "]"
+
+
+# ---- notations ----
+
+_TOKEN = re.compile(r"\\(?P<escaped>.)|(?P<set>\[\^?(?:\\.|[^\]\\])*\])|(?P<group>\(\?:|[()|])|(?P<times>[*+?]|\{[0-9]+,[0-9]*\}|\{[0-9]+\})|(?P<one>.)")
+
+
+def _spell(regexp: str, shared: Callable[[str], str], literal: Callable[[str], str]) -> str:
+    """`regexp` with its classes made explicit, its parts named by `shared` and its other characters written by `literal`."""
+    out = []
+    for token in _TOKEN.finditer(regexp):
+        kind, text = str(token.lastgroup), token[0]
+        if kind == "set":
+            out.append(text[:-1] + _NEVER + "]" if text.startswith("[^") else text)
+        elif kind == "group":
+            out.append("(" if text == "(?:" else text)
+        elif kind == "times":
+            out.append(text)
+        elif text in _PARTS:
+            out.append(shared(text))
+        elif kind == "escaped":
+            out.append(literal({"n": "\n", "t": "\t"}.get(token["escaped"], token["escaped"])))
+        else:
+            out.append(f"[^\\n{_NEVER}]" if text == "." else literal(text))
+    return "".join(out)
+
+
+def _rust(regexp: str) -> str:
+    """As llguidance reads it, all in one."""
+
+    def literal(character: str) -> str:
+        if character == "\n":
+            return "\\n"
+        return character if character.isalnum() or character in "_ \"'#,:;<>=!%@~&`" else "\\" + character
+
+    return _spell(regexp, lambda part: f"({_rust(_PARTS[part][1])})", literal)
+
+
+def _bnf(regexp: str) -> str:
+    """As llama.cpp reads it, with the names of the parts."""
+
+    def literal(character: str) -> str:
+        return {"\n": ' "\\n"', '"': ' "\\""', "\\": ' "\\\\"'}.get(character, f' "{character}"')
+
+    spelled = _spell(regexp, lambda part: f" {_PARTS[part][0].lower()}", literal)
+    spelled = re.sub(r'(?<=[^\\])" "(?=[^ ])', "", spelled)  # adjacent characters in one text
+    return re.sub(r"(?<=[^ (])(?=[\[(|])|(?<=\|)(?=[^ ])", " ", spelled).strip() if False else spelled.strip()
+
+
+def _names(flat: Flat) -> dict[Symbol, str]:
+    """A name for each symbol, after its name in the grammar, and numbered where there are several."""
+    taken: dict[str, int] = {}
+    names: dict[Symbol, str] = {}
+
+    def name(symbol: Symbol, wanted: str) -> None:
+        if symbol not in names:
+            taken[wanted] = number = taken.get(wanted, 0) + 1
+            names[symbol] = wanted if number == 1 else f"{wanted}_{number}"
+
+    for nonterminal, bodies in flat.rules.items():
+        name(nonterminal, re.sub(r"_(star|plus)_\d+$", "_more", str(nonterminal[0])).strip("_") + ("_" if nonterminal[0] == "after" else ""))
+        for body in bodies:
+            for symbol in body:
+                if isinstance(symbol, Terminal):
+                    name(symbol, (symbol.text if symbol.keyword else re.sub("^_+(ANON_)?", lambda m: "OP_" if m[1] else "", symbol.name)).upper())
+    return names
+
+
+def _alternatives(bodies: Iterable[Body], name: Callable[[Symbol], str]) -> str:
+    """`bodies` with what they begin with said once: a decoder follows each alternative on its own."""
+    groups: dict[Symbol, list[Body]] = {}
+    empty = False
+    for body in bodies:
+        if body:
+            groups.setdefault(body[0], []).append(body[1:])
+        else:
+            empty = True
+    parts = []
+    for first, rests in groups.items():
+        rest = _alternatives(rests, name) if any(rests) else ""
+        parts.append(f"{name(first)} {rest}".rstrip())
+    if not empty:
+        return parts[0] if len(parts) == 1 else f"({' | '.join(parts)})"
+    return f"({' | '.join(parts)})?" if parts else ""
+
+
+def _outer(text: str) -> str:
+    """Without the parentheses around the whole."""
+    if not (text.startswith("(") and text.endswith(")")):
+        return text
+    depth = 0
+    for at, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if not depth and at < len(text) - 1:
+            return text
+    return text[1:-1]
+
+
+@cache
+def _lark() -> str:
+    flat = _flat()
+    names = _names(flat)
+    lines = [f"start: {names[flat.start]}"]
+    for nonterminal, bodies in flat.rules.items():
+        lines.append(f"{names[nonterminal]}: {_outer(_alternatives(bodies, names.__getitem__))}")
+    lines.append("")
+    for symbol, name in names.items():
+        if isinstance(symbol, Terminal):
+            lines.append(f"{name}: /{_rust(_regexp(symbol))}/")
+    return "\n".join(lines) + "\n"
+
+
+@cache
+def _gbnf() -> str:
+    flat = right_recursive(_flat())
+    names = {symbol: name.lower().replace("_", "-") + ("-t" if isinstance(symbol, Terminal) else "") for symbol, name in _names(flat).items()}
+    lines = ["root ::= " + names[flat.start]]
+    for nonterminal, bodies in flat.rules.items():
+        lines.append(f"{names[nonterminal]} ::= {_outer(_alternatives(bodies, names.__getitem__))}")
+    for symbol, name in names.items():
+        if isinstance(symbol, Terminal):
+            lines.append(f"{name} ::= {_bnf(_regexp(symbol))}")
+    lines += [f"{name.lower()} ::= {_bnf(regexp)}" for name, regexp in _PARTS.values()]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,251 @@
+"""The parser's grammar as plain rules that a constrained decoder can follow without our lexer.
+
+Made from the parser's own tables, in steps that are each a function from rules to rules:
+
+    annotated    our lexer knows which words are keywords where it stands; a decoder does not, so each rule is taken apart by the parser's
+                 state, and each NAME says which words it may not be there
+    restricted   what `parse` refuses once the tree is built (`on call "b"`, `text | int`) has no derivation (`restrict`)
+    open_ended   the last line needs no newline, and there is at least one statement
+    spaced       blanks belong to tokens; a keyword has some on both sides, so that no two words run into one another
+
+A nonterminal is a tuple that begins with its name in the grammar. After each step those that derive the same are made one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Literal
+
+from attrs import evolve, frozen
+from lark import Lark
+from lark.lexer import PatternStr
+
+Nonterminal = tuple[object, ...]
+
+
+@frozen
+class Terminal:
+    """A terminal of the grammar where it stands. `text`: what it is, where that is one text. `barred`: words that it may not be; `only`:
+    those it must be one of (empty: any). `before`: the blanks before it that belong to it."""
+
+    name: str
+    text: str = ""
+    barred: frozenset[str] = frozenset()
+    only: tuple[str, ...] = ()
+    before: Literal["", "any", "some"] = "any"
+
+    @property
+    def keyword(self) -> bool:
+        return self.text.isalpha()
+
+
+Symbol = Terminal | Nonterminal
+Body = tuple[Symbol, ...]
+Rules = dict[Nonterminal, tuple[Body, ...]]
+END = Terminal("END")
+SPACE = Terminal("SPACE", before="")
+
+
+@frozen
+class Flat:
+    """Rules, and where they start."""
+
+    start: Nonterminal
+    rules: Rules
+
+
+def annotated(parser: Lark) -> Flat:
+    """The rules of `parser`, taken apart by its states."""
+    table = parser.parse_interactive("").parser_state.parse_conf.parse_table
+    patterns = {terminal.name: terminal.pattern for terminal in parser.terminals}
+    texts = {name: p.value for name, p in patterns.items() if isinstance(p, PatternStr)}
+    words = {name: text for name, text in texts.items() if text.isalpha()}
+    blank = {n for n, p in patterns.items() if n not in parser.lexer_conf.ignore and re.match(p.to_regexp(), " x")}  # inside a text
+    by_name = defaultdict(list)
+    for rule in parser.rules:
+        by_name[rule.origin.name].append([symbol.name for symbol in rule.expansion])
+    at_brace: set[int] = set()  # states right after the `{` of an interpolation, where another one would have made it `{{`
+    rules: Rules = {}
+    start: Nonterminal = ("program", table.start_states["program"])
+    waiting = [start]
+    while waiting:
+        here = waiting.pop()
+        if here in rules:
+            continue
+        bodies = []
+        for expansion in by_name[here[0]]:
+            state, body = here[1], list[Symbol]()
+            for name in expansion:
+                row = table.states[state]
+                if name not in patterns:
+                    body.append((name, state))
+                    waiting.append((name, state))
+                else:
+                    barred = _barred({words[n] for n in row if n in words}) if name == "NAME" else frozenset()
+                    before: Literal["", "any", "some"] = "any"
+                    if blank & row.keys():
+                        before = ""
+                    elif name == "LBRACE" and state in at_brace:
+                        before = "some"
+                    body.append(Terminal(name, texts.get(name, ""), barred, before=before))
+                    if name == "LBRACE" and "BRACES" in row:
+                        at_brace.add(row[name][1])
+                state = row[name][1]
+            bodies.append(tuple(body))
+        rules[here] = tuple(bodies)
+    return merged(Flat(start, rules))
+
+
+_IN_VALUES = frozenset({"lambda", "not"})
+
+
+def _barred(words: set[str]) -> frozenset[str]:
+    """The words that a name may not be, for those that the parser would take as keywords there. What begins a value somewhere is barred
+    from all values, where the parser is laxer: that saves two copies of all expressions."""
+    return frozenset(words | _IN_VALUES if "true" in words else words)
+
+
+def merged(flat: Flat) -> Flat:
+    """The same language with equal nonterminals made one, and without those that nothing needs."""
+    rules = useful(flat)
+    names: dict[object, int] = {}
+    group = {nonterminal: names.setdefault(nonterminal[0], len(names)) for nonterminal in rules}
+    count = 0
+    while count < len(set(group.values())):
+        count = len(set(group.values()))
+        seen: dict[object, int] = {}
+        shapes = {n: frozenset(tuple(group[s] if isinstance(s, tuple) else s for s in body) for body in rules[n]) for n in rules}
+        group = {n: seen.setdefault((group[n], shapes[n]), len(seen)) for n in rules}
+    result: Rules = {}
+    for n, bodies in rules.items():
+        renamed = (tuple((s[0], group[s]) if isinstance(s, tuple) else s for s in body) for body in bodies)
+        result.setdefault((n[0], group[n]), tuple(dict.fromkeys(renamed)))
+    return Flat((flat.start[0], group[flat.start]), result)
+
+
+def useful(flat: Flat) -> Rules:
+    """The rules that derive something and are reached from the start, in the order in which they are met."""
+    deriving: set[Nonterminal] = set()
+    grown = True
+    while grown:
+        grown = False
+        for n, bodies in flat.rules.items():
+            if n not in deriving and any(all(not isinstance(s, tuple) or s in deriving for s in body) for body in bodies):
+                deriving.add(n)
+                grown = True
+    kept: Rules = {}
+    waiting = [flat.start]
+    while waiting:
+        n = waiting.pop()
+        if n not in kept:
+            kept[n] = tuple(b for b in flat.rules[n] if all(not isinstance(s, tuple) or s in deriving for s in b))
+            waiting += [s for body in reversed(kept[n]) for s in reversed(body) if isinstance(s, tuple)]
+    return kept
+
+
+def open_ended(flat: Flat) -> Flat:
+    """`program: _NL? (_statement _NL)*` as at least one statement, the last newline left out or grown to END."""
+    rules = dict(flat.rules)
+    bodies: list[Body] = []
+    for body in rules[flat.start]:
+        if body and isinstance(statements := body[-1], tuple):
+            last = (*statements, "last")
+            rules[last] = tuple(b[:-1] for b in rules[statements])
+            bodies += [(*body[:-1], last), (*body[:-1], last, END)]
+    rules[flat.start] = tuple(bodies)
+    return merged(Flat(flat.start, rules))
+
+
+_INLINED = ("compare_op", "on", "with", "for_clause", "if_clause")  # so that each keyword stands beside what is before and after it
+
+
+def spaced(flat: Flat) -> Flat:
+    """With blanks about keywords, and between any two words."""
+    flat = merged(Flat(flat.start, {n: tuple(_inlined(flat.rules, bodies)) for n, bodies in flat.rules.items()}))
+    behind = _behind_values(flat)
+    rules = {n: tuple(_apart(body, n in behind) for body in bodies) for n, bodies in flat.rules.items()}
+    for gap in {s for bodies in rules.values() for body in bodies for s in body if isinstance(s, tuple) and s[0] == "gap"}:
+        keyword = gap[1]
+        assert isinstance(keyword, Terminal)
+        rules[gap] = ((keyword, SPACE), (keyword, Terminal("_NL")))
+    return merged(Flat(flat.start, rules))
+
+
+def _inlined(rules: Rules, bodies: tuple[Body, ...]) -> Iterator[Body]:
+    for body in bodies:
+        made: list[Body] = [()]
+        for symbol in body:
+            inner = rules[symbol] if isinstance(symbol, tuple) and symbol[0] in _INLINED else ((symbol,),)
+            made = [(*one, *more) for one in made for more in inner]
+        yield from made
+
+
+def _behind_values(flat: Flat) -> set[Nonterminal]:
+    """Those that always follow a value, with no newline between."""
+    behind = set(flat.rules) - {flat.start}
+    shrunk = True
+    while shrunk:
+        shrunk = False
+        for n, bodies in flat.rules.items():
+            for body in bodies:
+                for at, symbol in enumerate(body):
+                    if symbol not in behind or not isinstance(symbol, tuple):
+                        continue
+                    left = body[at - 1] if at else None
+                    if (left is None and n not in behind) or isinstance(left, Terminal) or (left is not None and left[0] == "_nl"):
+                        behind.discard(symbol)
+                        shrunk = True
+    return behind
+
+
+def _apart(body: Body, behind: bool) -> Body:
+    """`body` with its blanks; `("gap", KEYWORD)` stands for a keyword and what must be between it and the next."""
+    made: list[Symbol] = []
+    for at, symbol in enumerate(body):
+        left = body[at - 1] if at else None
+        if isinstance(left, Terminal) and left.keyword and isinstance(symbol, tuple):
+            if symbol[0] == "_nl":
+                made[-1] = ("gap", made[-1])
+                continue
+            made.append(SPACE)
+        elif isinstance(symbol, Terminal) and symbol.name != "_NL":
+            follows_word = isinstance(left, Terminal) and (left.keyword or left.name in ("NAME", "INT") and symbol.name == "NAME")
+            follows_value = symbol.keyword and (behind if left is None else not _is(left, "_NL"))
+            if follows_word or follows_value:
+                symbol = evolve(symbol, before="some")
+        made.append(symbol)
+    return tuple(made)
+
+
+def _is(symbol: Symbol | None, name: str) -> bool:
+    return isinstance(symbol, Terminal) and symbol.name == name
+
+
+def right_recursive(flat: Flat) -> Flat:
+    """The same language with no rule that begins with itself: what follows the first part of a loop is a rule of its own."""
+    reached = {n: _left_reach(flat, n) for n in flat.rules}
+    rules: Rules = {}
+    for n, bodies in flat.rules.items():
+        if n not in reached[n]:
+            rules[n] = bodies
+            continue
+        loop = [m for m in reached[n] if n in reached[m]]
+        rules[n] = tuple((*body, ("after", m, n)) for m in loop for body in flat.rules[m] if not body or body[0] not in loop)
+        for m in loop:
+            steps = [(*body[1:], ("after", other, n)) for other in loop for body in flat.rules[other] if body and body[0] == m]
+            rules["after", m, n] = (*([()] if m == n else []), *steps)
+    return merged(Flat(flat.start, rules))
+
+
+def _left_reach(flat: Flat, start: Nonterminal) -> dict[Nonterminal, None]:
+    """What a text of `start` may begin with, `start` itself only if it can; in the order in which they are met."""
+    found: dict[Nonterminal, None] = {}
+    waiting = [start]
+    while waiting:
+        for body in flat.rules[waiting.pop()]:
+            if body and isinstance(body[0], tuple) and body[0] not in found:
+                found[body[0]] = None
+                waiting.append(body[0])
+    return found

@@ -1,0 +1,248 @@
+"""What `parse` refuses once the tree is built, taken out of the rules: a constrained decoder should not be let write it.
+
+Each is one function from rules to rules, named by the code of its diagnostic; all only ever take away. Not here, as no grammar of this
+kind can say it: that the fields of a record differ, and the limits on sizes and depths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from attrs import evolve
+
+from rlmlang.solve.flat import Body, Flat, Nonterminal, Rules, Symbol, Terminal, merged
+
+_NONE = ("none", "None", "null")
+_GENERIC = ("list", "List", "optional", "Optional")
+_FORMS = frozenset({"map", "filter", "reduce", "fold"})
+
+
+def restricted(flat: Flat) -> Flat:
+    """The rules without those derivations."""
+    rules = dict(flat.rules)
+    for restrict in (_bare_call_datum, _bad_option, _bad_number, _bad_union, _unknown_type, _bad_form, _long_quotes):
+        for nonterminal in tuple(rules):
+            restrict(rules, nonterminal)
+    return merged(Flat(flat.start, rules))
+
+
+def _chain(
+    rules: Rules, start: Nonterminal, tag: str, without: Collection[str], instead: Mapping[str, Nonterminal | None] | None = None
+) -> Nonterminal:
+    """A copy of `start` that is not just one of `without`: levels of precedence, which begin with `_`, are copied as long as nothing
+    stands beside them. `instead` says what else to put for one that is met on the way."""
+    new = (*start, tag)
+    if new in rules:
+        return new
+    rules[new] = ()
+    bodies: list[Body] = []
+    for body in rules[start]:
+        inner = body[0] if len(body) == 1 else None
+        if not isinstance(inner, tuple):
+            bodies.append(body)
+        elif inner[0] in (instead or {}):
+            made = _named_data(rules, inner)
+            bodies.append((made,))
+        elif inner[0] not in without:
+            bodies.append((_chain(rules, inner, tag, without, instead),) if str(inner[0]).startswith("_") else body)
+    rules[new] = tuple(bodies)
+    return new
+
+
+def _replaced(bodies: Iterable[Body], name: str, by: dict[Nonterminal, Nonterminal]) -> tuple[Body, ...]:
+    return tuple(tuple(by.get(s, s) if isinstance(s, tuple) and s[0] == name else s for s in body) for body in bodies)
+
+
+_CALLS = ("call", "solve")
+
+
+def _bare_call_datum(rules: Rules, here: Nonterminal) -> None:
+    """`on call …`; and in `on {a: call …}`, where the record names the data, `on {...r}`."""
+    if here[0] == "on":
+        rules[here] = tuple((*body[:-1], _chain(rules, _nonterminal(body[-1]), "datum", _CALLS, {"record": None})) for body in rules[here])
+    elif str(here[0]).startswith("__many_plus"):
+        rules[here] = tuple((*body[:-1], _chain(rules, _nonterminal(body[-1]), "one of many", _CALLS)) for body in rules[here])
+    elif here[0] == "many":
+        bodies = []
+        for body in rules[here]:
+            at = next(i for i, s in enumerate(body) if isinstance(s, Terminal) and s.text == "on") + 2
+            bodies.append((*body[:at], _chain(rules, _nonterminal(body[at]), "one of many", _CALLS), *body[at + 1 :]))
+        rules[here] = tuple(bodies)
+
+
+def _named_data(rules: Rules, record: Nonterminal) -> Nonterminal:
+    """A copy of a record without spreads, whose values are data."""
+    return _fields(rules, record, "data", values=True)
+
+
+def _fields(rules: Rules, here: Nonterminal, tag: str, *, values: bool) -> Nonterminal:
+    new = (*here, tag)
+    if new in rules:
+        return new
+    rules[new] = ()
+    bodies: list[Body] = []
+    for body in rules[here]:
+        if any(isinstance(s, tuple) and s[0] == "spread" for s in body):
+            continue
+        if here[0] == "pair":
+            body = (*body[:-1], _chain(rules, _nonterminal(body[-1]), "named datum", _CALLS))
+        kept = ("_item", "pair") if values else ("_item",)
+        inside = [s for s in body if isinstance(s, tuple) and (s[0] in kept or str(s[0]).startswith("__record_star"))]
+        copies = {s: _fields(rules, s, tag, values=values) for s in inside}
+        bodies.append(tuple(copies.get(s, s) if isinstance(s, tuple) else s for s in body))
+    rules[new] = tuple(bodies)
+    return new
+
+
+def _bad_option(rules: Rules, here: Nonterminal) -> None:
+    """`with {...r}`"""
+    if here[0] == "with":
+        rules[here] = tuple((*body[:-1], _fields(rules, _nonterminal(body[-1]), "options", values=False)) for body in rules[here])
+
+
+def _bad_number(rules: Rules, here: Nonterminal) -> None:
+    """`1.x`"""
+    if here[0] in ("field", "method"):
+        rules[here] = tuple((_chain(rules, _nonterminal(body[0]), "no number", ("number",)), *body[1:]) for body in rules[here])
+
+
+def _bad_union(rules: Rules, here: Nonterminal) -> None:
+    """`text | int`: only words are alternatives of one another, or of `none`."""
+    if here[0] != "union":
+        return
+    [(first, rest)] = rules[here]
+    separators = [body[:-1] for body in rules[_nonterminal(rest)] if isinstance(body[0], Terminal)]
+    kinds = _alternatives(rules, _nonterminal(first))
+    between, words, nones, other = (("union", kind) for kind in ("|", "words", "nones", "one other"))
+    rules[between] = tuple(separators)
+    word, none, rest = ((("union", kind, "alone"),) for kind in ("word", "none", "rest"))
+    for kind, bodies in kinds.items():
+        rules["union", kind, "alone"] = bodies
+    more_word, more_none, more_rest = (between, *word), (between, *none), (between, *rest)
+    rules[nones] = (none, (nones, *more_none))
+    rules[words] = (word, (nones, *more_word), (words, *more_word), (words, *more_none))
+    rules[other] = ((*rest, *more_none), (nones, *more_rest), (other, *more_none))
+    rules[here] = ((words, *more_word), (words, *more_none), (nones, *more_word), (other,))
+
+
+def _alternatives(rules: Rules, postfix: Nonterminal) -> dict[str, tuple[Body, ...]]:
+    """What an alternative can be, sorted: a word, none, or the rest."""
+    [atom] = [_nonterminal(body[0]) for body in rules[postfix] if _name(body[0]) == "_type_atom"]
+    [(name,)] = [rules[_nonterminal(body[0])][0] for body in rules[atom] if _name(body[0]) == "named_type"]
+    assert isinstance(name, Terminal)
+    words = tuple(body for body in rules[atom] if _name(body[0]) == "literal_type")
+    others = tuple(body for body in rules[atom] if _name(body[0]) not in ("literal_type", "named_type"))
+    optional = tuple(body for body in rules[postfix] if _name(body[0]) == "optional")
+    named: Body = (evolve(name, barred=name.barred | set(_NONE)),)
+    return {"word": words, "none": ((evolve(name, only=_NONE),),), "rest": (*others, *optional, named)}
+
+
+def _unknown_type(rules: Rules, here: Nonterminal) -> None:
+    """`set[text]`"""
+    if here[0] == "generic_type":
+        rules[here] = tuple((evolve(_terminal(body[0]), only=_GENERIC), *body[1:]) for body in rules[here])
+
+
+def _bad_form(rules: Rules, here: Nonterminal) -> None:
+    """`map(xs)`: the forms as functions and methods, with other arguments than theirs."""
+    if here[0] == "apply":
+        bodies: list[Body] = []
+        for body in rules[here]:
+            name = _nonterminal(body[0])
+            [plain] = [b for b in rules[name] if isinstance(b[0], Terminal)]
+            [words] = [rules[_nonterminal(b[0])] for b in rules[name] if not isinstance(b[0], Terminal)]
+            for (word,) in (plain, *words):
+                called = (*name, "called", word)
+                rules[called] = ((word,),)
+                bodies += _form_calls(rules, [called], body[1:], _terminal(word).text, place=0)
+        rules[here] = tuple(bodies)
+    elif here[0] == "method":
+        bodies = []
+        for body in rules[here]:
+            name_ = _terminal(body[2])
+            bodies.append((*body[:2], evolve(name_, barred=name_.barred | _FORMS), *body[3:]))
+            for form in sorted(_FORMS):
+                bodies += _form_calls(rules, [*body[:2], evolve(name_, only=(form,))], body[3:], form, place=1)
+        rules[here] = tuple(bodies)
+
+
+def _form_calls(rules: Rules, head: list[Symbol], tail: Body, form: str, place: int) -> list[Body]:
+    """`head` with `(…)`: any arguments where `form` is none of the forms, else those that it takes."""
+    if form not in _FORMS:
+        return [(*head, *tail)]
+    at = next((i for i, s in enumerate(tail) if _name(s) == "args"), None)
+    if at is None:
+        return []
+    key = ("args", form, place)
+    rules.setdefault(key, tuple(_form_args(rules, _nonterminal(tail[at]), form, place)))
+    return [(*head, *tail[:at], key, *tail[at + 1 :])]
+
+
+def _form_args(rules: Rules, args: Nonterminal, form: str, place: int) -> list[Body]:
+    """The arguments of a form: a function and values in any order, or the name of a function where it stands first. A method's first value
+    is what it is a method of."""
+    arg = next(_nonterminal(s) for body in rules[args] for s in body if _name(s) == "_arg")
+    kinds = {_name(body[0]): _nonterminal(body[0]) for body in rules[arg]}
+    value: Nonterminal = ("value", form)
+    rules[value] = ((kinds["_expr"],), (kinds["generator"],))
+    function = kinds["lambda"] if form in ("map", "filter") else _of_two(rules, kinds["lambda"])
+    name = kinds["_expr"]
+    while _name(name) not in ("name_ref",):
+        name = next(_nonterminal(b[0]) for b in rules[name] if len(b) == 1 and str(_name(b[0])).startswith(("_", "name_ref")))
+    comma = Terminal("_COMMA")
+    counts = {"map": (1,), "filter": (1,), "reduce": (1, 2), "fold": (2,)}[form]
+    bodies: list[Body] = []
+    for count in counts:
+        values = [value] * (count - place)
+        orders = [[*values[:at], function, *values[at:]] for at in range(len(values) + 1)]
+        for order in [*orders, [name, *values]]:
+            body: list[Symbol] = [order[0]]
+            for more in order[1:]:
+                body += [comma, more]
+            bodies += [tuple(body), (*body, comma)]
+    return bodies
+
+
+def _of_two(rules: Rules, function: Nonterminal) -> Nonterminal:
+    """A copy of a lambda with exactly two parameters."""
+    new = (*function, "of two")
+    if new not in rules:
+        bodies: list[Body] = []
+        for body in rules[function]:
+            at = next((i for i, s in enumerate(body) if _name(s) in ("names", "names_two")), None)
+            if at is not None:
+                bodies += [(*body[:at], *pair, *body[at + 1 :]) for pair in _pairs(rules, _nonterminal(body[at]))]
+        rules[new] = tuple(bodies)
+    return new
+
+
+def _pairs(rules: Rules, names: Nonterminal) -> list[Body]:
+    return [
+        (body[0], *more)
+        for body in rules[names]
+        if len(body) == 2
+        for more in rules[_nonterminal(body[1])]
+        if isinstance(more[0], Terminal)
+    ]
+
+
+def _long_quotes(rules: Rules, here: Nonterminal) -> None:
+    """Quotes within triple-quoted f-strings stand before something else, or they would be the closing ones."""
+    if here[0] in ("_part_aaa", "_part_bbb"):
+        [quotes] = [body for body in rules[here] if isinstance(body[0], Terminal) and body[0].name.startswith("QUOTES_")]
+        others = [body for body in rules[here] if body != quotes]
+        rules[here] = (*others, *((*quotes, *body) for body in others))
+
+
+def _name(symbol: Symbol) -> object:
+    return symbol[0] if isinstance(symbol, tuple) else None
+
+
+def _nonterminal(symbol: Symbol) -> Nonterminal:
+    assert isinstance(symbol, tuple)
+    return symbol
+
+
+def _terminal(symbol: Symbol) -> Terminal:
+    assert isinstance(symbol, Terminal)
+    return symbol
