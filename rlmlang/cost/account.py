@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from attrs import evolve, field, frozen
 
-from rlmlang.quantity import Quantity, maximum, plus, times
+from rlmlang.quantity import Quantity, coarse, maximum, plus, times
 from rlmlang.sizes import ZERO, Interval
 from rlmlang.syntax import nodes as n
 
@@ -31,31 +31,31 @@ class SiteCost:
     def __add__(self, other: SiteCost) -> SiteCost:
         return SiteCost(
             self.calls + other.calls,
-            plus(self.input_tokens, other.input_tokens),
-            plus(self.output_tokens, other.output_tokens),
-            plus(self.nanodollars, other.nanodollars),
+            coarse(plus(self.input_tokens, other.input_tokens)),
+            coarse(plus(self.output_tokens, other.output_tokens)),
+            coarse(plus(self.nanodollars, other.nanodollars)),
             self.prompt.hull(other.prompt),
-            plus(self.requests, other.requests),
+            coarse(plus(self.requests, other.requests)),
         )
 
     def times(self, count: Interval) -> SiteCost:
         return evolve(
             self,
             calls=self.calls * count,
-            input_tokens=times(self.input_tokens, count.high),
-            output_tokens=times(self.output_tokens, count.high),
-            nanodollars=times(self.nanodollars, count.high),
-            requests=times(self.requests, count.high),
+            input_tokens=coarse(times(self.input_tokens, count.high)),
+            output_tokens=coarse(times(self.output_tokens, count.high)),
+            nanodollars=coarse(times(self.nanodollars, count.high)),
+            requests=coarse(times(self.requests, count.high)),
         )
 
     def hull(self, other: SiteCost) -> SiteCost:
         return SiteCost(
             self.calls.hull(other.calls),
-            maximum(self.input_tokens, other.input_tokens),
-            maximum(self.output_tokens, other.output_tokens),
-            maximum(self.nanodollars, other.nanodollars),
+            coarse(maximum(self.input_tokens, other.input_tokens)),
+            coarse(maximum(self.output_tokens, other.output_tokens)),
+            coarse(maximum(self.nanodollars, other.nanodollars)),
             self.prompt.hull(other.prompt),
-            maximum(self.requests, other.requests),
+            coarse(maximum(self.requests, other.requests)),
         )
 
     def optional(self) -> SiteCost:
@@ -128,6 +128,8 @@ FREE = Cost()
 
 def later(a: Interval, b: Interval) -> Interval:
     """The later of two rounds."""
+    if a is b or (a.low == b.low and a.high == b.high):
+        return a
     return Interval(maximum(a.low, b.low), maximum(a.high, b.high))
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from rlmlang.check.checked import Checked, Function
 from rlmlang.cost import bindings, expressions, functions, loops
@@ -25,19 +25,21 @@ from rlmlang.cost.outcome import Env, Out, Policy
 from rlmlang.cost.prefix import Prefix
 from rlmlang.cost.pricing import Pricing
 from rlmlang.errors import Failure, LimitError
-from rlmlang.quantity import INFINITE
+from rlmlang.quantity import INFINITE, Formula, coarse, coarse_below
 from rlmlang.run.resolve import Facts, Variable, parts
 from rlmlang.sizes import (
     ANY,
     Exact,
     Interval,
     NoneSize,
+    NumberSize,
     Size,
     of_type,
 )
 from rlmlang.syntax import nodes as n
 
 _FUEL = 6_000  # nodes visited, after which a body is taken as unknown; some 50 ms
+_ITEMS = 1_000  # of nested known lists that are looked at one by one, or group by group: the product
 
 
 @define(eq=False)
@@ -52,6 +54,7 @@ class Analysis:
     fuel: int = _FUEL
     nesting: int = 0  # of functions
     loops: int = 0  # that are around
+    items: int = _ITEMS
     depths: dict[n.Fn, int] = field(factory=dict)
     seen: dict[Any, Out] = field(factory=dict)
 
@@ -69,7 +72,11 @@ class Analysis:
             if exact is not None:
                 size, failed = exact
                 return self._when(node, env, start, None if failed else size)
-        return _RULES[type(node)](self, node, env, start)
+        out = _RULES[type(node)](self, node, env, start)
+        made = out.size
+        if isinstance(made, NumberSize) and (isinstance(made.high, Formula) or isinstance(made.low, Formula)):
+            return evolve(out, size=NumberSize(coarse_below(made.low), coarse(made.high), made.whole))
+        return out
 
     def _when(self, node: n.Node, env: Env, start: Interval, size: Size | None) -> Out:
         """A pure value that is known, when all that it reads is there."""

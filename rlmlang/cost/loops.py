@@ -97,13 +97,21 @@ def over(
 
     if isinstance(source, Exact) and isinstance(source.value, SEQUENCES):
         xs = source.value
-        if len(xs) <= _ITEMS_ONE_BY_ONE and analysis.fuel > 0:
+        allowed = analysis.items if analysis.fuel > 0 else 1
+        if len(xs) <= min(_ITEMS_ONE_BY_ONE, allowed):
+            analysis.items = allowed // max(1, len(xs))
             outs = [at(Exact(x), Exact(i)) for i, x in enumerate(xs)]
+            analysis.items = allowed
             return [Group(ONE, out, _content(out.size)) for out in outs]
         index = NumberSize(0, max(0, len(xs) - 1), whole=True)
+        groups = _groups(xs, max(1, min(_GROUPS, allowed)))
+        analysis.items = allowed // len(groups)
         if analysis.policy.expected:
-            return [all_of(ListSize(Interval.exactly(len(group)), _typical(group)), index) for group in _groups(xs)]
-        return [all_of(list_of(group), index) for group in _groups(xs)]
+            found = [all_of(ListSize(Interval.exactly(len(group)), _typical(group)), index) for group in groups]
+        else:
+            found = [all_of(list_of(group), index) for group in groups]
+        analysis.items = allowed
+        return found
     whole = as_list(source)
     if whole.count.high == 0:
         return []
@@ -347,11 +355,11 @@ def _joined(groups: Sequence[Group]) -> Size | None:
     return ListSize(count, hull_all(size for _, size in given), total)
 
 
-def _groups(xs: Sequence[Any]) -> list[list[Exact]]:
-    """A long list's items in groups of like size."""
+def _groups(xs: Sequence[Any], most: int) -> list[list[Exact]]:
+    """A long list's items in at most so many groups of like size."""
     sized = [Exact(x) for x in xs]
     order = sorted(sized, key=lambda s: _weight(s.value))
-    width = -(-len(order) // _GROUPS)
+    width = -(-len(order) // most)
     return [list(order[at : at + width]) for at in range(0, len(order), width)]
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from attrs import evolve, field, frozen
 
 from rlmlang.cost.account import Cost, SiteCost
-from rlmlang.quantity import INFINITE, Formula, Quantity, Symbol, above, at_most, below, greatest, summed, symbol, symbols, times
+from rlmlang.quantity import INFINITE, Formula, Quantity, Symbol, above, at_most, below, coarse, greatest, summed, symbol, symbols, times
 from rlmlang.sizes import (
     AnySize,
     FileSize,
@@ -67,7 +67,7 @@ class Spread:
 
     def all(self, most: Quantity) -> Quantity:
         """The sum over all items of what is at most that for one."""
-        together = summed(most, self.count.low, self.count.high, self.ends, self.total)
+        together = coarse(summed(most, self.count.low, self.count.high, self.ends, self.total))
         if isinstance(together, Formula):
             return together
         largest = times(self.count.high, above(most, self.ends))

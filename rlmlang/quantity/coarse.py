@@ -35,6 +35,7 @@ from rlmlang.quantity.formula import (
 
 _LONGEST: Final = 90  # the weight of a formula; one that is heavier nobody reads, and computing with it takes time
 _TERMS: Final = 12  # of a formula that was made shorter
+_DEGREE: Final = 24  # of it; what rises faster has no bound that says anything
 
 Ends = Mapping[Symbol, Quantity]  # the upper ends of symbols; the lower ones they have themselves
 
@@ -208,7 +209,9 @@ def coarse(q: Quantity) -> Quantity:
     if top != INFINITE:
         return top
     found = _polynomial(q)
-    return INFINITE if found is None or any(c == INFINITE for c in found.values()) else made(found)
+    if found is None or any(c == INFINITE or sum(power for _, power in m) > _DEGREE for m, c in found.items()):
+        return INFINITE
+    return made(found)
 
 
 def coarse_below(q: Quantity) -> Quantity:

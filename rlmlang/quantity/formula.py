@@ -22,7 +22,7 @@ _TERMS: Final = 24  # a sum of more terms than a person reads is kept as an opaq
 Number = int | float
 
 
-@frozen(order=True)
+@frozen(order=True, cache_hash=True)
 class Symbol:
     """A size that is not known yet, between `low` and `high`. `meaning` says what it is: `len(docs)`."""
 
@@ -118,6 +118,15 @@ def _saturate(number: Number) -> Number:
 
 def plus(*quantities: Quantity) -> Quantity:
     """Their sum."""
+    if len(quantities) == 2:
+        first, second = quantities
+        if first.__class__ is int and second.__class__ is int:  # by far the most frequent
+            total = first + second
+            return total if total <= SATURATED else INFINITE
+        if first.__class__ is int and first == 0:
+            return second
+        if second.__class__ is int and second == 0:
+            return first
     number: Number = 0
     formulas: list[Formula] = []
     for q in quantities:
@@ -130,11 +139,11 @@ def plus(*quantities: Quantity) -> Quantity:
     number = _saturate(number)
     if not formulas or abs(number) == INFINITE:
         return number
-    total = terms_of(number)
+    sums = terms_of(number)
     for formula in formulas:
         for monomial, count in formula.terms:
-            total[monomial] = total.get(monomial, 0) + count
-    return made(total)
+            sums[monomial] = sums.get(monomial, 0) + count
+    return made(sums)
 
 
 def times(a: Quantity, b: Quantity) -> Quantity:
@@ -297,11 +306,23 @@ def _covered(rest: dict[Monomial, Number]) -> bool:
 
 def minimum(*quantities: Quantity) -> Quantity:
     """The least of them."""
+    if len(quantities) == 2:
+        first, second = quantities
+        if first is second:
+            return first
+        if not isinstance(first, Formula) and not isinstance(second, Formula):
+            return min(first, second)
     return _extreme("min", quantities, at_most)
 
 
 def maximum(*quantities: Quantity) -> Quantity:
     """The greatest of them."""
+    if len(quantities) == 2:
+        first, second = quantities
+        if first is second:
+            return first
+        if not isinstance(first, Formula) and not isinstance(second, Formula):
+            return max(first, second)
     return _extreme("max", quantities, lambda a, b: at_most(b, a))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from rlmlang.quantity import INFINITE, Quantity, maximum, minimum, plus, times
+from rlmlang.quantity import INFINITE, Quantity, coarse, coarse_below, maximum, minimum, plus, times
 
 
 @frozen
@@ -21,14 +21,16 @@ class Interval:
         return Interval(amount, amount)
 
     def __add__(self, other: Interval) -> Interval:
-        return Interval(plus(self.low, other.low), plus(self.high, other.high))
+        return Interval(coarse_below(plus(self.low, other.low)), coarse(plus(self.high, other.high)))
 
     def __mul__(self, other: Interval) -> Interval:
-        return Interval(times(self.low, other.low), times(self.high, other.high))
+        return Interval(coarse_below(times(self.low, other.low)), coarse(times(self.high, other.high)))
 
     def hull(self, other: Interval) -> Interval:
         """What holds both."""
-        return Interval(minimum(self.low, other.low), maximum(self.high, other.high))
+        if self is other or self == other:
+            return self
+        return Interval(coarse_below(minimum(self.low, other.low)), coarse(maximum(self.high, other.high)))
 
     def at_most(self, other: Interval) -> Interval:
         """Cut to at most `other`."""
