@@ -248,10 +248,11 @@ class _Linter:
             node, varying = pending.pop()
             if isinstance(node, (Map, Filter, Fold, Reduce, First)):
                 names, body = names_and_body(node)
-                pending += [(child, varying) for child in children(node) if child is not body]
-                varying, node = (varying or frozenset()) | names, body
-            elif isinstance(node, Lambda):
-                varying, node = (varying or frozenset()) | frozenset(node.params), node.body
+                pending += [(body, frozenset(names)), *((child, varying) for child in children(node) if child is not body)]
+                continue
+            if isinstance(node, Lambda):
+                pending.append((node.body, frozenset(node.params)))
+                continue
             option = next((o for o in node.options if o.name == "batch"), None) if isinstance(node, Call) else None
             if isinstance(node, Call) and option is not None:
                 if varying is None:

@@ -176,7 +176,8 @@ def prompts_text(estimate: Estimate, bound: Bound, previews: Mapping[Call, Previ
             shown.append(f"── {_where(site.node.span, main)}: no item reaches this call in a preview")
             continue
         part = percent(share(site, bound))
-        about = [f"{prompt_bytes(seen.request):,} bytes", *([f"{part} of the bound"] if part else [])]
+        together = [f"up to {site.batch} in one request"] if site.batch > 1 else []
+        about = [f"{prompt_bytes(seen.request):,} bytes", *together, *([f"{part} of the bound"] if part else [])]
         head = f"── {_where(site.node.span, main)}, to {printable(site.model, 100)}: {', '.join(about)}"
         texts = [f"[{m.role}]\n{m.content}" if len(seen.request.messages) > 1 else m.content for m in seen.request.messages]
         shown.append("\n".join([head, *texts]))
