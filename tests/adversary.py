@@ -120,6 +120,11 @@ class Adversary:
 
     def _reply(self, r: Random, request: Request, style: Style) -> str:
         room = _room(request)
+        if request.batch:
+            each = room // len(request.batch)
+            entries = [json_reply(r, item.type, min(each, _room(item)) - 10, style) for item in request.batch]
+            wrong = entries[1:] if r.random() < 0.3 else ["{}", *entries[1:]] if r.random() < 0.3 else entries
+            return f'{{"value":[{",".join(wrong)}]}}'
         if request.type == TEXT:
             longer = room + r.choice((0, 0, 7)) if style == "most" else room
             text = _text(r, longer, style, plain=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -13,8 +14,10 @@ from unittest.mock import patch
 
 import pytest
 from attrs import evolve
+from commandline import Shell, rlm
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loopback import loopback
 from scripted import SETTINGS, FakeModel, scripted
 from typed_programs import MODEL, AnyModel
 
@@ -33,6 +36,8 @@ from rlmlang.run.calls import Calls, Tally
 from rlmlang.run.evaluate import Run, compile_program, evaluate
 from rlmlang.run.memo import Memo
 from rlmlang.types import BOOL, INT, TEXT, RecordOf, Tuple, Type
+
+__all__ = ["rlm"]
 
 
 def run(source: str, model: FakeModel | None = None, **inputs: Any) -> tuple[rlmlang.Result, list[int]]:
@@ -536,3 +541,64 @@ def test_the_type_of_a_batch_is_a_list_of_its_length() -> None:
 )
 def test_wrong_uses_are_told(source: str, code: str) -> None:
     assert code in [d.code for d in rlmlang.check(source).diagnostics]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'answer [call "x" on i with {batch: 100} for i in range(3)]',
+        'answer [call f"x {i}" on j with {batch: 3} for i in range(3) for j in range(9)]',
+        'fn f(i: int) -> text { call "x" on i with {batch: 3} }\nanswer [f(i) for i in range(3)]',
+        'answer sorted([3, 1], key=i => call "x" on i -> int with {batch: 3})',
+    ],
+)
+def test_right_uses_are_not(source: str) -> None:
+    assert [d for d in rlmlang.check(source).diagnostics if d.code in ("bad-option", "lone-batch")] == []
+
+
+# ---- from the outside ----
+
+
+def test_a_server_that_speaks_the_protocol() -> None:
+    """Over HTTP: the schema that is sent holds the length, and a server that cannot count is asked for less and less."""
+
+    def answer(body: dict[str, Any]) -> str:
+        items = re.findall(r"Item \d+: Data\n(=\S+)\n(\d+)\n\1", body["messages"][-1]["content"])
+        if not items:
+            (alone,) = re.findall(r"\nData\n(=\S+)\n(\d+)\n\1", body["messages"][-1]["content"])
+            return json.dumps({"value": 2 * int(alone[1])})
+        listed = body["response_format"]["json_schema"]["schema"]["properties"]["value"]
+        assert listed["minItems"] == listed["maxItems"] == len(items)
+        doubled = [2 * int(number) for _, number in items]
+        return json.dumps({"value": doubled[1:] if len(items) > 4 else doubled})
+
+    source = 'answer [call "Double it." on x -> int with {batch: 20} for x in range(20)]'
+    with loopback(answer) as server:
+        result = rlmlang.run(source, rlmlang.Settings(model="m", base_url=server.url, memo="off"))
+    assert result.answer == [2 * x for x in range(20)]
+    assert len(server.requests) == result.used.requests == 1 + 2 + 4 + 8
+
+
+def test_cost_and_plan_say_what_is_saved(rlm: Shell) -> None:
+    rlm.write("p.rlm", 'answer [call "Is it odd?" on x -> bool with {batch: 20} for x in range(1000)]\n')
+    rules = rlm.rules({"match": "[13579]\n=", "reply": True}, {"reply": False})
+    saved = "line 1: batched by 20: 50 requests expected instead of 1,000"
+    for command in (["cost", "p.rlm"], ["run", "p.rlm", "--plan"]):
+        assert saved in rlm(*command, "--model", rules).out
+    assert "up to 20 in one request" in rlm("cost", "p.rlm", "--prompts", "--model", rules).out
+    (site,) = rlm("cost", "p.rlm", "--json", "--model", rules).json["sites"]
+    assert (site["batch"], site["bound"]["requests"]["expected"]) == (20, 50)
+    report = rlm("run", "p.rlm", "--json", "--memo", "off", "--model", rules).json
+    assert report["answer"] == [x % 2 == 1 for x in range(1000)]
+    assert (report["used"]["calls"], report["used"]["requests"]) == (1000, 50)
+
+
+def test_a_script_answers_item_by_item(rlm: Shell) -> None:
+    rlm.write("p.rlm", 'answer [call "Name it." on x -> {n: int} with {batch: 4} for x in range(8)]\n')
+    rules = rlm.rules(
+        {"match": "Data\n=\\S+\n([0-3])\n", "reply": '{"n": \\1}', "fault": "short", "times": 1},
+        {"match": "Data\n=\\S+\n(\\d+)\n", "reply": '{"n": \\1}', "usage": {"input_tokens": 3, "output_tokens": 2}},
+    )
+    report = rlm("run", "p.rlm", "--json", "--memo", "off", "--model", rules).json
+    assert report["answer"] == [{"n": x} for x in range(8)]
+    assert report["used"]["requests"] == 4

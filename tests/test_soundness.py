@@ -43,7 +43,7 @@ def test_the_themes_are_all_there_is() -> None:
     forms = {kind for kind in vars(n).values() if isinstance(kind, type) and issubclass(kind, n.Expr)} - {n.Expr, n.Solve}
     assert kinds >= forms
     options = {option.name for case in cases for node in walk(case.checked.program) if isinstance(node, n.Call) for option in node.options}
-    assert options == {"model", "max_tokens", "temperature", "sample", "system"}
+    assert options == {"model", "max_tokens", "temperature", "sample", "system", "batch"}
 
 
 WRONG = {

@@ -217,9 +217,9 @@ class ThemedPrograms(TypedPrograms):
         prompt = r.choice((f'"ask {r.randrange(4)}"', f'f"ask {r.randrange(4)} {{{hole}}}"', f"str({hole})"))
         on = " on " + ", ".join(data) if data else ""
         returns = "" if type_ == TEXT and r.random() < 0.5 else f" -> {written(type_)}"
-        return f"(call {prompt}{on}{returns}{self.options(type_, scope)})"
+        return f"(call {prompt}{on}{returns}{self.options(type_, scope, batch=bool(data))})"
 
-    def options(self, type_: Type, scope: Scope) -> str:
+    def options(self, type_: Type, scope: Scope, *, batch: bool) -> str:
         """What stands in `with`."""
         r = self.random
         few = 9 if isinstance(type_, RecordOf) else 2
@@ -229,6 +229,7 @@ class ThemedPrograms(TypedPrograms):
             *([f"system: {self.expr(TEXT, 0, scope)}"] if r.random() < 0.1 else []),
             *(['model: "small"'] if r.random() < 0.15 else []),
             *([f"temperature: {r.choice((0, 0.7))}"] if r.random() < 0.05 else []),
+            *([f"batch: {r.choice((2, 3, 20))}"] if batch and r.random() < 0.2 else []),
         ]
         return f" with {{{', '.join(given)}}}" if given else ""
 
@@ -517,6 +518,14 @@ _TEMPLATES: dict[str, tuple[Type, tuple[str, ...]]] = {
     "sample": (
         ListOf(TEXT),
         ('[(call "n" with {sample: c0}) for c0 in range(clamp(‹int›, 0, 4))]', '[(call "n" on ‹text› with {sample: ‹int›})]'),
+    ),
+    "batch": (
+        ListOf(TEXT),
+        (
+            '[(call "n" on c0 with {batch: 3, model: "small"}) for c0 in ‹texts›]',
+            '[c0 for c0 in ‹texts› if (call "n" on c0, ‹ints› -> bool with {batch: 20})]',
+            '(map c0 in ‹texts› { c1 = call "n" on c0 with {batch: 2, model: "small"}\n call "m" on c1 with {batch: 5} } otherwise skip)',
+        ),
     ),
     "model": (TEXT, ('(call "n" on ‹text› with {model: "small"})', '(call ‹text› -> "red" | "blue" with {model: "small"})')),
     "max_tokens": (TEXT, ('(call "n" on ‹text› with {max_tokens: 3})', "(call ‹text› with {max_tokens: 1})")),
