@@ -9,11 +9,11 @@ from attrs import evolve
 
 from rlmlang.builtins.declare import Builtin
 from rlmlang.check.checked import Function
-from rlmlang.cost.account import FREE
+from rlmlang.cost.account import FREE, later
 from rlmlang.cost.bindings import as_bound
 from rlmlang.cost.loops import found_first, over
 from rlmlang.cost.outcome import Bound, Env, Out
-from rlmlang.quantity import maximum
+from rlmlang.quantity import at_most
 from rlmlang.run.resolve import Variable
 from rlmlang.sizes import (
     ANY,
@@ -70,7 +70,8 @@ def _builtin(
             items = as_list(sizes[0]) if sizes else ListSize(ANY, AnySize())
             result = _function_argument(analysis, argument, items, env, end)
             cost = cost + result.cost
-            end = Interval(end.low, maximum(end.high, result.round.high)) if result.cost else end
+            # what the key reads may come later, though the key itself costs nothing
+            end = later(end, result.round if at_most(1, items.count.low) else Interval(end.low, result.round.high))
             whole.append(FunctionSize(result.size if result.size is not None else AnySize()))
         else:
             whole.append(values[argument])
