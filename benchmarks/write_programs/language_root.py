@@ -1,60 +1,93 @@
-"""The root model that writes programs of rlmlang."""
+"""The root model that writes programs of rlmlang: `rlmlang.solve` itself, with three turns."""
 
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
 
 import rlmlang
-from benchmarks.write_programs.outcome import Outcome, fenced
-from benchmarks.write_programs.task import Datum, Task, opened
+from benchmarks.write_programs.chat import Said, served
+from benchmarks.write_programs.oracle import oracle
+from benchmarks.write_programs.outcome import TURNS, Outcome
+from benchmarks.write_programs.root import Root
+from benchmarks.write_programs.task import Task, opened
 from rlmlang.errors import ProgramError, RlmError
-from rlmlang.solve.card import card
+from rlmlang.lm.request import Message
+from rlmlang.syntax import parse
 from rlmlang.syntax.diagnostics import render_all
 from rlmlang.syntax.nodes import Answer
 
-SYSTEM = f"""\
-You answer a question about data by writing one program in the language rlmlang. The data is too large for you to read: it is in variables
-that exist already, and you see only their names, types and how they begin. The program is run, and its answer is what counts.
 
-{card()}
-Give the program alone, in ```rlm. Do not declare the data again; end with `answer`. Ask a model only what needs reading.
+def trial(task: Task, root: Root, *, constrained: bool = False) -> tuple[Outcome, ...]:
+    """What became of each turn, until one answered or the turns were used."""
+
+    def reply(body: Mapping[str, Any]) -> Said:
+        return root.write([Message(m["role"], m["content"]) for m in body["messages"]], body.get("grammar"))
+
+    with oracle(task) as sub_model, served(reply) as url, opened(task.data) as data, tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "rlm.toml"
+        way = "llamacpp" if constrained else "none"
+        config.write_text(_CONFIG.format(root=url, sub_model=sub_model.url, grammar=way), encoding="utf-8")
+        settings = rlmlang.Settings(model="oracle", config=config, memo="off")
+        try:
+            solution = rlmlang.solve(task.question, settings, data=data, turns=TURNS)
+        except RlmError as error:
+            solution = error.result
+    outcomes: list[Outcome] = []
+    for turn in solution.turns:
+        if turn["outcome"] == "repeated":
+            outcomes.append(outcomes[-1])
+            continue
+        wrong = (f"{d['message']} ({d['hint']})" for d in turn["diagnostics"])
+        told = "\n".join([*wrong, turn["error"] or "", turn["shown"] or ""]).strip()
+        outcome = Outcome(turn["program"] or "", told=told, parsed=_parses(turn["program"]))
+        ended = turn["outcome"]
+        outcomes.append(evolve(outcome, checked=ended in ("refused", "failed", "shown", "answered"), answered=ended == "answered"))
+    if outcomes and outcomes[-1].answered:
+        outcomes[-1] = evolve(outcomes[-1], answer=json.loads(json.dumps(solution.to_json()["answer"])), asked=solution.used.calls)
+    return tuple(outcomes)
+
+
+_CONFIG = """\
+[models.oracle]
+model = "oracle"
+base_url = "{sub_model}"
+
+[models.root]
+model = "root"
+base_url = "{root}"
+context_window = 8192
+grammar = "{grammar}"
 """
 
 
-def question(task: Task) -> str:
-    """What the root model is told of a task."""
-    return "\n".join([task.question, *(described(name, datum) for name, datum in task.data.items())])
-
-
-def described(name: str, datum: Datum) -> str:
-    """A variable: its name, type, size and how it begins."""
-    value = datum.value
-    if datum.type == "dir":
-        return f"{name}: dir, {len(value)} files, such as {json.dumps(next(iter(value)))}"
-    if isinstance(value, str):
-        return f"{name}: text, {len(value):,} characters, begins {json.dumps(value[:60], ensure_ascii=False)}"
-    text = json.dumps(value[0], ensure_ascii=False)
-    return f"{name}: {datum.type}, {len(value)} items, such as {text if len(text) <= 100 else text[:99] + '…'}"
-
-
-def attempt(task: Task, reply: str, url: str) -> Outcome:
-    """What becomes of a reply: taken out of its fence, parsed, checked, run."""
-    program = fenced(reply)
-    declared = "".join(f"input {n}: {d.type}\n" for n, d in task.data.items() if f"input {n}:" not in program)
+def _parses(program: str | None) -> bool:
     try:
-        checked = rlmlang.check(rlmlang.parse(declared + program))
+        parse(program or "")
+    except ProgramError:
+        return False
+    return program is not None
+
+
+def attempt(task: Task, program: str) -> Outcome:
+    """What becomes of a program that is run once, as `rlm run` does."""
+    text = "".join(f"input {name}: {datum.type}\n" for name, datum in task.data.items()) + program
+    try:
+        checked = rlmlang.check(parse(text))
     except ProgramError as error:
-        return Outcome(program, problem=render_all(error.diagnostics))
+        return Outcome(program, told=render_all(error.diagnostics))
     if checked.errors:
-        return Outcome(program, parsed=True, problem=render_all(checked.errors))
-    with opened(task.data) as inputs:
+        return Outcome(program, parsed=True, told=render_all(checked.errors))
+    with oracle(task) as sub_model, opened(task.data) as data:
+        settings = rlmlang.Settings(model="oracle", base_url=sub_model.url, memo="off")
         try:
-            settings = rlmlang.Settings(model="oracle", base_url=url, memo="off", budget="500 calls")
-            result = rlmlang.run(declared + program, settings, **inputs)
+            result = rlmlang.run(text, settings, **data)
         except RlmError as error:
-            return Outcome(program, parsed=True, checked=True, problem=f"The run failed: {error}")
-    value = result.to_json()["answer"]
-    if not any(isinstance(s, Answer) for s in checked.program.statements):
-        shown = json.dumps(value, ensure_ascii=False)[:500]
-        return Outcome(program, parsed=True, checked=True, problem=f"The program ended without `answer`. Its last value is {shown}")
-    return Outcome(program, parsed=True, checked=True, answered=True, answer=value)
+            return Outcome(program, parsed=True, checked=True, told=str(error))
+    answered = any(isinstance(s, Answer) for s in checked.program.statements)
+    return Outcome(program, True, True, answered, result.to_json()["answer"], asked=result.used.calls)

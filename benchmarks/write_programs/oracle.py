@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from attrs import field, frozen
 
+from benchmarks.write_programs.chat import Said, served
 from benchmarks.write_programs.task import Seen, Task
 
 
@@ -34,6 +34,14 @@ _STANDING = re.compile(
 )
 _AUXILIARY = re.compile(r"^\W*(is|are|was|were|does|do|did|has|have|can|should|will)\b", re.I | re.M)
 _NOTHING = re.compile(r"none|nothing|unknown|other|neither|unclear|n/a", re.I)
+
+
+@frozen
+class Oracle:
+    """Where the sub-model is, and the prompts that it was asked."""
+
+    url: str
+    asked: list[str]
 
 
 def answer(task: Task, prompt: str, schema: Mapping[str, Any] | None) -> str:
@@ -209,50 +217,16 @@ class _Reader:
         return {key: values[0] if values else None for key, values in found.items()}
 
 
-class Oracle:
-    """An OpenAI-compatible server on this machine, the sub-model of one task: `with Oracle(task) as oracle`. `asked` are the prompts so
-    far."""
+@contextmanager
+def oracle(task: Task) -> Iterator[Oracle]:
+    """The sub-model of `task`, for one program."""
+    asked: list[str] = []
 
-    def __init__(self, task: Task) -> None:
-        self._task = task
-        self.asked: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
-
-    def __enter__(self) -> Oracle:
-        Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def reply(self, body: Mapping[str, Any]) -> str:
+    def reply(body: Mapping[str, Any]) -> Said:
         prompt = "\n".join(m["content"] for m in body["messages"] if m["role"] == "user")
-        self.asked.append(prompt)
+        asked.append(prompt)
         schema = ((body.get("response_format") or {}).get("json_schema") or {}).get("schema")
-        return answer(self._task, prompt, schema)
+        return Said(answer(task, prompt, schema))
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        oracle = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                message = {"role": "assistant", "content": oracle.reply(body)}
-                usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
-                choice = {"index": 0, "message": message, "finish_reason": "stop"}
-                reply = {"id": "1", "object": "chat.completion", "created": 0, "model": "oracle", "choices": [choice], "usage": usage}
-                data = json.dumps(reply).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        return Handler
+    with served(reply) as url:
+        yield Oracle(url, asked)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from attrs import frozen
+
+TURNS: Final = 3  # programs that a root model may write for a task: one, and two repairs
 
 
 @frozen
 class Outcome:
-    """`parsed`: it is a program; `checked`: it has no other error that is known before it runs (Python: it ran to its end); `answered`:
-    it gave an answer. `problem` is what the root model is told where there is no answer."""
+    """A turn. `parsed`: it is a program; `checked`: it has no other error that is known before it runs (Python: it ran to its end);
+    `answered`: it gave `answer`. `told` is what the root model is told where there is no answer; `asked` counts sub-calls."""
 
     program: str
     parsed: bool = False
     checked: bool = False
     answered: bool = False
     answer: Any = None
-    problem: str = ""
+    told: str = ""
+    asked: int = 0
 
 
 def fenced(reply: str) -> str:

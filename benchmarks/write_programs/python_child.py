@@ -1,4 +1,4 @@
-"""The process that runs a program of the Python root: a JSON object {code, data, url} on stdin, a line of JSON at the end of stdout."""
+"""The process that runs a program of the Python root: {code, earlier, data, url} as JSON on stdin, a line of JSON at the end of stdout."""
 
 import contextlib
 import io
@@ -32,6 +32,9 @@ def main() -> None:
         raise Final(value)
 
     names = {"__name__": "__main__", **given["data"], "llm_query": llm_query, "llm_query_batched": llm_query_batched, "FINAL": final}
+    for code in given["earlier"]:  # what they bound stays bound
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(BaseException):
+            exec(compile(code, "earlier.py", "exec"), names)
     printed, report = io.StringIO(), {"error": "", "printed": ""}
     try:
         with contextlib.redirect_stdout(printed):

@@ -7,12 +7,17 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.write_programs.outcome import Outcome, fenced
+from attrs import evolve
+
+from benchmarks.write_programs.oracle import oracle
+from benchmarks.write_programs.outcome import TURNS, Outcome, fenced
+from benchmarks.write_programs.root import Root
 from benchmarks.write_programs.task import Datum, Task, opened
+from rlmlang.lm.request import Message
 from rlmlang.solve.preview import describe
 from rlmlang.types import JSON
 
@@ -75,8 +80,14 @@ From `invoices: list[dict]`, keys id: int, amount: float, paid: bool: which are 
 ```python
 FINAL([invoice["id"] for invoice in invoices if not invoice["paid"] and invoice["amount"] > 100])
 ```
+
+What a program binds stays bound for the programs after it.
 """
 
+_SAME = (
+    "This is the program of the turn before, so it was not run again. Write another one: correct what was said above, look at something "
+    "else, or end with: FINAL(value)"
+)
 SECONDS = 20  # of a program: the sub-model answers at once
 
 
@@ -85,7 +96,7 @@ def question(task: Task) -> str:
     with opened(task.data) as values:
         described = [_described(name, task.data[name], value) for name, value in values.items()]
     head = "The data, each as `variable: type`, its size and how it begins:"
-    return "\n".join(["The question:", task.question, "", head, *described, "", "Write the program."])
+    return "\n".join(["The question:", task.question, "", head, *described, "", status(1)])
 
 
 def _described(name: str, datum: Datum, value: Any) -> str:
@@ -99,28 +110,51 @@ def _of(value: Any) -> str:
     return f"list[{_of(value[0])}]" if isinstance(value, list) else type(value).__name__
 
 
-def attempt(task: Task, reply: str, url: str) -> Outcome:
-    """What becomes of a reply: taken out of its fence, compiled, run in a process of its own."""
-    program = fenced(reply)
+def status(turn: int, turns: int = TURNS) -> str:
+    last = " This is the last turn: end with `FINAL`, with the best that there is." if turn == turns else ""
+    return f"Turn {turn} of {turns}.{last} Write the next program."
+
+
+def trial(task: Task, root: Root) -> tuple[Outcome, ...]:
+    """What became of each turn, until one answered or the turns were used."""
+    messages = [Message("system", SYSTEM), Message("user", question(task))]
+    outcomes: list[Outcome] = []
+    for turn in range(1, TURNS + 1):
+        program = fenced(root.write(messages, None).text)
+        if outcomes and outcomes[-1].program == program:
+            outcomes.append(evolve(outcomes[-1], told=_SAME))
+        else:
+            outcomes.append(attempt(task, program, [outcome.program for outcome in outcomes]))
+        if outcomes[-1].answered:
+            break
+        told = f"{outcomes[-1].told}\n\n{status(turn + 1)}"
+        messages += [Message("assistant", f"```python\n{program.strip()}\n```"), Message("user", told)]
+    return tuple(outcomes)
+
+
+def attempt(task: Task, program: str, earlier: Sequence[str] = ()) -> Outcome:
+    """What becomes of a program: compiled, and run in a process of its own, after those before it."""
     try:
         ast.parse(program)
     except (SyntaxError, ValueError) as error:
         where = f", line {error.lineno}: {(error.text or '').strip()}" if isinstance(error, SyntaxError) else ""
-        return Outcome(program, problem=f"{type(error).__name__}: {error.args[0]}{where}")
-    with tempfile.TemporaryDirectory() as folder:
-        given = json.dumps({"code": program, "data": {n: d.value for n, d in task.data.items()}, "url": url})
+        return Outcome(program, told=f"{type(error).__name__}: {error.args[0]}{where}")
+    with oracle(task) as sub_model, tempfile.TemporaryDirectory() as folder:
+        data = {name: datum.value for name, datum in task.data.items()}
+        given = json.dumps({"code": program, "earlier": list(earlier), "data": data, "url": sub_model.url})
         command = [sys.executable, "-I", str(Path(__file__).with_name("python_child.py"))]
         try:
             done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=SECONDS, cwd=folder, check=False)
         except subprocess.TimeoutExpired:
-            return Outcome(program, parsed=True, problem=f"The program was stopped after {SECONDS} seconds.")
+            return Outcome(program, parsed=True, told=f"The program was stopped after {SECONDS} seconds.")
+        asked = len(sub_model.asked)
     try:
         report: Mapping[str, Any] = json.loads(done.stdout.rsplit("\n", 2)[-2])
     except (ValueError, IndexError):
-        return Outcome(program, parsed=True, problem=f"The interpreter ended: {done.stderr[-300:]}")
+        return Outcome(program, parsed=True, told=f"The interpreter ended: {done.stderr[-300:]}", asked=asked)
     if "answer" in report:
-        return Outcome(program, parsed=True, checked=True, answered=True, answer=report["answer"])
+        return Outcome(program, parsed=True, checked=True, answered=True, answer=report["answer"], asked=asked)
     if report["error"]:
-        return Outcome(program, parsed=True, problem=report["error"])
-    shown = f" It printed: {report['printed'][:500]}" if report["printed"] else ""
-    return Outcome(program, parsed=True, checked=True, problem=f"The program ended without FINAL(value).{shown}")
+        return Outcome(program, parsed=True, told=f"The program failed: {report['error']}", asked=asked)
+    shown = f" It printed:\n{report['printed']}" if report["printed"] else " It printed nothing."
+    return Outcome(program, parsed=True, checked=True, told=f"The program was run and did not end with FINAL(value).{shown}", asked=asked)

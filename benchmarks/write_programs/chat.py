@@ -1,0 +1,54 @@
+"""A server on this machine that speaks as much of OpenAI's chat completions as the benchmark needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+from attrs import frozen
+
+_USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+
+
+@frozen
+class Said:
+    """A reply. `finish` is `length` where it was cut."""
+
+    text: str
+    finish: str = "stop"
+
+
+@contextmanager
+def served(reply: Callable[[Mapping[str, Any]], Said]) -> Iterator[str]:
+    """The base URL of a server whose answer to each request's body is `reply(body)`, from threads of its own, until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            said = reply(body)
+            choice = {"index": 0, "message": {"role": "assistant", "content": said.text}, "finish_reason": said.finish}
+            whole = {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice], "usage": _USAGE}
+            data = json.dumps(whole).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
