@@ -60,6 +60,16 @@ IDLE_SECONDS: Final = 120.0  # without a byte of the reply
 BATCH_ITEMS: Final = 100  # of one request, by `with {batch: …}`: beyond, models lose count, and one bad reply wastes too much
 LIVE_ITEMS: Final = 4_096  # item tasks of nested maps under way at once
 
+# ---- solve ----
+ROOT_REPLY_TOKENS: Final = 2_048  # of the root model's reply: a long program has some 600
+ROOT_PROMPT_BYTES: Final = 32_000  # of what a root model is sent: card, question, previews, and as many earlier turns as fit
+SOLVE_INPUT_TOKENS: Final = 150_000  # a sub-invocation inside a solve, on average, by the bound: three attempts at 32,000 bytes and a reply
+SOLVE_OUTPUT_TOKENS: Final = 8_192  # likewise
+SOLVE_ANSWER_BYTES: Final = 64 * 1024  # of the answer of a solve in a program, as JSON: what comes after it has a bound
+SOLVE_TURNS: Final = 100  # turns of one solve at most: each is a reply of the root model
+SOLVE_REPEATS: Final = 3  # the same program in a row, and the root model is stuck
+SOLVES_REPORTED: Final = 100  # solves inside one turn that a report describes, with their turns
+
 # ---- what a root model is shown ----
 CONTEXT_CHARS: Final = 1_200  # of a context: name, type, size and preview, about 400 tokens
 SHOWN_CHARS: Final = 2_000  # of a value that a turn shows

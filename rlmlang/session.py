@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future as Promise
 from contextlib import suppress
+from importlib import import_module
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from rlmlang.run.evaluate import Compiled, Run, compile_program, evaluate
 from rlmlang.run.inputs import bind_inputs
 from rlmlang.run.memo import Memo, default_path
 from rlmlang.run.memo_seen import looking
+from rlmlang.run.nesting import Nesting, Share, Solver
 from rlmlang.run.program import read_program
 from rlmlang.run.rehearse import Rehearsal, rehearse
 from rlmlang.run.report import FailedItem, Result, SiteUse, Used, dollars
@@ -56,10 +58,12 @@ class Settings:
     """How to run: each field as the option of `rlm run` of that name; what is not given comes from `config` (a path to an rlm.toml; None:
     `rlm.toml` in the current folder, if there is one), then the environment.
 
-    `budget` is one text or several (`"$2"`, `"500 calls"`); `memo` a path or `"off"`.
+    `root` is the model that writes the programs of `solve` (None: the section `[models.root]`, else `model`). `budget` is one text or
+    several (`"$2"`, `"500 calls"`); `memo` a path or `"off"`.
     """
 
     model: str | None = None
+    root: str | None = None
     base_url: str | None = None
     budget: tuple[str, ...] = field(default=(), converter=_texts)
     concurrency: int | None = None
@@ -77,15 +81,28 @@ class Session:
     """
 
     def __init__(
-        self, checked: Checked, settings: Settings, inputs: Mapping[str, Any], config: Config, *, sample: int | None = None
+        self,
+        checked: Checked,
+        settings: Settings,
+        inputs: Mapping[str, Any],
+        config: Config,
+        *,
+        sample: int | None = None,
+        solver: Callable[[Session], Solver] | None = None,
     ) -> None:
         self.checked = checked
         self.sample = sample
         self.settings = settings
         self.id = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(3)
         self.models: Models = resolve_models(
-            config, model=settings.model, base_url=settings.base_url, concurrency=settings.concurrency, environ=os.environ
+            config,
+            model=settings.model,
+            base_url=settings.base_url,
+            concurrency=settings.concurrency,
+            environ=os.environ,
+            root=settings.root,
         )
+        self._make_solver = solver or _solver
         self.budget = Budget(parse_budget(text) for text in settings.budget or config.budget)
         self.compiled: Compiled = compile_program(checked)
         self.warnings: list[str] = []
@@ -95,7 +112,9 @@ class Session:
         self.warnings += self.memo.warnings
         self._keys = Keys(checked, self._model)
         self.experience = Experience(self._keys, self.memo.learned())
-        self.bound: Bound = bound_of(checked, self._model, inputs, memo=self.memo.path is not None, experience=self.experience)
+        self.bound: Bound = bound_of(
+            checked, self._model, inputs, memo=self.memo.path is not None, experience=self.experience, models=self.models
+        )
         if self.bound.errors and not settings.offline:
             self.memo.close()
             raise UsageError(self.bound.errors[0], hint="nothing was spent; rlm cost --prompts shows what would be sent")
@@ -104,15 +123,34 @@ class Session:
         self.tally = Tally(self.budget)
         self.client = Client(self.models, self.tally, offline=settings.offline)
         self.calls = Calls(self.client, self.memo, recall=sample is not None)
-        window = 2 * max(self.models[name].concurrency for name in self._model_names()) + 8
+        window = 2 * max(self.models[name].concurrency for name in self.model_names() or {self.models.default}) + 8
         widest = max((site.batch for site in self.compiled.sites.values()), default=1)
-        self.run = Run(self.calls, max(window * widest, sample or 0), sample)
+        window = max(window * widest, sample or 0)
+        self.run = Run(self.calls, window, sample, solver=self._solver(), nesting=self._nesting())
         self.through = False  # all that a run, or a sample, can do has been done
         self._started = time.monotonic()
         self._seconds = 0.0
 
-    def _model_names(self) -> set[str]:
-        return {site.model or self.models.default for site in self.compiled.sites.values()} or {self.models.default}
+    def model_names(self) -> set[str]:
+        """The models that the program may ask, as far as it says."""
+        return {name for site in self.compiled.sites.values() for name in self._asked(site)}
+
+    def _asked(self, site: Site) -> tuple[str, ...]:
+        """The models that a place asks, as far as the program says so: inside a solve others may be named."""
+        if site.solves:
+            return (site.model or self.models.root, self.models.default)
+        return (site.model or self.models.default,)
+
+    def _solver(self) -> Solver | None:
+        """Who solves, where the program has a `solve`."""
+        return self._make_solver(self) if any(site.solves for site in self.compiled.sites.values()) else None
+
+    def _nesting(self) -> Nesting:
+        """What solves in the program may share."""
+        depth = self.budget.most("depth")
+        share = Share(self.budget.most("calls"), self.budget.most("tokens"), self.budget.most("dollars"))
+        calls = value_at(self.bound.figures["calls"].most, {})
+        return Nesting(depth=None if depth is None else depth - 1, share=share, calls=calls)
 
     def _check_sites(self) -> None:
         """The models that the program names exist, and a budget in dollars has prices to go by."""
@@ -160,7 +198,7 @@ class Session:
 
     def rehearse(self) -> Rehearsal:
         """What the run would ask before it needs a reply that is not in the memo. Nothing is sent."""
-        return rehearse(self.checked, self._inputs, self.models, self.memo, _STACK)
+        return rehearse(self.checked, self._inputs, self.models, self.memo, _STACK, self._solver(), self._nesting())
 
     def _surely_sent(self) -> int:
         """Requests that every run sends: as few as the different calls met in a rehearsal can take, at places whose calls are all made in
@@ -355,7 +393,7 @@ class Running:
     def cancel(self) -> None:
         """Stops the run from any thread: calls under way are cancelled, finished ones are kept. `wait` then raises Interrupted."""
         self._cancelled = True
-        self._session.run.cancelled = True
+        self._session.run.cancel()
         loop, task = self._loop, self._task
         if loop is not None and task is not None:
             with suppress(RuntimeError):  # it has just ended
@@ -368,6 +406,12 @@ class Running:
         except KeyboardInterrupt:
             self.cancel()
             return self.done.result()
+
+
+def _solver(session: Session) -> Solver:
+    """The solver of a program that says `solve`. Its room stands below this one, and only such programs pay for its import."""
+    loop = import_module("rlmlang.solve.loop")
+    return loop.Loop(session.models, session.budget, session.settings.offline)  # type: ignore[no-any-return]
 
 
 # ---- from Python ----
@@ -449,7 +493,14 @@ def estimate(
     checked = read_program(source)
     if checked.errors:
         raise ProgramError(checked.diagnostics)
-    models = resolve_models(config, model=settings.model, base_url=settings.base_url, concurrency=settings.concurrency, environ=os.environ)
+    models = resolve_models(
+        config,
+        model=settings.model,
+        base_url=settings.base_url,
+        concurrency=settings.concurrency,
+        environ=os.environ,
+        root=settings.root,
+    )
     known: Mapping[str, Any] | None = None
     if inputs or all(v.optional for v in checked.inputs):
         known = bind_inputs(checked.inputs, inputs or {}, stdin=stdin, partly=True)
@@ -460,7 +511,7 @@ def estimate(
 
     with looking(memo) as learned:
         experience = Experience(Keys(checked, model_of), learned)
-        found = bound_of(checked, model_of, known, memo=memo is not None, experience=experience)
+        found = bound_of(checked, model_of, known, memo=memo is not None, experience=experience, models=models)
         for site in found.sites:
             experience.seconds(models[site.model])  # asked for while the store is open
     return Estimate(checked, models, known, found, experience)

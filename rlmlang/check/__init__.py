@@ -46,6 +46,9 @@ def check(program: Program, *, load: Callable[[str], Program] | None = None, tur
         names={name: v.type for name, v in checker.scope.names.items()},
         declared_functions=dict(checker.functions),
         declared_types=dict(checker.types),
+        turn=turn is not None,
+        given={} if turn is None else {**(turn.earlier.given if turn.earlier else {}), **turn.names},
+        before=() if turn is None or turn.earlier is None else (*turn.earlier.before, turn.earlier.program),
     )
 
 

@@ -52,6 +52,8 @@ class Checked:
     modules         the programs of `use`d files and of the standard library that are needed, by path or name
     result          the type of the answer, or of the expression shown
     names           what is bound at the end of the file, with types; declared_functions, declared_types: likewise
+    turn            whether it is one of several programs that follow one another (see Turn): given are the names bound from outside, before
+                    the programs before it
 
     `a and b`, `a or b` of type bool give a truth value; of any other type the value of the side that decided, as in Python.
     """
@@ -70,6 +72,9 @@ class Checked:
     names: Mapping[str, Type] = field(factory=dict, repr=False)
     declared_functions: Mapping[str, Function] = field(factory=dict, repr=False)
     declared_types: Mapping[str, Type] = field(factory=dict, repr=False)
+    turn: bool = False
+    given: Mapping[str, Type] = field(factory=dict)
+    before: tuple[Program, ...] = field(default=(), repr=False)
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rlmlang.cost.weight import Loop
     from rlmlang.run.rehearse import Asked, Rehearsal
     from rlmlang.session import Estimate
-    from rlmlang.syntax.nodes import Call
+    from rlmlang.syntax.nodes import Call, Solve
     from rlmlang.syntax.source import Span
 
 NANO = 1_000_000_000
@@ -163,7 +163,7 @@ def loop_text(loop: Loop, main: str) -> str:
     return f"{_where(span, main)}: {loop.each} x {printable(loop.over, 80)}, {much}{part}"
 
 
-def prompts_text(estimate: Estimate, bound: Bound, previews: Mapping[Call, Preview]) -> str:
+def prompts_text(estimate: Estimate, bound: Bound, previews: Mapping[Call | Solve, Preview]) -> str:
     """Each call's prompt, framed, with its size, and the call's share of the bound."""
     from rlmlang.cost.preview import prompt_bytes
     from rlmlang.cost.weight import share

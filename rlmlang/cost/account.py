@@ -16,9 +16,11 @@ from rlmlang.syntax import nodes as n
 
 @frozen
 class SiteCost:
-    """The cost of one `call`: how often it is asked for, and what that takes at most (tokens of all attempts; nano-dollars).
+    """The cost of one `call` or `solve`: how often something is asked for, and what that takes at most (tokens of all attempts;
+    nano-dollars).
 
     `prompt` is the interval of one prompt's bytes: of the calls that were joined here, the hull. `requests` are those that may be sent.
+    `depth` is how deep calls are nested in it: 1 for a call itself.
     """
 
     calls: Interval = ZERO
@@ -27,6 +29,7 @@ class SiteCost:
     nanodollars: Quantity = 0
     prompt: Interval = ZERO
     requests: Quantity = 0
+    depth: int = 0
 
     def __add__(self, other: SiteCost) -> SiteCost:
         return SiteCost(
@@ -36,6 +39,7 @@ class SiteCost:
             coarse(plus(self.nanodollars, other.nanodollars)),
             self.prompt.hull(other.prompt),
             coarse(plus(self.requests, other.requests)),
+            max(self.depth, other.depth),
         )
 
     def times(self, count: Interval) -> SiteCost:
@@ -56,6 +60,7 @@ class SiteCost:
             coarse(maximum(self.nanodollars, other.nanodollars)),
             self.prompt.hull(other.prompt),
             coarse(maximum(self.requests, other.requests)),
+            max(self.depth, other.depth),
         )
 
     def optional(self) -> SiteCost:

@@ -26,6 +26,7 @@ from rlmlang.cost.prefix import Prefix
 from rlmlang.cost.pricing import Pricing
 from rlmlang.errors import Failure, LimitError
 from rlmlang.quantity import INFINITE, Formula, coarse, coarse_below
+from rlmlang.run.nesting import nested_depth
 from rlmlang.run.resolve import Facts, Variable, parts
 from rlmlang.sizes import (
     ANY,
@@ -109,13 +110,13 @@ class Analysis:
 
     def unknown(self, node: n.Node, start: Interval) -> Out:
         """Too much to look at: anything of its type, at any cost."""
-        sites = {site: SiteCost(ANY, INFINITE, INFINITE, INFINITE, ANY, INFINITE) for site in self._calls_below(node)}
+        sites = {site: SiteCost(ANY, INFINITE, INFINITE, INFINITE, ANY, INFINITE, nested_depth(site)) for site in self._calls_below(node)}
         cost = Cost(sites, ANY) if sites else FREE
         return Out(of_type(self.checked.types[node]), cost, Interval(start.low, INFINITE if sites else start.high))
 
     def _calls_below(self, node: n.Node, seen: frozenset[n.Fn] = frozenset()) -> set[n.Node]:
         found: set[n.Node] = set()
-        if isinstance(node, n.Call):
+        if isinstance(node, (n.Call, n.Solve)):
             found.add(node)
         if isinstance(node, n.Apply):
             callee = self.checked.callees[node]

@@ -58,6 +58,9 @@ def block_bindings(analysis: Analysis, bindings: Sequence[n.Bind | n.Unpack], va
     """The variables that a block binds, each paid once: surely where every way to the value needs it, else perhaps."""
     sure = _used(analysis, bindings, value, analysis.facts.awaits)
     begun = _used(analysis, bindings, value, analysis.facts.needs)
+    if analysis.checked.turn:
+        own = {binding for binding in bindings if binding in analysis.facts.kept}
+        sure, begun = sure | own, begun | own
     inner = dict(env)
     cost = FREE
     for binding in bindings:

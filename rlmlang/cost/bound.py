@@ -22,6 +22,7 @@ from rlmlang.cost.outcome import Bound as Variable_
 from rlmlang.cost.outcome import Env, Policy
 from rlmlang.cost.prefix import Prefix
 from rlmlang.cost.pricing import BYTES_PER_TOKEN, Pricing
+from rlmlang.lm.config import Models
 from rlmlang.lm.request import Model
 from rlmlang.quantity import INFINITE, Formula, Number, Quantity, Symbol, minimum, plus, symbol, symbols, times, value_at
 from rlmlang.run.resolve import Variable, resolve
@@ -69,7 +70,7 @@ class SiteBound:
     """The bound of one place that calls a model. `prompt` is the interval of one prompt in bytes (and so tokens, at most); `batch`: so many
     of its calls may share a request."""
 
-    node: n.Call
+    node: n.Call | n.Solve
     figures: Mapping[str, Figure]
     prompt: Interval
     model: str
@@ -140,18 +141,23 @@ def bound(
     *,
     memo: bool = True,
     experience: Experience | None = None,
+    models: Models | None = None,
+    past: Mapping[n.Node, tuple[Any, ...]] | None = None,
 ) -> Bound:
-    """The bound of a program without errors. `inputs` are the values of those that are known; `model_of` gives the models that calls name.
+    """The bound of a program without errors. `inputs` are the values of those that are known, and of what a turn is given; `model_of` gives
+    the models that calls name, `models` are those that programs in a solve may name. `past` holds the values of bindings of earlier turns.
 
     With `memo`, answers may come from the memo store, so what is paid is at least 0. `experience` decides what is expected.
     Raises LimitError where the pure prefix is too large, and what reading its files raises.
     """
     experience = experience or Experience(Keys(checked, model_of))
-    pricing = Pricing(checked, model_of, experience)
+    pricing = Pricing(checked, model_of, experience, models)
     facts, variables = resolve(checked)
     named = _Names()
     analysis = Analysis(checked, facts, Prefix(facts), pricing, Policy())
     start = _inputs(analysis, variables, inputs, named)
+    for node, values in (past or {}).items():
+        start |= {variable: Variable_(Exact(value)) for variable, value in zip(facts.bound[node], values, strict=True)}
     cost = _program(analysis, start)
     guess: Cost | None = None
     if not named.made:
@@ -170,7 +176,7 @@ def bound(
         for node, site in sorted(
             cost.sites.items(), key=lambda item: (item[0].span.source is not checked.program.source, item[0].span.start)
         )
-        if isinstance(node, n.Call)
+        if isinstance(node, (n.Call, n.Solve))
     )
     used = frozenset().union(*(symbols(f.most) | symbols(f.least) for f in figures.values()))
     warnings, errors = _warnings(sites, pricing, not named.made)
@@ -206,6 +212,9 @@ def _inputs(
 ) -> dict[Variable, Variable_]:
     """The inputs as variables: given, by default where any is given, else by the sizes in `named`."""
     start: dict[Variable, Variable_] = {}
+    given = inputs or {}
+    for name, variable in analysis.facts.given.items():
+        start[variable] = Variable_(Exact(given[name]) if name in given else named.size(name, analysis.checked.given[name]))
     for declared in analysis.checked.inputs:
         if inputs is not None and declared.name in inputs:
             size: Size | None = Exact(inputs[declared.name])
@@ -232,7 +241,9 @@ def _program(analysis: Analysis, start: Env) -> Cost:
     bound_here += [s for s in checked.program.statements if isinstance(s, (n.Bind, n.Unpack))]
     value = next((s.value for s in reversed(checked.program.statements) if isinstance(s, (n.Answer, n.Shown))), None)
     if value is None:
-        return FREE
+        if not checked.turn:
+            return FREE
+        value = n.Literal(checked.program.span, None, "none")
     env, cost = block_bindings(analysis, bound_here, value, start, ZERO)
     out = analysis.of(value, env, ZERO)
     whole = cost + out.cost
@@ -250,7 +261,7 @@ def _figures(cost: Cost, guess: Cost | None, memo: bool) -> dict[str, Figure]:
         return Figure(least, _between(least, likely, most) if known else None, most)
 
     total = cost.total
-    depth = Interval(1 if surely else 0, 0 if calls.high == 0 else 1)
+    depth = Interval(1 if surely else 0, 0 if calls.high == 0 else total.depth)
     return {
         "calls": figure(calls.low, expected.calls.high, calls.high),
         "requests": figure(0 if memo or not surely else 1, expected.requests, total.requests),
@@ -312,6 +323,8 @@ def _too_long(site: SiteBound, pricing: Pricing, known: bool) -> tuple[str, bool
     """What there is to say where a prompt may not fit its model's window, by what text usually takes in tokens; and whether it cannot, by
     the least it can take, in a call that is surely made. Where the inputs are not `known`, any of them may be of any size, and that is not
     worth a warning."""
+    if isinstance(site.node, n.Solve):
+        return None
     model = pricing.model(site.node)
     window, prompt = model.context_window, site.prompt
     if window is None or isinstance(prompt.high, Formula) or isinstance(prompt.low, Formula):

@@ -293,8 +293,13 @@ def call(analysis: Analysis, node: n.Call, env: Env, start: Interval) -> Out:
 
 
 def solve(analysis: Analysis, node: n.Solve, env: Env, start: Interval) -> Out:
-    out = analysis.unknown(node, start)
-    return evolve(out, cost=Cost({}, ANY))
+    sizes, cost, end = analysis.all_of([node.prompt, *(d.value for d in node.data)], env, start)
+    if sizes is None:
+        return Out(None, cost, end)
+    paid = analysis.pricing.solve(node, analysis.policy.expected)
+    # each of its calls may wait for the one before
+    after = Interval(plus(end.low, 1), plus(end.high, paid.calls.high))
+    return Out(analysis.pricing.answer(node, analysis.policy.expected), cost + Cost({node: paid}, after), after)
 
 
 def _sliced(base: Size, start: Size | None, stop: Size | None) -> Size:

@@ -12,16 +12,20 @@ alone: the batches that hold a call are at most ceil(log2) of the first one's si
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from attrs import evolve, frozen
 
 from rlmlang import limits
 from rlmlang.check.checked import Checked
 from rlmlang.cost.account import SiteCost
+from rlmlang.errors import UsageError
+from rlmlang.lm.config import Models
 from rlmlang.lm.prices import Price, actual, price_of, worst
 from rlmlang.lm.render import read_data, render, render_batch, reply_tokens, worst_input_tokens
 from rlmlang.lm.request import Model, Usage
 from rlmlang.quantity import INFINITE, Formula, Quantity, plus, times
+from rlmlang.run.nesting import SolveOptions, nested_depth
 from rlmlang.run.seen import AMOUNT, OUTPUT_TOKENS, REPLY_BYTES, Experience
 from rlmlang.sizes import (
     ESCAPED,
@@ -43,6 +47,9 @@ from rlmlang.types import BOOL, FLOAT, INT, TEXT, Enum, ListOf, Optional, Type
 
 _FENCE_GROWTH = 10  # bytes by which a fence may be longer because its shorter ones occur in the data
 REQUESTS = limits.RETRIES + limits.REASKS  # that may be sent for one call
+_EXPECTED_CALLS = 8  # of a solve: a few turns, and what their programs ask
+_EXPECTED_INPUT = 2_000  # tokens of one of them
+_EXPECTED_OUTPUT = 200
 BYTES_PER_TOKEN = 3.6  # of English prose and code, for what is expected
 
 
@@ -57,21 +64,26 @@ class Prompt:
 
 class Pricing:
     """`model_of` gives the model that a call goes to; a price that is not known is taken as infinite. What is expected goes by
-    `experience`, where there is any."""
+    `experience`, where there is any. `models` are those that programs in a solve may name."""
 
-    def __init__(self, checked: Checked, model_of: Callable[[str | None], Model], experience: Experience) -> None:
+    def __init__(
+        self, checked: Checked, model_of: Callable[[str | None], Model], experience: Experience, models: Models | None = None
+    ) -> None:
         self.experience = experience
         self._checked = checked
         self._model_of = model_of
+        self._models = models
         self._overheads: dict[tuple[n.Call, bool, int], int] = {}
         self._prices: dict[str, Price | None] = {}
         self.unpriced: set[str] = set()
         self.widest: dict[n.Call, tuple[int, float]] = {}  # the datum that can be largest (-1: the instruction), and its bytes
 
-    def model(self, node: n.Call) -> Model:
-        """The model of a call."""
+    def model(self, node: n.Call | n.Solve) -> Model:
+        """The model of a call, or of a solve the one that writes its programs."""
         option = next((o.value for o in node.options if o.name == "model"), None)
         name = option.value if isinstance(option, n.Literal) and isinstance(option.value, str) else None
+        if name is None and isinstance(node, n.Solve) and self._models is not None:
+            name = self._models.root
         return self._model_of(name)
 
     def price(self, model: Model) -> Price | None:
@@ -89,12 +101,12 @@ class Pricing:
         tokens = (reply_tokens(self._type(node)) if given is None else given) + model.reasoning_tokens
         return tokens if model.max_output_tokens is None else min(tokens, model.max_output_tokens)
 
-    def batch(self, node: n.Call) -> int:
+    def batch(self, node: n.Call | n.Solve) -> int:
         """How many calls of a place may share a request."""
         option = next((o.value for o in node.options if o.name == "batch"), None)
         return option.value if isinstance(option, n.Literal) and isinstance(option.value, int) and node.data else 1
 
-    def _type(self, node: n.Call) -> Type:
+    def _type(self, node: n.Call | n.Solve) -> Type:
         return self._checked.reply_types[node]
 
     def prompt(self, node: n.Call, prompt: Size, data: Sequence[tuple[str | None, Size]], system: Size | None) -> Prompt:
@@ -139,13 +151,13 @@ class Pricing:
             density = self.experience.tokens_per_byte(node) or 1 / BYTES_PER_TOKEN
             tokens = size if isinstance(size, Formula) or size == INFINITE else round(size * density)
             output = self._expected_tokens(node, most)
-            return SiteCost(ONE, tokens, output, _likely_money(price, tokens, output), prompt.whole, 1 / batch if batch > 1 else 1)
+            return SiteCost(ONE, tokens, output, _likely_money(price, tokens, output), prompt.whole, 1 / batch if batch > 1 else 1, 1)
         whole = prompt.whole.high
         longer = limits.REPLY_BYTES_PER_TOKEN * most + limits.CORRECTION_BYTES + 2 * limits.MESSAGE_TOKENS
         last = plus(whole, longer)
         tokens = plus(whole, times(limits.REASKS, last))
         money = plus(_money(price, whole, most), times(limits.REASKS, _money(price, last, most)))
-        alone = SiteCost(ONE, tokens, (1 + limits.REASKS) * most, money, prompt.whole, REQUESTS)
+        alone = SiteCost(ONE, tokens, (1 + limits.REASKS) * most, money, prompt.whole, REQUESTS, 1)
         return alone if batch == 1 else self._after_batches(node, prompt, batch, alone)
 
     def _after_batches(self, node: n.Call, prompt: Prompt, batch: int, alone: SiteCost) -> SiteCost:
@@ -164,6 +176,32 @@ class Pricing:
             nanodollars=plus(alone.nanodollars, _money(None if price is None else evolve(price, tiers=price.tiers[:1]), tokens, output)),
             requests=REQUESTS + limits.RETRIES,
         )
+
+    def solve(self, node: n.Solve, expected: bool) -> SiteCost:
+        """What a solve takes: as many calls as it may make, its root model's own among them, each of them as `Quota` says at most."""
+        options = SolveOptions.of(node)
+        if expected:
+            calls = min(options.calls, _EXPECTED_CALLS)
+            each = _money(self.price(self.model(node)), _EXPECTED_INPUT, _EXPECTED_OUTPUT)
+            return SiteCost(
+                Interval.exactly(calls), _EXPECTED_INPUT * calls, _EXPECTED_OUTPUT * calls, times(calls, each), ZERO, calls, nested_depth(node)
+            )
+        models = [] if self._models is None else usable(self._models)
+        most = quota([self.model(node), self._model_of(None), *models], self.price)
+        calls = options.calls
+        return SiteCost(
+            Interval(1, calls),
+            calls * most.input_tokens,
+            calls * most.output_tokens,
+            times(calls, most.nanodollars),
+            ZERO,
+            calls * (REQUESTS + limits.RETRIES),
+            nested_depth(node),
+        )
+
+    def answer(self, node: n.Solve, expected: bool) -> Size:
+        """The size of a solve's answer, which is limited as JSON."""
+        return of_type(self._type(node), 600 if expected else limits.SOLVE_ANSWER_BYTES)
 
     def _expected_tokens(self, node: n.Call, most: int) -> int:
         seen = self.experience.of_call(node, OUTPUT_TOKENS)
@@ -194,6 +232,39 @@ class Pricing:
             number = 3 if amount is None else amount
             return NumberSize(number, number)
         return of_type(type_, typical)
+
+
+@frozen
+class Quota:
+    """What the calls inside a solve take at most, on average: the tokens that a program may take by its bound before it is refused."""
+
+    input_tokens: int
+    output_tokens: int
+    nanodollars: Quantity
+
+
+def quota(models: Sequence[Model], price: Callable[[Model], Price | None] = price_of) -> Quota:
+    """The quota where `models` may be called. Hidden reasoning comes on top, and may be sent back in a re-ask."""
+    thinking = max(model.reasoning_tokens for model in models)
+    attempts = 1 + limits.REASKS
+    inputs = limits.SOLVE_INPUT_TOKENS + limits.REASKS * attempts // 2 * limits.REPLY_BYTES_PER_TOKEN * thinking
+    outputs = limits.SOLVE_OUTPUT_TOKENS + attempts * thinking
+    dearest: Quantity = 0
+    for known in map(price, models):
+        if known is None:
+            return Quota(inputs, outputs, INFINITE)
+        rate = max(max(r.input, r.cache_write, r.cached) for r in known.tiers)
+        dearest = max(dearest, inputs * rate + outputs * max(r.output for r in known.tiers) + 2 * attempts * known.request)
+    return Quota(inputs, outputs, dearest)
+
+
+def usable(models: Models) -> list[Model]:
+    """The models that a program could name; one whose configuration is wrong it could not."""
+    found = []
+    for name in models:
+        with suppress(UsageError):
+            found.append(models[name])
+    return found
 
 
 def _likely_money(price: Price | None, input_tokens: Quantity, output_tokens: int) -> Quantity:

@@ -91,7 +91,7 @@ class _Below:
 
     def __init__(self, checked: Checked) -> None:
         self._checked = checked
-        self._of_functions: dict[n.Fn, frozenset[n.Call]] = {}
+        self._of_functions: dict[n.Fn, frozenset[n.Call | n.Solve]] = {}
 
     def loops(self, node: n.Node) -> list[n.Node]:
         found: list[n.Node] = []
@@ -103,12 +103,12 @@ class _Below:
             pending += parts(part)
         return found
 
-    def calls(self, node: n.Node) -> frozenset[n.Call]:
-        found: set[n.Call] = set()
+    def calls(self, node: n.Node) -> frozenset[n.Call | n.Solve]:
+        found: set[n.Call | n.Solve] = set()
         pending = [node]
         while pending:
             part = pending.pop()
-            if isinstance(part, n.Call):
+            if isinstance(part, (n.Call, n.Solve)):
                 found.add(part)
             callee = self._checked.callees.get(part) if isinstance(part, (n.Apply, n.Name)) else None
             if isinstance(callee, Function) and callee.effectful:
@@ -116,7 +116,7 @@ class _Below:
             pending += parts(part)
         return frozenset(found)
 
-    def _in_function(self, fn: n.Fn) -> frozenset[n.Call]:
+    def _in_function(self, fn: n.Fn) -> frozenset[n.Call | n.Solve]:
         if fn not in self._of_functions:
             self._of_functions[fn] = frozenset()  # while it is looked at: it may call itself
             self._of_functions[fn] = self.calls(fn.body)

@@ -38,6 +38,7 @@ from rlmlang.lm.request import GRAMMAR_FORMATS, GrammarWay, Model, Secret
 from rlmlang.syntax.diagnostics import printable
 
 LOCAL: Final = "local"
+ROOT: Final = "root"  # the section of the model that writes programs, where there is one
 _CONCURRENCY: Final = {"openai": 16, "script": 64, "gguf": 4}  # gguf: on two cores 1 to 8 slots are equally fast; more cores use four
 _FILE_BYTES: Final = 1024 * 1024  # of an rlm.toml
 _DEAREST: Final = 1_000_000  # dollars per million tokens
@@ -146,9 +147,16 @@ def read_config(text: str, where: str) -> Config:
 
 
 def resolve_models(
-    config: Config, *, model: str | None, base_url: str | None, concurrency: int | None, environ: Mapping[str, str]
+    config: Config,
+    *,
+    model: str | None,
+    base_url: str | None,
+    concurrency: int | None,
+    environ: Mapping[str, str],
+    root: str | None = None,
 ) -> Models:
-    """The models of a run. The arguments are what the options `--model`, `--base-url` and `--concurrency` gave, and the environment.
+    """The models of a run. The arguments are what the options `--model`, `--base-url`, `--concurrency` and `--root` gave, and the
+    environment.
 
     UsageError when the default model cannot be: no such file, or an address without a model.
     """
@@ -161,7 +169,9 @@ def resolve_models(
             raise UsageError("--base-url needs a model: say what the endpoint calls it with --model NAME.")
     if concurrency is not None:
         _checked("--concurrency", "", "count", concurrency)
-    models = Models(config, chosen or LOCAL, base_url, concurrency, environ)
+    if root is not None and not root.strip():
+        raise UsageError("--root needs a name.")
+    models = Models(config, chosen or LOCAL, base_url, concurrency, environ, root)
     default = models[models.default]
     if base_url is not None and default.provider != "openai":
         raise UsageError(f"--base-url does not go with the model {printable(default.name, 200)}, which needs no endpoint.")
@@ -170,17 +180,27 @@ def resolve_models(
 
 class Models(Mapping[str, Model]):
     """Name -> Model: the default first, then those of the configuration, and `local`. A model is made when it is first asked for.
+    `root` is the name of the one that writes programs: the section [models.root], unless said otherwise, else the default.
 
     Asking for a name that is not there raises UsageError (no KeyError), with the names that come close.
     """
 
-    def __init__(self, config: Config, default: str, base_url: str | None, concurrency: int | None, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        default: str,
+        base_url: str | None,
+        concurrency: int | None,
+        environ: Mapping[str, str],
+        root: str | None = None,
+    ) -> None:
         self.default = default
+        self.root = root or (ROOT if ROOT in config.models else default)
         self._config = config
         self._base_url = base_url
         self._concurrency = concurrency
         self._environ = environ
-        self._names = tuple(dict.fromkeys((default, *config.models, LOCAL)))
+        self._names = tuple(dict.fromkeys((default, *config.models, self.root, LOCAL)))
         self._made: dict[str, Model] = {}
 
     def __getitem__(self, name: str) -> Model:
@@ -223,7 +243,8 @@ class Models(Mapping[str, Model]):
 
     def _endpoint(self, name: str, spec: str, keys: dict[str, Any], key_variable: str | None) -> Model:
         own_address = "base_url" in keys
-        if self._base_url is not None and name == self.default:
+        roles = {self.default, *({self.root} - self._config.models.keys())}
+        if self._base_url is not None and name in roles:
             keys["base_url"], own_address = self._base_url, False
         elif not own_address:
             keys["base_url"] = _address(self._environ)

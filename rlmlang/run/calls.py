@@ -21,6 +21,7 @@ from rlmlang.syntax import nodes as n
 from rlmlang.syntax.source import Span
 from rlmlang.types import Type
 
+_FREE = (0, 0)
 _FAILURES_KEPT = 1_000  # in the report; the rest is counted
 
 
@@ -28,7 +29,8 @@ _FAILURES_KEPT = 1_000  # in the report; the rest is counted
 class Site:
     """A place in a program that calls a model, and what its calls took so far. `requests` and tokens are of the replies that came;
     money in nano-dollars, None once a price was unknown. `batch`: so many of its calls may share a request; `under_way`: calls that
-    wait for their answer; `upstream`: the places that calls here may have to wait for."""
+    wait for their answer; `upstream`: the places that calls here may have to wait for. `solves`: it is a `solve`, with all calls inside
+    it, and `model` writes its programs; `within`: the solves that count the calls of this place, too, the innermost first."""
 
     span: Span
     type: Type
@@ -46,12 +48,19 @@ class Site:
     batch: int = 1
     under_way: int = 0
     upstream: frozenset[Site] = frozenset()
+    solves: bool = False
+    within: tuple[Site, ...] = ()
     seen: Figures = field(factory=dict)  # of replies that came
     recalled: Figures = field(factory=dict)  # of those that the memo had, where somebody wants to know
 
+    @property
+    def all(self) -> tuple[Site, ...]:
+        """All that count a call of this place."""
+        return (self, *self.within)
+
     @staticmethod
-    def of(node: n.Call, type: Type) -> Site:
-        """The site of a call; its options are literals (the checker sees to that)."""
+    def of(node: n.Call | n.Solve, type: Type) -> Site:
+        """The site of a call or solve; its options are literals (the checker sees to that)."""
         options = {o.name: o.value.value for o in node.options if isinstance(o.value, n.Literal)}
         model, most, temperature = options.get("model"), options.get("max_tokens"), options.get("temperature")
         batch = options.get("batch")
@@ -62,6 +71,7 @@ class Site:
             most if isinstance(most, int) else None,
             float(temperature) if isinstance(temperature, (int, float)) else None,
             batch=batch if isinstance(batch, int) else 1,
+            solves=isinstance(node, n.Solve),
         )
 
 
@@ -95,12 +105,16 @@ class Tally(Meter):
         self.budget.settle(worst, actual)
 
 
+Cost = tuple[int, int]  # tokens and nano-dollars of a reply
+
+
 @define(eq=False)
 class _Flight:
     """A call under way, and the scopes of those who wait for its reply."""
 
     landed: asyncio.Future[Any]
     scopes: list[Scope] = field(factory=list)
+    cost: Cost = (0, 0)
 
     def wanted(self) -> bool:
         return any(scope.alive() for scope in self.scopes)
@@ -128,48 +142,69 @@ class Calls:
         self._flying: dict[bytes, _Flight] = {}
         self._failed: dict[bytes, Failure] = {}
         self._own: set[bytes] = set()  # rows of the memo that this run has paid for
-        self._answers: dict[bytes, Any] | None = {} if memo.path is None else None  # instead of the memo, for this run
+        self._answers: dict[bytes, tuple[Any, Cost]] | None = {} if memo.path is None else None  # instead of the memo, for this run
 
     async def ask(
         self, site: Site, here: Here, prompt: str, data: Sequence[tuple[str | None, Any]], sample: int, system: str | None
     ) -> Any:
         """The value of one call. Raises Failure; Dropped where nobody needs it any more; what stops the run otherwise."""
-        site.calls += 1
+
+        def request(model: Model) -> tuple[Request, Sequence[Part]]:
+            parts = read_data(data)
+            made = render_parts(
+                prompt, parts, site.type, model, max_tokens=site.max_tokens, temperature=site.temperature, sample=sample, system=system
+            )
+            return made, parts
+
+        return await self.answer(site, here, request, prompt)
+
+    async def answer(
+        self, site: Site, here: Here, rendered: Callable[[Model], tuple[Request, Sequence[Part]]], prompt: str = ""
+    ) -> Any:
+        """The value of the reply to what `rendered` gives for the site's model: a request, and the data in it by which it may share one
+        with other calls of this instruction. Raises as `ask`, and what `rendered` raises."""
+        nesting = here.run.nesting
+        for each in site.all:
+            each.calls += 1
         site.under_way += 1
         self.calls += 1
-        self.depth = 1
+        if nesting.level > self.depth:
+            self.depth = nesting.level
+        ledger = nesting.ledger
+        if ledger is not None:
+            ledger.ask()
         here.round += 1
         if here.round > self.rounds:
             self.rounds = here.round
         try:
-            model = self.client.model(site.model)
-            parts = read_data(data)
-            request = render_parts(
-                prompt, parts, site.type, model, max_tokens=site.max_tokens, temperature=site.temperature, sample=sample, system=system
-            )
+            request, parts = rendered(self.client.model(site.model))
             key = request.key
             while True:
-                found, value = self._known(key, site)
-                if found:
-                    return value
-                flight = self._flying.get(key)
-                if flight is None:
-                    return await self._fly(site, here, request, key, prompt, parts)
-                flight.scopes.append(here.scope)
-                landed = await asyncio.shield(flight.landed)
-                if landed is _LOST:
-                    if not here.scope.alive():
-                        raise Dropped
-                    continue
-                self._count_shared(site)
-                if isinstance(landed, Failure):
-                    raise landed
-                if self._recall and (row := self.memo.get(key)) is not None:
-                    add_recalled(site.recalled, row.value, row.output_tokens)
-                return landed
+                found, value, cost = self._known(key, site)
+                if not found:
+                    flight = self._flying.get(key)
+                    if flight is None:
+                        value, cost = await self._fly(site, here, request, key, prompt, parts)
+                    else:
+                        flight.scopes.append(here.scope)
+                        value = await asyncio.shield(flight.landed)
+                        if value is _LOST:
+                            if not here.scope.alive():
+                                raise Dropped
+                            continue
+                        self._count_shared(site)
+                        if isinstance(value, Failure):
+                            raise value
+                        cost = flight.cost
+                        if self._recall and (row := self.memo.get(key)) is not None:
+                            add_recalled(site.recalled, row.value, row.output_tokens)
+                if ledger is not None:
+                    ledger.pay(key, *cost)
+                return value
         except Failure as failure:
-            site.failed += 1
-            raise Failure(failure.message, span=site.span, hint=failure.hint, attempts=failure.attempts, item=here.items) from None
+            for each in site.all:
+                each.failed += 1
+            raise type(failure)(failure.message, span=site.span, hint=failure.hint, attempts=failure.attempts, item=here.items) from None
         except RlmError as stop:
             stop.span = stop.span or site.span
             here.run.stop(stop)
@@ -178,8 +213,8 @@ class Calls:
             site.under_way -= 1
             self.batches.stir()
 
-    def _known(self, key: bytes, site: Site) -> tuple[bool, Any]:
-        """Whether the answer is there already, and it. Raises the Failure that an equal call ended with."""
+    def _known(self, key: bytes, site: Site) -> tuple[bool, Any, Cost]:
+        """Whether the answer is there already, it, and what it took. Raises the Failure that an equal call ended with."""
         failed = self._failed.get(key)
         if failed is not None:
             self._count_shared(site)
@@ -187,25 +222,27 @@ class Calls:
         if self._answers is not None:
             if key in self._answers:
                 self._count_shared(site)
-                return True, self._answers[key]
-            return False, None
+                return True, *self._answers[key]
+            return False, None, _FREE
         row = self.memo.get(key)
         if row is None:
-            return False, None
+            return False, None, _FREE
         if key in self._own:
             self._count_shared(site)
         else:
-            site.from_memo += 1
+            for each in site.all:
+                each.from_memo += 1
             self.from_memo += 1
         if self._recall:
             add_recalled(site.recalled, row.value, row.output_tokens)
-        return True, row.value
+        return True, row.value, (row.input_tokens + row.output_tokens, row.nanodollars or 0)
 
     def _count_shared(self, site: Site) -> None:
-        site.shared += 1
+        for each in site.all:
+            each.shared += 1
         self.shared += 1
 
-    async def _fly(self, site: Site, here: Here, request: Request, key: bytes, prompt: str, parts: Sequence[Part]) -> Any:
+    async def _fly(self, site: Site, here: Here, request: Request, key: bytes, prompt: str, parts: Sequence[Part]) -> tuple[Any, Cost]:
         """Sends the call, alone or with others; equal calls wait for it meanwhile."""
         flight = self._flying[key] = _Flight(asyncio.get_running_loop().create_future(), [here.scope])
         landed: Any = _LOST
@@ -219,14 +256,16 @@ class Calls:
                 reply = await self.batches.ask(site, here.run, Item(prompt, parts, request, flight.wanted, commit))
             else:
                 reply = await self._send(site, request, flight, commit)
+            flight.cost = _cost(reply)
             landed = reply.value
             add_reply(site.seen, request, reply, shared=site.batch > 1)
-            return landed
+            return landed, flight.cost
         except Failure as failure:
             landed = self._failed[key] = failure
             if failure.attempts and self.client.price(request.model) is None:
                 self.unpriced.add(request.model.name)
-                site.nanodollars = None
+                for each in site.all:
+                    each.nanodollars = None
             raise
         finally:
             del self._flying[key]
@@ -242,18 +281,20 @@ class Calls:
             self.batches.sending -= 1
 
     def _count_paid(self, site: Site, request: Request, reply: Reply) -> None:
-        site.requests += reply.requests
-        site.input_tokens += reply.usage.input_tokens
-        site.output_tokens += reply.usage.output_tokens
         if reply.nanodollars is None:
             self.unpriced.add(request.model.name)
-            site.nanodollars = None
-        elif site.nanodollars is not None:
-            site.nanodollars += reply.nanodollars
+        for each in site.all:
+            each.requests += reply.requests
+            each.input_tokens += reply.usage.input_tokens
+            each.output_tokens += reply.usage.output_tokens
+            if reply.nanodollars is None:
+                each.nanodollars = None
+            elif each.nanodollars is not None:
+                each.nanodollars += reply.nanodollars
 
     async def _keep(self, key: bytes, model: Model, reply: Reply) -> None:
         if self._answers is not None:
-            self._answers[key] = reply.value
+            self._answers[key] = reply.value, _cost(reply)
             return
         usage = reply.usage
         row = MemoRow(
@@ -290,3 +331,7 @@ class Calls:
                 "" if span is None else span.source.name,
             )
         )
+
+
+def _cost(reply: Reply) -> Cost:
+    return reply.usage.input_tokens + reply.usage.output_tokens, reply.nanodollars or 0

@@ -8,16 +8,18 @@ loops.py, calls of functions in functions.py.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from rlmlang.builtins.declare import Builtin
 from rlmlang.check.checked import Function
-from rlmlang.errors import Failure, UsageError
+from rlmlang.errors import Failure
 from rlmlang.run import functions, loops
 from rlmlang.run.calls import Site
 from rlmlang.run.flow import Effect, Env, Here, Lazy, Pure, Scope, fork, resolve_all, together, worse
 from rlmlang.run.frames import Frame
+from rlmlang.run.nesting import SolveOptions, Task, datum_names
 from rlmlang.run.pure import FunctionCode, PureCode, apart, takes_first
 from rlmlang.run.resolve import Facts, Variable, parts
 from rlmlang.run.stages import StreamLazy
@@ -302,8 +304,22 @@ class EffectCode:
     # ---- sub-invocations ----
 
     def _solve(self, node: n.Solve) -> Effect:
+        site = self.sites[node] = Site.of(node, self.checked.reply_types[node])
+        awaiting = self.awaiting((node.prompt, *(d.value for d in node.data)))
+        prompt = self.pure.compile(node.prompt)
+        types = (self.checked.types[d.value] for d in node.data)
+        data = list(zip(datum_names(node.data), types, (self.pure.compile(d.value) for d in node.data), strict=True))
+        wanted = None if node.type is None else site.type
+        options = SolveOptions.of(node)
+
         async def solve(env: Env) -> Any:
-            raise UsageError("solve cannot be run yet; it is only checked", span=node.span)
+            if awaiting is not None:
+                await awaiting(env)
+            here: Here = env[0]
+            if here.run.solver is None:
+                return await asyncio.get_running_loop().create_future()
+            task = Task(prompt(env), tuple((name, type, value(env)) for name, type, value in data), wanted, options, node)
+            return await here.run.solver.solve(task, here, site)
 
         return solve
 

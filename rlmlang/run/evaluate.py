@@ -23,6 +23,7 @@ from rlmlang.run.effects import EffectCode, finishing
 from rlmlang.run.flow import FIRST_SLOT, Effect, Env, Here, Scope
 from rlmlang.run.frames import Frame
 from rlmlang.run.loops import Open, feed, is_feed
+from rlmlang.run.nesting import Nesting, Solver
 from rlmlang.run.resolve import resolve
 from rlmlang.run.seen import Moments
 from rlmlang.run.stages import END, GONE, WAIT, collect
@@ -33,24 +34,46 @@ from rlmlang.types import ListOf
 
 
 class Run:
-    """The state of one run: its tasks, its calls, what stops it."""
+    """The state of one run: its tasks, its calls, what stops it. `outer` is the flow that waits for it, where it is one of a `solve`;
+    `solver` is None where nobody answers a solve: it is waited for without end."""
 
-    def __init__(self, calls: Calls, window: int, sample: int | None = None) -> None:
+    def __init__(
+        self,
+        calls: Calls,
+        window: int,
+        sample: int | None = None,
+        *,
+        solver: Solver | None = None,
+        nesting: Nesting | None = None,
+        outer: Here | None = None,
+    ) -> None:
         self.calls = calls
         self.window = window
+        self.solver = solver
+        self.nesting = nesting or Nesting()
+        self._outermost: Run = self if outer is None else outer.run._outermost
         self.sample = sample  # of how many items of each list to make calls for; None: of all
         self.sampled_share = 1.0  # of the list of which the smallest part was taken
         self.choices: dict[n.Node, Moments] = {}  # of filters and conditions, by what models said
-        self.root = Scope(None)
+        self.root = Scope(None if outer is None else outer.scope)
         self.live_items = 0
         self.held = 0  # stages that take no more items until some are through
         self.expected_items = 0
         self.done_items = 0
         self.stopped: RlmError | None = None
-        self.cancelled = False
+        self._cancelled = False
         self.inline = False  # whether what runs now has no task of its own (yet)
         self._steps = 0
         self._tasks: set[asyncio.Task[Any]] = set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run, or the one that it is part of, was cancelled."""
+        return self._outermost._cancelled
+
+    def cancel(self) -> None:
+        """Pure code that keeps the event loop ends; may be called from any thread."""
+        self._outermost._cancelled = True
 
     def spawn(self, code: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Runs `code` beside the rest; it ends with the run at the latest."""
@@ -108,9 +131,10 @@ class Run:
 
     def step(self, count: int, span: Span) -> None:
         """Counts the steps of a pure stage before it starts. Raises LimitError where they would be too many."""
-        self._steps += count
-        if count > limits.PURE_STEPS or self._steps > limits.RUN_STEPS:
-            raise LimitError(f"this would take {max(count, self._steps):,} steps; at most {limits.PURE_STEPS:,} are allowed", span=span)
+        whole = self._outermost
+        whole._steps += count
+        if count > limits.PURE_STEPS or whole._steps > limits.RUN_STEPS:
+            raise LimitError(f"this would take {max(count, whole._steps):,} steps; at most {limits.PURE_STEPS:,} are allowed", span=span)
         if self.cancelled:
             raise Interrupted("interrupted")
 
@@ -161,7 +185,7 @@ def compile_program(checked: Checked) -> Compiled:
     sites: dict[n.Node, Site] = {}
     code = EffectCode(facts, frame, {}, {}, sites)
     defaults: dict[str, Any] = {}
-    slots: dict[str, int] = {}
+    slots: dict[str, int] = {name: frame.place(variable, "value") for name, variable in facts.given.items()}
     bindings: list[n.Bind | n.Unpack] = []
     for module in checked.modules.values():
         bindings += [s for s in module.statements if isinstance(s, (n.Bind, n.Unpack))]
@@ -213,13 +237,22 @@ async def evaluate(compiled: Compiled, inputs: Mapping[str, Any], run: Run, on_i
     env: Env = [None] * max(compiled.frame.size, FIRST_SLOT)
     env[0] = Here(run, run.root, 0, ())
     env[1] = env[2] = 0
-    try:
+
+    async def answer() -> Any:
         for name, slot in compiled.inputs.items():
             env[slot] = inputs[name] if name in inputs else compiled.defaults[name](env)
         main = compiled.main
         if on_item is not None:
             main = _emitting(compiled, on_item)
         return await finishing(compiled.steps, compiled.lazies, main)(env)
+
+    return await ended(run, answer())
+
+
+async def ended(run: Run, code: Coroutine[Any, Any, Any]) -> Any:
+    """The outcome of all that a run does; afterwards no task of it is left."""
+    try:
+        return await code
     except Dropped:
         raise run.stopped or RlmError("the run was stopped") from None
     except RecursionError:

@@ -25,6 +25,7 @@ from rlmlang.run.calls import Calls, Site
 from rlmlang.run.evaluate import Run, compile_program, evaluate
 from rlmlang.run.flow import Here
 from rlmlang.run.memo import Memo
+from rlmlang.run.nesting import Nesting, Solver
 from rlmlang.run.still import UntilStill
 from rlmlang.syntax import nodes as n
 
@@ -47,14 +48,22 @@ class Rehearsal:
     error: RlmError | None = None
 
 
-def rehearse(checked: Checked, inputs: Mapping[str, Any], models: Mapping[str, Model], memo: Memo, stack: int) -> Rehearsal:
+def rehearse(
+    checked: Checked,
+    inputs: Mapping[str, Any],
+    models: Mapping[str, Model],
+    memo: Memo,
+    stack: int,
+    solver: Solver | None = None,
+    nesting: Nesting | None = None,
+) -> Rehearsal:
     """Rehearses a run, in a thread of its own with a stack of `stack` bytes."""
     found: list[Rehearsal] = []
     failed: list[BaseException] = []
 
     def work() -> None:
         try:
-            found.append(_rehearse(checked, inputs, models, memo))
+            found.append(_rehearse(checked, inputs, models, memo, solver, nesting))
         except BaseException as error:
             failed.append(error)
 
@@ -70,7 +79,14 @@ def rehearse(checked: Checked, inputs: Mapping[str, Any], models: Mapping[str, M
     return found[0]
 
 
-def _rehearse(checked: Checked, inputs: Mapping[str, Any], models: Mapping[str, Model], memo: Memo) -> Rehearsal:
+def _rehearse(
+    checked: Checked,
+    inputs: Mapping[str, Any],
+    models: Mapping[str, Model],
+    memo: Memo,
+    solver: Solver | None,
+    nesting: Nesting | None,
+) -> Rehearsal:
     compiled = compile_program(checked)
     calls = _Unanswered(Client(models, Budget()), memo)
     selector = UntilStill()
@@ -79,7 +95,7 @@ def _rehearse(checked: Checked, inputs: Mapping[str, Any], models: Mapping[str, 
 
         async def main() -> None:
             selector.task = asyncio.current_task()
-            await evaluate(compiled, inputs, Run(calls, limits.LIVE_ITEMS))
+            await evaluate(compiled, inputs, Run(calls, limits.LIVE_ITEMS, solver=solver, nesting=nesting))
 
         try:
             runner.run(main())
@@ -101,5 +117,5 @@ class _Unanswered(Calls):
         self.unpaid: dict[bytes, Site] = {}
 
     async def _fly(self, site: Site, here: Here, request: Request, key: bytes, prompt: str, parts: Sequence[Part]) -> Any:
-        self.unpaid.setdefault(key, site)
+        self.unpaid.setdefault(key, site.all[-1])  # of a solve, the place in the program
         await asyncio.get_running_loop().create_future()

@@ -47,9 +47,12 @@ class FunctionFacts:
 
 @define(eq=False)
 class Facts:
-    """The tables. `bound[node]` gives the variables that a binding construct introduces, in the order of its names."""
+    """The tables. `bound[node]` gives the variables that a binding construct introduces, in the order of its names; `given` those that a
+    turn finds bound from outside, `kept` its own bindings at the top, which are computed in any case."""
 
     checked: Checked
+    given: dict[str, Variable] = field(factory=dict)
+    kept: set[n.Node] = field(factory=set)
     variables: dict[n.Name, Variable] = field(factory=dict)
     bound: dict[n.Node, tuple[Variable, ...]] = field(factory=dict)
     functions: dict[n.Fn, FunctionFacts] = field(factory=dict)
@@ -287,12 +290,24 @@ def _given(*nodes: n.Expr | None) -> Iterable[n.Expr]:
 
 
 def resolve(checked: Checked) -> tuple[Facts, Names]:
-    """The facts of a checked program, and the variables of its inputs by name."""
+    """The facts of a checked program, and the variables of its inputs by name. In a turn, functions and bindings of those before it keep
+    their places: a function sees what stood above it."""
     facts = Facts(checked)
     resolver = _Resolver(facts)
     for module in checked.modules.values():
-        resolver.program(module)
-    inputs = resolver.program(checked.program)
+        resolver.program(module, {})
+    facts.given = {name: Variable(name) for name in checked.given}
+    names = dict(facts.given)
+    for earlier in checked.before:
+        resolver.declarations(earlier, names)
+    inputs = resolver.program(checked.program, names)
+    if checked.turn:
+        for statement in checked.program.statements:
+            if isinstance(statement, (n.Bind, n.Unpack)):
+                facts.kept.add(statement)
+                for variable in facts.bound[statement]:
+                    variable.uses += 2  # whoever goes on from this turn: computed in any case, as a whole
+                    variable.guarded = False
     return facts, inputs
 
 
@@ -302,8 +317,18 @@ class _Resolver:
     level: int = 0
     guards: int = 0
 
-    def program(self, program: n.Program) -> Names:
-        names: Names = {}
+    def declarations(self, program: n.Program, names: Names) -> None:
+        """What a turn before this one declared: its values are known."""
+        for statement in program.statements:
+            match statement:
+                case n.Bind() | n.Unpack():
+                    self.bind(statement, (statement.name,) if isinstance(statement, n.Bind) else statement.names, names)
+                case n.Fn():
+                    self.function(statement, names)
+                case _:
+                    pass
+
+    def program(self, program: n.Program, names: Names) -> Names:
         inputs: Names = {}
         for statement in program.statements:
             match statement:
