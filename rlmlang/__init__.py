@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rlmlang.check.checked import Checked
     from rlmlang.cost import Bound
-    from rlmlang.errors import BudgetError, Failure, Interrupted, LimitError, ProgramError, RlmError, UsageError
+    from rlmlang.errors import BudgetError, Failure, Interrupted, LimitError, ProgramError, RlmError, Unsolved, UsageError
     from rlmlang.run.report import Result
     from rlmlang.session import Settings, arun, bound, check, run
+    from rlmlang.solve.ask import Solution, asolve, solve
     from rlmlang.syntax import parse
 
 __version__ = "0.1.0"
@@ -26,16 +27,23 @@ __all__ = [
     "Result",
     "RlmError",
     "Settings",
+    "Solution",
+    "Unsolved",
     "UsageError",
     "arun",
+    "asolve",
     "bound",
     "check",
     "parse",
     "run",
+    "solve",
 ]
 _HOME = {
-    **dict.fromkeys(("BudgetError", "Failure", "Interrupted", "LimitError", "ProgramError", "RlmError", "UsageError"), "rlmlang.errors"),
+    **dict.fromkeys(
+        ("BudgetError", "Failure", "Interrupted", "LimitError", "ProgramError", "RlmError", "Unsolved", "UsageError"), "rlmlang.errors"
+    ),
     **dict.fromkeys(("Settings", "arun", "bound", "check", "run"), "rlmlang.session"),
+    **dict.fromkeys(("Solution", "asolve", "solve"), "rlmlang.solve.ask"),
     "Bound": "rlmlang.cost",
     "Checked": "rlmlang.check.checked",
     "Result": "rlmlang.run.report",
@@ -54,7 +62,8 @@ def __getattr__(name: str) -> Any:
 
 
 class _Package(ModuleType):
-    """`rlmlang.run` and `rlmlang.check` are the functions, although importing the rooms of these names would put the modules there."""
+    """`rlmlang.run`, `rlmlang.check` and `rlmlang.solve` are the functions, although importing the rooms of these names would put the
+    modules there."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not (name in _HOME and isinstance(value, ModuleType)):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -67,6 +68,18 @@ class Failure(RlmError):
         super().__init__(message, span=span, hint=hint)
         self.attempts = attempts
         self.item = item
+
+
+class CutOff(Failure):
+    """A reply that stopped at its limit of tokens."""
+
+
+class Unsolved(Failure):
+    """A `solve` that ended without an answer. `names` are the types of the variables that its programs had bound, `shown` a preview of
+    what the last of them showed."""
+
+    names: Mapping[str, str] = {}
+    shown: str | None = None
 
 
 class LimitError(RlmError):

@@ -154,26 +154,13 @@ class Session:
 
     def _check_sites(self) -> None:
         """The models that the program names exist, and a budget in dollars has prices to go by."""
-        from rlmlang.lm.prices import price_of
-
         for site in self.compiled.sites.values():
-            try:
-                model = self.models[site.model or self.models.default]
-            except UsageError as error:
-                error.span = site.span
-                raise
-            if model.provider == "openai" and model.base_url is None and model.api_key is None and not self.settings.offline:
-                others = ", ".join(name for name in self.models if name != model.name)
-                raise UsageError(
-                    f"no model is called {model.name}, and OPENAI_API_KEY is not set, with which OpenAI could be asked for it",
-                    span=site.span if site.model else None,
-                    hint=f"there is {others}; see also --base-url and [models.NAME] in rlm.toml",
-                )
-            if self.budget.most("dollars") is not None and price_of(model) is None:
-                raise UsageError(
-                    f"the price of {model.name} is not known, so a budget in dollars cannot be kept",
-                    hint=f"set input_price and output_price in [models.{model.name}], or give the budget in calls or tokens",
-                )
+            for name in self._asked(site):
+                try:
+                    usable_model(self.models, name, self.budget, offline=self.settings.offline)
+                except UsageError as error:
+                    error.span = site.span if site.model else None
+                    raise
 
     def _model(self, name: str | None) -> Model:
         return self.models[name or self.models.default]
@@ -406,6 +393,25 @@ class Running:
         except KeyboardInterrupt:
             self.cancel()
             return self.done.result()
+
+
+def usable_model(models: Models, name: str, budget: Budget, *, offline: bool = False) -> Model:
+    """The model of that name. Raises UsageError where it is not configured, or a budget in dollars has no price to go by."""
+    from rlmlang.lm.prices import price_of
+
+    model = models[name]
+    if model.provider == "openai" and model.base_url is None and model.api_key is None and not offline:
+        others = ", ".join(other for other in models if other != model.name)
+        raise UsageError(
+            f"no model is called {model.name}, and OPENAI_API_KEY is not set, with which OpenAI could be asked for it",
+            hint=f"there is {others}; see also --base-url and [models.NAME] in rlm.toml",
+        )
+    if budget.most("dollars") is not None and price_of(model) is None:
+        raise UsageError(
+            f"the price of {model.name} is not known, so a budget in dollars cannot be kept",
+            hint=f"set input_price and output_price in [models.{model.name}], or give the budget in calls or tokens",
+        )
+    return model
 
 
 def _solver(session: Session) -> Solver:

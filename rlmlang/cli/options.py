@@ -25,6 +25,7 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
 def add_models(parser: argparse.ArgumentParser) -> None:
     """Who answers, and where replies are kept."""
     parser.add_argument("--model", metavar="NAME", help="who answers: a name in rlm.toml or of the endpoint, local, gguf:PATH, script:PATH")
+    parser.add_argument("--root", metavar="NAME", help="who writes the programs of solve, by default [models.root], else --model")
     parser.add_argument("--base-url", metavar="URL", help="the endpoint, for any server that speaks OpenAI's chat completions")
     parser.add_argument("--concurrency", metavar="N", type=count, help="calls under way at once")
     parser.add_argument("--memo", metavar="PATH|off", help="where paid replies are kept, by default in the user's cache")

@@ -22,7 +22,7 @@ def fetch_embedded(session: Session, *, quiet: bool) -> None:
     from rlmlang.lm.local import local_model_path, model_file
     from rlmlang.lm.providers import open_provider
 
-    models = [session.models[site.model or session.models.default] for site in session.compiled.sites.values()]
+    models = [session.models[name] for name in session.model_names()]
     embedded = next((model for model in models if model.provider == "gguf" and model.path is None), None)
     if embedded is None or model_file().is_file():
         return

@@ -184,7 +184,13 @@ class Pricing:
             calls = min(options.calls, _EXPECTED_CALLS)
             each = _money(self.price(self.model(node)), _EXPECTED_INPUT, _EXPECTED_OUTPUT)
             return SiteCost(
-                Interval.exactly(calls), _EXPECTED_INPUT * calls, _EXPECTED_OUTPUT * calls, times(calls, each), ZERO, calls, nested_depth(node)
+                Interval.exactly(calls),
+                _EXPECTED_INPUT * calls,
+                _EXPECTED_OUTPUT * calls,
+                times(calls, each),
+                ZERO,
+                calls,
+                nested_depth(node),
             )
         models = [] if self._models is None else usable(self._models)
         most = quota([self.model(node), self._model_of(None), *models], self.price)

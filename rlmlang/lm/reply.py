@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from rlmlang import limits
-from rlmlang.errors import Failure
+from rlmlang.errors import CutOff, Failure
 from rlmlang.lm.render import utf8_length
 from rlmlang.lm.request import Completion, Request
 from rlmlang.lm.schema import wrapped
@@ -92,7 +92,7 @@ def _text_of(completion: Completion, request: Request) -> tuple[str, int]:
     if completion.refusal is not None:
         raise Failure(f"the model refused: {quote(completion.refusal)}")
     if completion.finish == "length":
-        raise Failure(
+        raise CutOff(
             f"the reply stopped at its limit of {request.max_tokens:,} tokens",
             hint="allow more with {max_tokens: …}, or ask for less",
         )

@@ -158,9 +158,7 @@ class Calls:
 
         return await self.answer(site, here, request, prompt)
 
-    async def answer(
-        self, site: Site, here: Here, rendered: Callable[[Model], tuple[Request, Sequence[Part]]], prompt: str = ""
-    ) -> Any:
+    async def answer(self, site: Site, here: Here, rendered: Callable[[Model], tuple[Request, Sequence[Part]]], prompt: str = "") -> Any:
         """The value of the reply to what `rendered` gives for the site's model: a request, and the data in it by which it may share one
         with other calls of this instruction. Raises as `ask`, and what `rendered` raises."""
         nesting = here.run.nesting

@@ -207,12 +207,12 @@ def _conclude(session: Session, result: Result, failed: RlmError | None, out: Ou
     if out is not None and failed is None:
         what = terminal.plural(out.items, "item") if out.items else "the answer"
         terminal.say(f"{what} written to {printable(out.path, 300)}")
-    terminal.say(_summary(result))
+    terminal.say(summary(result))
     if failed is not None and session.calls.kept and not isinstance(failed, Interrupted):
         terminal.say(f"{terminal.kept(session.calls.kept)}: the same command goes on from there")
 
 
-def _summary(result: Result) -> str:
+def summary(result: Result) -> str:
     """`40 calls (38 requests, 2 from memo), 4,210 + 320 tokens, $0.0012, 3.4 s`"""
     used = result.used
     how = [terminal.plural(used.requests, "request")] if used.requests else []
