@@ -249,7 +249,8 @@ class Session:
 
     def _seen(self, *, recalled: bool) -> Seen:
         """What this run has seen; with `recalled` also in replies that the memo had."""
-        calls = {node: merged((s.seen, s.recalled)) if recalled else s.seen for node, s in self.compiled.sites.items()}
+        sites = {node: site for node, site in self.compiled.sites.items() if not site.solves}
+        calls = {node: merged((s.seen, s.recalled)) if recalled else s.seen for node, s in sites.items()}
         return by_key(self._keys, calls, self.run.choices)
 
     def estimate(self, bound: Bound) -> Estimate:

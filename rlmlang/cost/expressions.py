@@ -17,7 +17,6 @@ from rlmlang.files import FileValue
 from rlmlang.quantity import INFINITE, Quantity, less, maximum, minimum, plus, times
 from rlmlang.run.resolve import parts
 from rlmlang.sizes import (
-    ANY,
     AnySize,
     BoolSize,
     Exact,
