@@ -63,6 +63,7 @@ LIVE_ITEMS: Final = 4_096  # item tasks of nested maps under way at once
 # ---- solve ----
 ROOT_REPLY_TOKENS: Final = 2_048  # of the root model's reply: a long program has some 600
 ROOT_PROMPT_BYTES: Final = 32_000  # of what a root model is sent: card, question, previews, and as many earlier turns as fit
+ROOT_GRAMMAR_BYTES: Final = 48_000  # of the grammar, where it is sent as a tool and paid as part of the prompt
 SOLVE_INPUT_TOKENS: Final = 150_000  # a sub-invocation inside a solve, on average, by the bound: three attempts at 32,000 bytes and a reply
 SOLVE_OUTPUT_TOKENS: Final = 8_192  # likewise
 SOLVE_ANSWER_BYTES: Final = 64 * 1024  # of the answer of a solve in a program, as JSON: what comes after it has a bound

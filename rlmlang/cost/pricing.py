@@ -254,6 +254,8 @@ def quota(models: Sequence[Model], price: Callable[[Model], Price | None] = pric
     thinking = max(model.reasoning_tokens for model in models)
     attempts = 1 + limits.REASKS
     inputs = limits.SOLVE_INPUT_TOKENS + limits.REASKS * attempts // 2 * limits.REPLY_BYTES_PER_TOKEN * thinking
+    if any(model.grammar == "openai" for model in models):
+        inputs += attempts * limits.ROOT_GRAMMAR_BYTES
     outputs = limits.SOLVE_OUTPUT_TOKENS + attempts * thinking
     dearest: Quantity = 0
     for known in map(price, models):

@@ -22,9 +22,7 @@ _SITES: Final = 6
 _NAMES: Final = 40
 _LINKS: Final = 10  # bindings and filters followed to find out where a list comes from
 _NANO: Final = 1_000_000_000
-NO_PROGRAM: Final = (
-    "There was no program in your reply, so nothing was run. Write one in a ```rlm block. To finish, the program ends with: answer EXPR"
-)
+NO_PROGRAM: Final = "There was no program in your reply, so nothing was run. Write one. To finish, the program ends with: answer EXPR"
 SAME_PROGRAM: Final = (
     "This is the program of the turn before, so it was not run again. Write another one: correct what was said above, look at something "
     "else, or end with: answer EXPR"
@@ -66,6 +64,11 @@ def refusal(reasons: Sequence[str], checked: Checked, bound: Bound, calls: int) 
         lines.append(f"  … and {len(sites) - _SITES} more places")
     lines += ["", _cheapest(checked, bound, calls)]
     return "\n".join(lines)
+
+
+def unfit(errors: Sequence[str]) -> str:
+    """What some calls would send does not fit the model that is to read it."""
+    return "The program was not run: " + printable("; ".join(errors[:_ERRORS]))
 
 
 def _cheapest(checked: Checked, bound: Bound, calls: int) -> str:

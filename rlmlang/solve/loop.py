@@ -13,6 +13,7 @@ It does not: talk to a model (run.calls does), know the command line, or keep an
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -38,9 +39,10 @@ from rlmlang.run.nesting import Ledger, Nesting, Task
 from rlmlang.run.turns import Outcome, Past, compile_turn
 from rlmlang.session import usable_model
 from rlmlang.solve import feedback
+from rlmlang.solve.export import grammar_for
 from rlmlang.solve.extract import extract
 from rlmlang.solve.preview import observe
-from rlmlang.solve.prompt import Conversation, first_message
+from rlmlang.solve.prompt import Conversation, first_message, written
 from rlmlang.solve.record import SolveRecord, TurnRecord, add_solve, counted, difference
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax import parse
@@ -166,7 +168,8 @@ class _Solving:
         model = usable_model(self.loop.models, self.root_name, self.loop.budget, offline=self.loop.offline)
         self._set_quota()
         wanted = None if task.type is None else str(task.type)
-        conversation = Conversation(model, lambda room: first_message(task.question, task.data, wanted, room))
+        grammar = None if model.grammar is None else await asyncio.to_thread(grammar_for, model)
+        conversation = Conversation(model, lambda room: first_message(task.question, task.data, wanted, room), grammar)
         root = Site(task.node.span, TEXT, self.root_name, within=self._total.all)
         before: str | None = None
         repeats = 1
@@ -181,7 +184,7 @@ class _Solving:
             try:
                 reply = await self._reply(conversation, root, turn, turns)
                 program = extract(reply)
-                said = f"```rlm\n{program}\n```" if program is not None else reply[:_REPLY_SHOWN] or "(nothing)"
+                said = reply[:_REPLY_SHOWN] if program is None else written(program, conversation.fenced)
                 repeats = repeats + 1 if said == before else 1
                 record.program = program
                 if program is None:
@@ -318,6 +321,9 @@ class _Solving:
         except (Failure, LimitError) as error:
             raise self._failed(error, record, kept=False) from None
         record.bound = figures_json(bound.figures)
+        if bound.errors and not self.loop.offline:
+            record.outcome, record.error = "refused", bound.errors[0]
+            raise _Again(feedback.unfit(bound.errors))
         return bound
 
     def _set_quota(self) -> None:

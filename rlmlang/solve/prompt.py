@@ -23,7 +23,7 @@ from rlmlang.types import TEXT, Type
 
 _RULES: Final = """\
 You answer a question about data by writing programs in rlmlang, a small language that is described below. The data are bound to variables
-already; of them you see a preview. Each of your replies is one program, in one ```rlm block:
+already; of them you see a preview. Each of your replies is one program, @FORM@:
 
 - The program is checked, its cost is bounded, and it is run. What its last expression shows comes back to you, cut to a preview.
 - What a program binds stays bound for the programs after it. There is no `input` and no `use` here.
@@ -38,9 +38,14 @@ _QUESTION_BYTES: Final = 6_000
 
 
 @cache
-def rules() -> str:
-    """The system message: the same for every solve."""
-    return _RULES + card()
+def rules(fenced: bool = True) -> str:
+    """The system message: the same for every solve. Where a grammar sees to it that a reply is a program, it has no fence."""
+    return _RULES.replace("@FORM@", "in one ```rlm block" if fenced else "and nothing but its text") + card()
+
+
+def written(program: str, fenced: bool = True) -> str:
+    """A program as it stands in a reply."""
+    return f"```rlm\n{program}\n```" if fenced else program
 
 
 def first_message(question: str, data: Sequence[tuple[str, Type, Any]], wanted: str | None, room: int) -> str:
@@ -84,7 +89,8 @@ def cut(text: str, most: int) -> str:
 
 @define(eq=False)
 class Conversation:
-    """The messages of one solve. `first` gives the message with question and data, in so many bytes at most."""
+    """The messages of one solve. `first` gives the message with question and data, in so many bytes at most; `grammar` is what replies
+    must fit, where the model takes one."""
 
     model: Model
     first: Callable[[int], str]
@@ -98,7 +104,12 @@ class Conversation:
         room = limits.ROOT_PROMPT_BYTES
         if window is not None:
             room = min(room, max(0, window - self.reply_tokens) * _BYTES_PER_TOKEN)
-        self._room = max(0, room - utf8_length(rules()) - 3 * limits.MESSAGE_TOKENS)
+        self._room = max(0, room - utf8_length(rules(self.fenced)) - 3 * limits.MESSAGE_TOKENS)
+
+    @property
+    def fenced(self) -> bool:
+        """Whether programs stand in fences."""
+        return self.grammar is None
 
     @property
     def reply_tokens(self) -> int:
@@ -133,10 +144,11 @@ class Conversation:
             temperature = 0.0
         return Request(
             model=self.model,
-            messages=(Message("system", rules()), *messages),
+            messages=(Message("system", rules(self.fenced)), *messages),
             type=TEXT,
             max_tokens=self.reply_tokens,
             temperature=temperature,
+            grammar=self.grammar,
         )
 
 
