@@ -112,7 +112,7 @@ class Adversary:
 
     def _bad(self, r: Random, request: Request) -> str:
         """No reply of the type, as long as one may be."""
-        if request.type == TEXT:
+        if request.type == TEXT and not request.batch:
             return " " * _room(request)
         if r.random() < 0.3:
             return ('{"value": {"nobody": ["asked"]}}', "[]", "null", '"?"', "3 apples")[r.randrange(5)]
@@ -121,10 +121,7 @@ class Adversary:
     def _reply(self, r: Random, request: Request, style: Style) -> str:
         room = _room(request)
         if request.batch:
-            each = room // len(request.batch)
-            entries = [json_reply(r, item.type, min(each, _room(item)) - 10, style) for item in request.batch]
-            wrong = entries[1:] if r.random() < 0.3 else ["{}", *entries[1:]] if r.random() < 0.3 else entries
-            return f'{{"value":[{",".join(wrong)}]}}'
+            return _batch_reply(r, request, room, style, wrong=self.nagging)
         if request.type == TEXT:
             longer = room + r.choice((0, 0, 7)) if style == "most" else room
             text = _text(r, longer, style, plain=True)
@@ -135,6 +132,20 @@ class Adversary:
         if len(text.encode()) > room:  # there is no room for what must be said
             return text[:room]
         return f"```json\n{text}\n```" if r.random() < 0.05 and len(text.encode()) + 12 <= room else text
+
+
+def _batch_reply(r: Random, request: Request, room: int, style: Style, wrong: float) -> str:
+    """The replies to several calls, sometimes one too few, or one that is none."""
+    share = (room - 12) // len(request.batch) - 1
+    entries = []
+    for call in request.batch:
+        entry = json_reply(r, call.type, min(share, limits.REPLY_BYTES_PER_TOKEN * call.max_tokens), style)
+        entries.append('"x"' if call.type == TEXT and not json.loads(entry).strip() else entry)
+    if r.random() < wrong / 4:
+        entries[r.randrange(len(entries))] = '{"nobody":"asked"}'
+    if r.random() < wrong / 4:
+        del entries[r.randrange(len(entries))]
+    return '{"value":[' + ",".join(entries) + "]}"
 
 
 def _room(request: Request) -> int:

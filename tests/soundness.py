@@ -32,9 +32,10 @@ from rlmlang.run.budget import Budget
 from rlmlang.run.calls import Calls, Tally
 from rlmlang.run.evaluate import Compiled, Run, compile_program, evaluate
 from rlmlang.run.memo import Memo
-from rlmlang.sizes import Size, content_bytes, holds, measure
+from rlmlang.sizes import Size, holds
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax import parse
+from rlmlang.values import to_json_text
 
 SITE_FIGURES = ("calls", "requests", "input_tokens", "output_tokens", "dollars")
 _STORED = 23  # one program in so many is run twice with a memo store
@@ -117,9 +118,10 @@ def _sizes(name: str, value: Any) -> list[tuple[str, int]]:
         case DirValue():
             files = value.files()
             return [(f"files({name})", len(files)), (f"bytes({name})", sum(file.size for file in files))]
-        case list():
-            content = sum(int(value_at(content_bytes(measure(item)).high, {})) for item in value)
-            return [(f"len({name})", len(value)), (f"bytes({name})", content)]
+        case list() if all(isinstance(item, str) for item in value):
+            return [(f"len({name})", len(value)), (f"bytes({name})", sum(len(item.encode()) for item in value))]
+        case list() | dict():
+            return [(f"len({name})", len(value)), (f"bytes({name})", len(to_json_text(value).encode()))]
     return []
 
 

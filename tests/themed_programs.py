@@ -443,6 +443,58 @@ _TEMPLATES: dict[str, tuple[Type, tuple[str, ...]]] = {
             '(if (call "c" -> bool) { (call "a" on ‹text›) + (call "b" with {max_tokens: 2}) } else { call "c" with {max_tokens: 9} })',
         ),
     ),
+    "a list of one": (
+        TEXT,
+        (
+            "(reduce c0, c1 in ‹texts› { c0[:1] })",
+            '(reduce c0, c1 in take(‹texts›, 1) { "" })',
+            "(fold c0, c1 in ‹texts› from ‹text› { c1[:1] })",
+        ),
+    ),
+    "a long known list": (
+        ListOf(TEXT),
+        (
+            '[call f"n {c0}" for c0 in range(70)]',
+            '[f"{c0}" * c0 for c0 in range(70) if (call "n" on c0 -> bool)]',
+            '(map c1, c0 in ["a", "bcd"] * 35 { f"{c0}{c1}{‹int›}" })',
+            "[str(c0)[:len(‹text›)] for c0 in range(99)]",
+        ),
+    ),
+    "skipping what fails": (
+        ListOf(INT),
+        (
+            "([int(c0) for c0 in ‹texts›] otherwise skip)",
+            '([int(call "n" on c0) for c0 in ["1", "2", "3"]] otherwise skip)',
+            "([c0 for c0 in ‹ints› if 6 // c0 > 0] otherwise skip)",
+            '([c1 for c0 in ‹texts› for c1 in [int(c0), len(call "n" on c0)]] otherwise skip)',
+        ),
+    ),
+    "a filter that is decided": (
+        ListOf(TEXT),
+        (
+            "[c0 for c0 in ‹texts› if len(c0) >= 0]",
+            '[c0 for c0 in ‹texts› if c0 in ""]',
+            '[c0 for c0 in ["a", "bc", ‹text›] if len(c0) < 2]',
+        ),
+    ),
+    "a chain": (
+        TEXT,
+        (
+            '(fold c0, c1 in ‹texts› from "" { call f"{c0}" on (call "n" on c0) })',
+            '(reduce c0, c1 in ‹texts› { call f"{c0}" on (call "n" on c1) })',
+            '(fold c0, c1 in range(clamp(‹int›, 0, 5)) from "" { call f"{c0}" })',
+            '(reduce c0, c1 in [‹text›, ‹text›, ‹text›, "a", "b"] { call f"{c0}" on c1 })',
+        ),
+    ),
+    "in batches": (
+        ListOf(TEXT),
+        (
+            '[call "b" on c0 with {batch: 20} for c0 in ‹texts›]',
+            '[call f"b {‹int›}" on c0, ‹text› -> "red" | "green" with {batch: 3} for c0 in ‹texts›]',
+            '[c0 for c0 in ‹texts› if call "b" on c0 -> bool with {batch: 2}]',
+            '[str(call "b" on c0 -> int with {batch: 4, max_tokens: 5}) for c0 in range(9)]',
+        ),
+    ),
     "??": (TEXT, ("(‹text?› ?? ‹text›)", '(‹text?› ?? (call "default"))', '(‹nested›.o ?? "none")')),
     "otherwise skip": (
         ListOf(TEXT),

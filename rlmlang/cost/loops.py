@@ -144,7 +144,7 @@ def map_(analysis: Analysis, node: n.Map, env: Env, start: Interval) -> Out:
     cost, end = source.cost, source.round
     for group in groups:
         cost, end = _then(cost, end, group, node.skip)
-    size = _joined(groups)
+    size = _joined(groups, node.skip)
     if size is not None and node.skip:
         whole = as_list(size)
         size = ListSize(whole.count.from_zero(), whole.item, list_total(whole).from_zero())
@@ -339,11 +339,11 @@ def _unrolled(analysis: Analysis, node: n.Fold, source: Size, size: Size, steps:
     return Out(made, cost, end)
 
 
-def _joined(groups: Sequence[Group]) -> Size | None:
-    """The list of what bodies give."""
+def _joined(groups: Sequence[Group], skip: bool) -> Size | None:
+    """The list of what bodies give. `skip`: an item that fails is left out."""
     if not groups:
         return Exact([])
-    if any(group.out.size is None and group.surely for group in groups):
+    if not skip and any(group.out.size is None and group.surely for group in groups):
         return None
     given = [(group, group.out.size) for group in groups if group.out.size is not None]
     if all(isinstance(size, Exact) and group.count == ONE for group, size in given):
