@@ -515,7 +515,7 @@ _TEMPLATES: dict[str, tuple[Type, tuple[str, ...]]] = {
     "maybe field": (Optional(TEXT), ("(first(‹records›) otherwise none)?.t", "(‹record› if ‹bool› else none)?.t")),
     "spread": (RECORD, ("{...‹record›, a: ‹int›}", "{a: 1, ...‹record›}", "{...‹record›, t: ‹text›}")),
     "unpacking": (TEXT, ("[(c0 + c1) for c0, c1 in zip(‹texts›, ‹texts›)].join()", '[c1 for c0, c1 in enumerate(‹texts›)].join(", ")')),
-    "format spec": (TEXT, ('f"{‹int›:>5} {‹float›:.2f}"', 'f"{‹text›:<9}|"', 'f"{‹int›:,}{‹int›:+}"', 'f"{‹text›:é^12.3}"')),
+    "format spec": (TEXT, ('f"{‹int›:>5} {‹float›:.2f}"', 'f"{ ‹text›:<9}|"', 'f"{‹int›:,}{‹int›:+}"', 'f"{ ‹text›:é^12.3}"')),
     "reduce with a start": (
         TEXT,
         ('reduce(lambda c0, c1: (call "merge" on c0, c1), ‹texts›, ‹text›)', 'reduce(lambda c0, c1: c0 + c1, ‹texts›, "")'),
