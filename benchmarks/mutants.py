@@ -477,7 +477,7 @@ def drawn(*strategies: st.SearchStrategy[Any]) -> list[tuple[Any, ...]]:
     """Some examples, always the same."""
     found: list[tuple[Any, ...]] = []
 
-    @settings(test_sizes.QUICK, max_examples=40, derandomize=True, phases=[Phase.generate])
+    @settings(test_sizes.QUICK, max_examples=15, derandomize=True, phases=[Phase.generate])
     @given(st.tuples(*strategies))
     def draw(made: tuple[Any, ...]) -> None:
         found.append(made)
