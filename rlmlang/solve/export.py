@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Final, Literal, get_args
 
 from rlmlang.lm.request import GRAMMAR_FORMATS, GRAMMAR_TOOL, GRAMMAR_TOOL_HELP, Model
-from rlmlang.solve.flat import Body, Flat, Nonterminal, Symbol, Terminal, annotated, open_ended, right_recursive, spaced
+from rlmlang.solve.flat import Body, Flat, Symbol, Terminal, annotated, ended, factored, right_recursive, spaced
 from rlmlang.solve.restrict import restricted
 from rlmlang.syntax import tables
 
@@ -36,10 +36,11 @@ _PARTS: Final = {  # shared, under these names; the regular expressions of termi
     "\ue001": ("SPACE", r"[ \t]{1,40}"),
     "\ue002": ("REST", _REST),
     "\ue003": ("EMPTY", r"(\n[ \t]{0,40}){1,3}"),
-    "\ue004": ("COMMENT", r"#[^\n]*"),
+    "\ue004": ("COMMENT", r"#[^\n]{0,240}"),
     "\ue005": ("CODE", f"(u{_FOUR}|U(0000{_FOUR}|000[1-9a-fA-F]{_HEX}{{4}}|0010{_HEX}{{4}}))"),
 }
 _BLANKS, _SPACE, _NAME_REST, _EMPTY, _REMARK, _CODE = _PARTS
+_GREAT = r"[0-9](\.[0-9]{1,15})?[eE][+-]?([1-2][0-9]{2}|30[0-7])"  # with longer exponents a float of few digits is none too large
 _NEWLINES = f"({_REMARK}?{_EMPTY}({_REMARK}{_EMPTY})*)"
 _NARROWER: Final = (  # in the regular expressions of the grammar: what stands there, what the constrained forms have instead
     (r"((#[^\n]*)?\n[ \t]*)+", _NEWLINES),
@@ -67,12 +68,16 @@ def grammar_for(model: Model) -> str | None:
     """What `Request.grammar` is for a program of `model`, None where it takes no grammar."""
     if model.grammar is None:
         return None
-    return _gbnf() if GRAMMAR_FORMATS[model.grammar] == "gbnf" else _lark()
+    if model.provider == "gguf":
+        from rlmlang.lm.providers.gguf import reads_llguidance
+
+        return grammar_text("llguidance" if reads_llguidance() else "gbnf")
+    return grammar_text("gbnf") if GRAMMAR_FORMATS[model.grammar] == "gbnf" else _lark()
 
 
 @cache
 def _flat() -> Flat:
-    return spaced(open_ended(restricted(annotated(tables.parser()))))
+    return spaced(ended(restricted(annotated(tables.parser()))))
 
 
 # ---- what terminals are ----
@@ -81,7 +86,7 @@ def _flat() -> Flat:
 @cache
 def _patterns() -> dict[str, str]:
     """The regular expression of each terminal as the constrained forms have it, with the characters of `_PARTS`."""
-    found = {"END": f"({_REMARK}|{_NEWLINES}{_REMARK}?)", "SPACE": _SPACE}
+    found = {"END": rf"({_REMARK}(\n{_BLANKS})?|\n{_BLANKS})", "SPACE": _SPACE}
     for terminal in tables.parser().terminals:
         text = terminal.pattern.to_regexp().replace("\n", r"\n").replace("\t", r"\t").replace("(.|\\n)", r"[^\ue00f]")
         if "RAW" not in terminal.name:  # escapes that stand for no character
@@ -90,7 +95,7 @@ def _patterns() -> dict[str, str]:
         text = text.replace(r"[^\ue00f]", "[^]")
         for wide, narrow in _NARROWER:
             text = text.replace(wide, narrow)
-        found[terminal.name] = text
+        found[terminal.name] = f"({text}|{_GREAT})" if terminal.name == "FLOAT" else text
     return found
 
 
@@ -132,36 +137,40 @@ def _class(letters: set[str]) -> str:
 
 # ---- notations ----
 
-_TOKEN = re.compile(r"\\(?P<escaped>.)|(?P<set>\[\^?(?:\\.|[^\]\\])*\])|(?P<group>\(\?:|[()|])|(?P<times>[*+?]|\{[0-9]+,[0-9]*\}|\{[0-9]+\})|(?P<one>.)")
+_TOKEN = re.compile(
+    r"\\(?P<escaped>.)|(?P<set>\[\^?(?:\\.|[^\]\\])*\])|(?P<group>\(\?:|[()|])|(?P<times>[*+?]|\{[0-9]+,[0-9]*\}|\{[0-9]+\})|(?P<one>.)"
+)
 
 
 def _spell(regexp: str, shared: Callable[[str], str], literal: Callable[[str], str]) -> str:
-    """`regexp` with its classes made explicit, its parts named by `shared` and its other characters written by `literal`."""
-    out = []
+    """`regexp` with its classes made explicit, its parts named by `shared` and its other characters written by `literal`, as many
+    together as belong together."""
+    out: list[str] = []
+    run = ""
     for token in _TOKEN.finditer(regexp):
         kind, text = str(token.lastgroup), token[0]
+        if kind == "escaped" or (kind == "one" and text not in _PARTS and text != "."):
+            run += {"n": "\n", "t": "\t"}.get(text[1], text[1]) if kind == "escaped" else text
+            continue
+        if run:
+            pieces = (run[:-1], run[-1]) if kind == "times" else (run,)
+            out += [literal(piece) for piece in pieces if piece]
+            run = ""
         if kind == "set":
             out.append(text[:-1] + _NEVER + "]" if text.startswith("[^") else text)
-        elif kind == "group":
-            out.append("(" if text == "(?:" else text)
-        elif kind == "times":
-            out.append(text)
-        elif text in _PARTS:
-            out.append(shared(text))
-        elif kind == "escaped":
-            out.append(literal({"n": "\n", "t": "\t"}.get(token["escaped"], token["escaped"])))
+        elif kind == "one":
+            out.append(shared(text) if text in _PARTS else f"[^\\n{_NEVER}]")
         else:
-            out.append(f"[^\\n{_NEVER}]" if text == "." else literal(text))
-    return "".join(out)
+            out.append("(" if text == "(?:" else text)
+    return "".join(out) + (literal(run) if run else "")
 
 
 def _rust(regexp: str) -> str:
     """As llguidance reads it, all in one."""
 
-    def literal(character: str) -> str:
-        if character == "\n":
-            return "\\n"
-        return character if character.isalnum() or character in "_ \"'#,:;<>=!%@~&`" else "\\" + character
+    def literal(text: str) -> str:
+        plain = "_ \"'#,:;<>=!%@~&`"
+        return "".join("\\n" if c == "\n" else c if c.isalnum() or c in plain else "\\" + c for c in text)
 
     return _spell(regexp, lambda part: f"({_rust(_PARTS[part][1])})", literal)
 
@@ -169,12 +178,10 @@ def _rust(regexp: str) -> str:
 def _bnf(regexp: str) -> str:
     """As llama.cpp reads it, with the names of the parts."""
 
-    def literal(character: str) -> str:
-        return {"\n": ' "\\n"', '"': ' "\\""', "\\": ' "\\\\"'}.get(character, f' "{character}"')
+    def literal(text: str) -> str:
+        return f" {json.dumps(text)}"
 
-    spelled = _spell(regexp, lambda part: f" {_PARTS[part][0].lower()}", literal)
-    spelled = re.sub(r'(?<=[^\\])" "(?=[^ ])', "", spelled)  # adjacent characters in one text
-    return re.sub(r"(?<=[^ (])(?=[\[(|])|(?<=\|)(?=[^ ])", " ", spelled).strip() if False else spelled.strip()
+    return _spell(regexp, lambda part: f" {_PARTS[part][0].lower()}", literal).strip()
 
 
 def _names(flat: Flat) -> dict[Symbol, str]:
@@ -188,11 +195,16 @@ def _names(flat: Flat) -> dict[Symbol, str]:
             names[symbol] = wanted if number == 1 else f"{wanted}_{number}"
 
     for nonterminal, bodies in flat.rules.items():
-        name(nonterminal, re.sub(r"_(star|plus)_\d+$", "_more", str(nonterminal[0])).strip("_") + ("_" if nonterminal[0] == "after" else ""))
+        name(
+            nonterminal, re.sub(r"_(star|plus)_\d+$", "_more", str(nonterminal[0])).strip("_") + ("_" if nonterminal[0] == "after" else "")
+        )
         for body in bodies:
             for symbol in body:
                 if isinstance(symbol, Terminal):
-                    name(symbol, (symbol.text if symbol.keyword else re.sub("^_+(ANON_)?", lambda m: "OP_" if m[1] else "", symbol.name)).upper())
+                    name(
+                        symbol,
+                        (symbol.text if symbol.keyword else re.sub("^_+(ANON_)?", lambda m: "OP_" if m[1] else "", symbol.name)).upper(),
+                    )
     return names
 
 
@@ -242,8 +254,10 @@ def _lark() -> str:
 
 @cache
 def _gbnf() -> str:
-    flat = right_recursive(_flat())
-    names = {symbol: name.lower().replace("_", "-") + ("-t" if isinstance(symbol, Terminal) else "") for symbol, name in _names(flat).items()}
+    flat = factored(right_recursive(_flat()))
+    names = {
+        symbol: name.lower().replace("_", "-") + ("-t" if isinstance(symbol, Terminal) else "") for symbol, name in _names(flat).items()
+    }
     lines = ["root ::= " + names[flat.start]]
     for nonterminal, bodies in flat.rules.items():
         lines.append(f"{names[nonterminal]} ::= {_outer(_alternatives(bodies, names.__getitem__))}")

@@ -5,7 +5,7 @@ Made from the parser's own tables, in steps that are each a function from rules 
     annotated    our lexer knows which words are keywords where it stands; a decoder does not, so each rule is taken apart by the parser's
                  state, and each NAME says which words it may not be there
     restricted   what `parse` refuses once the tree is built (`on call "b"`, `text | int`) has no derivation (`restrict`)
-    open_ended   the last line needs no newline, and there is at least one statement
+    ended        there is at least one statement, the last line needs no newline, and nothing comes after an answer
     spaced       blanks belong to tokens; a keyword has some on both sides, so that no two words run into one another
 
 A nonterminal is a tuple that begins with its name in the grammar. After each step those that derive the same are made one.
@@ -63,7 +63,7 @@ def annotated(parser: Lark) -> Flat:
     texts = {name: p.value for name, p in patterns.items() if isinstance(p, PatternStr)}
     words = {name: text for name, text in texts.items() if text.isalpha()}
     blank = {n for n, p in patterns.items() if n not in parser.lexer_conf.ignore and re.match(p.to_regexp(), " x")}  # inside a text
-    by_name = defaultdict(list)
+    by_name: defaultdict[object, list[list[str]]] = defaultdict(list)
     for rule in parser.rules:
         by_name[rule.origin.name].append([symbol.name for symbol in rule.expansion])
     at_brace: set[int] = set()  # states right after the `{` of an interpolation, where another one would have made it `{{`
@@ -145,17 +145,27 @@ def useful(flat: Flat) -> Rules:
     return kept
 
 
-def open_ended(flat: Flat) -> Flat:
-    """`program: _NL? (_statement _NL)*` as at least one statement, the last newline left out or grown to END."""
+_LAST_ONLY = ("answer", "shown")
+
+
+def ended(flat: Flat) -> Flat:
+    """`program: _NL? (_statement _NL)*` as at least one statement, of which only the last is an answer or a bare expression, and the last
+    newline left out or grown to END. So a program ends, and decoding with it, where its answer does."""
     rules = dict(flat.rules)
-    bodies: list[Body] = []
-    for body in rules[flat.start]:
-        if body and isinstance(statements := body[-1], tuple):
-            last = (*statements, "last")
-            rules[last] = tuple(b[:-1] for b in rules[statements])
-            bodies += [(*body[:-1], last), (*body[:-1], last, END)]
-    rules[flat.start] = tuple(bodies)
+    [more] = {body[-1] for body in rules[flat.start] if body and isinstance(body[-1], tuple)}
+    [statement] = {s for body in rules[_nonterminal(more)] for s in body if isinstance(s, tuple) and s != more}
+    newline, rest, earlier, last = Terminal("_NL"), ("statements",), (*statement, "earlier"), (*statement, "last")
+    is_last = {body: isinstance(body[0], tuple) and body[0][0] in _LAST_ONLY for body in rules[statement]}
+    rules[earlier] = tuple(body for body in rules[statement] if not is_last[body])
+    rules[last] = tuple(body for body in rules[statement] if is_last[body])
+    rules[rest] = ((earlier,), (earlier, END), (earlier, newline, rest), (last,), (last, END))
+    rules[flat.start] = ((newline, rest), (rest,))
     return merged(Flat(flat.start, rules))
+
+
+def _nonterminal(symbol: Symbol) -> Nonterminal:
+    assert isinstance(symbol, tuple)
+    return symbol
 
 
 _INLINED = ("compare_op", "on", "with", "for_clause", "if_clause")  # so that each keyword stands beside what is before and after it
@@ -211,7 +221,7 @@ def _apart(body: Body, behind: bool) -> Body:
                 continue
             made.append(SPACE)
         elif isinstance(symbol, Terminal) and symbol.name != "_NL":
-            follows_word = isinstance(left, Terminal) and (left.keyword or left.name in ("NAME", "INT") and symbol.name == "NAME")
+            follows_word = isinstance(left, Terminal) and (left.keyword or (left.name in ("NAME", "INT") and symbol.name == "NAME"))
             follows_value = symbol.keyword and (behind if left is None else not _is(left, "_NL"))
             if follows_word or follows_value:
                 symbol = evolve(symbol, before="some")
@@ -225,17 +235,19 @@ def _is(symbol: Symbol | None, name: str) -> bool:
 
 def right_recursive(flat: Flat) -> Flat:
     """The same language with no rule that begins with itself: what follows the first part of a loop is a rule of its own."""
-    reached = {n: _left_reach(flat, n) for n in flat.rules}
     rules: Rules = {}
     for n, bodies in flat.rules.items():
-        if n not in reached[n]:
-            rules[n] = bodies
-            continue
-        loop = [m for m in reached[n] if n in reached[m]]
-        rules[n] = tuple((*body, ("after", m, n)) for m in loop for body in flat.rules[m] if not body or body[0] not in loop)
-        for m in loop:
-            steps = [(*body[1:], ("after", other, n)) for other in loop for body in flat.rules[other] if body and body[0] == m]
-            rules["after", m, n] = (*([()] if m == n else []), *steps)
+        loop = {n} & set(_left_reach(flat, n))
+        while loop and (
+            turns := [b for b in bodies if len(b) == 1 and b[0] != n and isinstance(b[0], tuple) and n in _left_reach(flat, b[0])]
+        ):
+            bodies = tuple(more for body in bodies for more in (flat.rules[_nonterminal(body[0])] if body in turns else (body,)))
+        again = [body for body in bodies if body and body[0] == n]
+        if again:
+            after = ("after", n)
+            rules[after] = ((), *((*body[1:], after) for body in again))
+            bodies = tuple((*body, after) for body in bodies if body not in again)
+        rules[n] = bodies
     return merged(Flat(flat.start, rules))
 
 
@@ -249,3 +261,29 @@ def _left_reach(flat: Flat, start: Nonterminal) -> dict[Nonterminal, None]:
                 found[body[0]] = None
                 waiting.append(body[0])
     return found
+
+
+def factored(flat: Flat) -> Flat:
+    """The same language with alternatives that begin alike as one, up to where they part: llama.cpp follows each on its own, and of nested
+    ones all combinations. Wants rules that do not begin with themselves."""
+    rules = {n: tuple(body for body in bodies if n[0] != "_atom" or _begins(body) != "group_name") for n, bodies in flat.rules.items()}
+    for n in rules:
+        while alike := _alike(rules, n):
+            bodies = (more for body in rules[n] for more in (rules[_nonterminal(body[0])] if body in alike else (body,)))
+            rules[n] = tuple(dict.fromkeys(bodies))
+    return merged(Flat(flat.start, rules))
+
+
+def _begins(body: Body) -> object:
+    return body[0][0] if body and isinstance(body[0], tuple) else None
+
+
+def _alike(rules: Rules, n: Nonterminal) -> set[Body]:
+    """Those bodies of `n` that are one nonterminal, and begin as another body does, or as another such nonterminal does."""
+    units = [body for body in rules[n] if len(body) == 1 and isinstance(body[0], tuple)]
+    inside = {unit: {body[0] for body in rules[_nonterminal(unit[0])] if body} for unit in units}
+    return {
+        body
+        for body, firsts in inside.items()
+        if any(other != body and other and (other[0] in firsts or firsts & inside.get(other, set())) for other in rules[n])
+    }

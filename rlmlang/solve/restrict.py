@@ -6,7 +6,8 @@ kind can say it: that the fields of a record differ, and the limits on sizes and
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from attrs import evolve
 
@@ -20,37 +21,34 @@ _FORMS = frozenset({"map", "filter", "reduce", "fold"})
 def restricted(flat: Flat) -> Flat:
     """The rules without those derivations."""
     rules = dict(flat.rules)
-    for restrict in (_bare_call_datum, _bad_option, _bad_number, _bad_union, _unknown_type, _bad_form, _long_quotes):
+    for restrict in (_bad_number, _bare_call_datum, _bad_option, _bad_union, _unknown_type, _bad_form, _long_quotes):
         for nonterminal in tuple(rules):
             restrict(rules, nonterminal)
     return merged(Flat(flat.start, rules))
 
 
-def _chain(
-    rules: Rules, start: Nonterminal, tag: str, without: Collection[str], instead: Mapping[str, Nonterminal | None] | None = None
+def _spine(
+    rules: Rules,
+    start: Nonterminal,
+    tag: str,
+    instead: Mapping[str, Callable[[Rules, Nonterminal], Nonterminal]] = MappingProxyType({}),
 ) -> Nonterminal:
-    """A copy of `start` that is not just one of `without`: levels of precedence, which begin with `_`, are copied as long as nothing
-    stands beside them. `instead` says what else to put for one that is met on the way."""
+    """A copy of an expression that does not begin with a bare call; `instead` makes what is put for others that it begins with."""
     new = (*start, tag)
     if new in rules:
         return new
     rules[new] = ()
     bodies: list[Body] = []
     for body in rules[start]:
-        inner = body[0] if len(body) == 1 else None
-        if not isinstance(inner, tuple):
+        first = body[0] if body else None
+        if not isinstance(first, tuple):
             bodies.append(body)
-        elif inner[0] in (instead or {}):
-            made = _named_data(rules, inner)
-            bodies.append((made,))
-        elif inner[0] not in without:
-            bodies.append((_chain(rules, inner, tag, without, instead),) if str(inner[0]).startswith("_") else body)
+        elif change := instead.get(str(first[0])):
+            bodies.append((change(rules, first), *body[1:]))
+        elif first[0] not in _CALLS:
+            bodies.append((_spine(rules, first, tag, instead), *body[1:]))
     rules[new] = tuple(bodies)
     return new
-
-
-def _replaced(bodies: Iterable[Body], name: str, by: dict[Nonterminal, Nonterminal]) -> tuple[Body, ...]:
-    return tuple(tuple(by.get(s, s) if isinstance(s, tuple) and s[0] == name else s for s in body) for body in bodies)
 
 
 _CALLS = ("call", "solve")
@@ -59,14 +57,14 @@ _CALLS = ("call", "solve")
 def _bare_call_datum(rules: Rules, here: Nonterminal) -> None:
     """`on call …`; and in `on {a: call …}`, where the record names the data, `on {...r}`."""
     if here[0] == "on":
-        rules[here] = tuple((*body[:-1], _chain(rules, _nonterminal(body[-1]), "datum", _CALLS, {"record": None})) for body in rules[here])
+        rules[here] = tuple((*body[:-1], _spine(rules, _nonterminal(body[-1]), "datum", {"record": _named_data})) for body in rules[here])
     elif str(here[0]).startswith("__many_plus"):
-        rules[here] = tuple((*body[:-1], _chain(rules, _nonterminal(body[-1]), "one of many", _CALLS)) for body in rules[here])
+        rules[here] = tuple((*body[:-1], _spine(rules, _nonterminal(body[-1]), "one of many")) for body in rules[here])
     elif here[0] == "many":
         bodies = []
         for body in rules[here]:
             at = next(i for i, s in enumerate(body) if isinstance(s, Terminal) and s.text == "on") + 2
-            bodies.append((*body[:at], _chain(rules, _nonterminal(body[at]), "one of many", _CALLS), *body[at + 1 :]))
+            bodies.append((*body[:at], _spine(rules, _nonterminal(body[at]), "one of many"), *body[at + 1 :]))
         rules[here] = tuple(bodies)
 
 
@@ -85,7 +83,7 @@ def _fields(rules: Rules, here: Nonterminal, tag: str, *, values: bool) -> Nonte
         if any(isinstance(s, tuple) and s[0] == "spread" for s in body):
             continue
         if here[0] == "pair":
-            body = (*body[:-1], _chain(rules, _nonterminal(body[-1]), "named datum", _CALLS))
+            body = (*body[:-1], _spine(rules, _nonterminal(body[-1]), "one of many"))
         kept = ("_item", "pair") if values else ("_item",)
         inside = [s for s in body if isinstance(s, tuple) and (s[0] in kept or str(s[0]).startswith("__record_star"))]
         copies = {s: _fields(rules, s, tag, values=values) for s in inside}
@@ -101,9 +99,18 @@ def _bad_option(rules: Rules, here: Nonterminal) -> None:
 
 
 def _bad_number(rules: Rules, here: Nonterminal) -> None:
-    """`1.x`"""
-    if here[0] in ("field", "method"):
-        rules[here] = tuple((_chain(rules, _nonterminal(body[0]), "no number", ("number",)), *body[1:]) for body in rules[here])
+    """`1.x`: an integer is an operand of its own, which only brackets may follow."""
+    if here[0] == "_operand":
+        rules[here] = (*rules[here], (_INTEGER,))
+    elif here[0] in ("index", "slice"):
+        rules[here] = (*rules[here], *((_INTEGER, *body[1:]) for body in rules[here]))
+    elif here[0] == "number":
+        rules[here], rules[_INTEGER] = (
+            tuple(b for b in rules[here] if (_terminal(b[0]).name == "INT") == integer) for integer in (False, True)
+        )
+
+
+_INTEGER: Nonterminal = ("number", "integer")
 
 
 def _bad_union(rules: Rules, here: Nonterminal) -> None:

@@ -142,11 +142,7 @@ class GgufProvider:
             return self._server
 
     def _load(self) -> Any:
-        # Read when the library is first loaded. Its threads else spin while they wait for one another: on cores shared with anything
-        # else that made replies 5 to 30 times slower (measured on two cores, one of them busy).
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-        import xllamacpp
-
+        xllamacpp = _library()
         path = self._path or local_model_path(self._still_open)
         header = self._header or read_header(path)
         self._marks = _any_of(header.control_tokens)
@@ -175,6 +171,23 @@ class GgufProvider:
         code = error.get("code")
         message = f"{self._model.name} failed: {printable(str(error.get('message')), 300)}"
         return ProviderError(message, retryable=code in (500, 503), status=code if isinstance(code, int) else None)
+
+
+def _library() -> Any:
+    """llama.cpp."""
+    # Read when the library is first loaded. Its threads else spin while they wait for one another: on cores shared with anything
+    # else that made replies 5 to 30 times slower (measured on two cores, one of them busy).
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    import xllamacpp
+
+    return xllamacpp
+
+
+def reads_llguidance() -> bool:
+    """Whether the llama.cpp at hand was built with llguidance, and reads its notation beside GBNF. False where there is none."""
+    if importlib.util.find_spec("xllamacpp") is None:
+        return False
+    return bool(_library().json_schema_to_grammar({"type": "null"}).startswith("%llguidance"))
 
 
 def _any_of(words: tuple[str, ...]) -> re.Pattern[str] | None:
