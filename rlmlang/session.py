@@ -135,6 +135,10 @@ class Session:
         """The models that the program may ask, as far as it says."""
         return {name for site in self.compiled.sites.values() for name in self._asked(site)}
 
+    def called_models(self) -> list[Model]:
+        """The same, as models."""
+        return [self.models[name] for name in self.model_names()]
+
     def _asked(self, site: Site) -> tuple[str, ...]:
         """The models that a place asks, as far as the program says so: inside a solve others may be named."""
         if site.solves:

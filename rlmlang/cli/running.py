@@ -6,23 +6,23 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from rlmlang.cli import terminal
 from rlmlang.errors import Interrupted
 
 if TYPE_CHECKING:
+    from rlmlang.lm.request import Model
     from rlmlang.session import Session
 
 
-def fetch_embedded(session: Session, *, quiet: bool) -> None:
-    """Fetches the embedded model where the program may call it and it is not there yet. Raises UsageError."""
+def fetch_embedded(models: Iterable[Model], *, quiet: bool) -> None:
+    """Fetches the embedded model where it is one of those that may be called and is not there yet. Raises UsageError."""
     from rlmlang.cli.progress import Download
     from rlmlang.lm.local import local_model_path, model_file
     from rlmlang.lm.providers import open_provider
 
-    models = [session.models[name] for name in session.model_names()]
     embedded = next((model for model in models if model.provider == "gguf" and model.path is None), None)
     if embedded is None or model_file().is_file():
         return

@@ -112,7 +112,7 @@ def _sample(args: argparse.Namespace) -> tuple[Estimate, Sample, RlmError | None
         raise UsageError("a sample is kept for the run after it, which without a memo would pay it again", hint="leave out --memo off")
     failed: RlmError | None = None
     try:
-        fetch_embedded(session, quiet=args.quiet)
+        fetch_embedded(session.called_models(), quiet=args.quiet)
         evaluate(session, None, quiet=args.quiet)
     except Interrupted:
         raise

@@ -54,7 +54,7 @@ def main(args: argparse.Namespace) -> int:
             return _plan(session, args)
         _admit(session, args)
         if not args.offline:
-            fetch_embedded(session, quiet=args.quiet)
+            fetch_embedded(session.called_models(), quiet=args.quiet)
         if args.out is not None:
             out = OutFile(args.out)
     except RlmError as error:

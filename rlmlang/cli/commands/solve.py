@@ -59,7 +59,7 @@ def main(args: argparse.Namespace) -> int:
         try:
             files = [OutFile(path) for path in (args.out, args.save) if path is not None]
             if not args.offline:
-                fetch_embedded(asked.session, quiet=args.quiet)
+                fetch_embedded(asked.session.called_models(), quiet=args.quiet)
         except RlmError:
             asked.session.memo.close()
             raise
