@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from commandline import Shell, rlm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import Reference, Scope, known
@@ -28,6 +29,8 @@ from rlmlang.solve.keep import kept_program
 from rlmlang.syntax import format_program, parse
 from rlmlang.syntax import nodes as n
 from rlmlang.types import DIR, FILE, INT, JSON, NEVER, TEXT, Enum, ListOf, Optional, RecordOf, Tuple, Type
+
+__all__ = ["rlm"]
 
 ROW = RecordOf((("id", INT), ("note", TEXT)))
 INPUTS: dict[str, Type] = {"rows": ListOf(ROW), "doc": TEXT, "repo": DIR}
@@ -149,6 +152,32 @@ def test_what_is_shown_last_is_the_answer_where_none_is_given() -> None:
     assert kept("a = 1", "(\n  a # here\n)") == "a = 1\n\nanswer a # here\n".replace(" # here", "  # here")
     with pytest.raises(UsageError, match="no turn has an answer"):
         kept_program(turns_of("a = 1"), {})
+
+
+def test_turns_that_are_too_large_together_are_refused() -> None:
+    turns = [f'x{i} = "{"a" * 60_000}"' for i in range(2)]
+    with pytest.raises(UsageError, match=r"the turns together are no program: the program has 120,\d+ characters"):
+        kept_program(turns_of(*turns, "answer x0 + x1"), {})
+
+
+def test_what_a_solve_keeps_is_answered_by_the_memo(rlm: Shell) -> None:
+    rlm.write("rows.csv", "id,note\n1,fine\n2,awful\n")
+    first = "short = [r for r in rows if len(r.note) < 9]\nshort[:1]"
+    second = 'moods = [call "How does it sound?" on r.note -> "good" | "bad" for r in short]\nanswer count(moods, "good")'
+    model = rlm.rules(
+        {"match": r"short\[:1\]", "reply": f"```rlm\n{second}\n```"},
+        {"match": "(?s)How does it sound.*fine", "reply": "good"},
+        {"match": "How does it sound", "reply": "bad"},
+        {"match": "(?s).*", "reply": f"```rlm\n{first}\n```"},
+    )
+    shared = ("--model", model, "--memo", "memo", "--quiet")
+    solved = rlm("solve", "How many are good?", "--context", "rows.csv", "--save", "out.rlm", *shared)
+    assert (solved.code, solved.out) == (0, "1\n"), solved.err
+    assert rlm("check", "out.rlm").code == 0 and rlm("fmt", "--check", "out.rlm").code == 0
+    again = rlm("run", "out.rlm", "rows=@rows.csv", *shared, "--offline", "--json")
+    assert again.json["answer"] == 1 and again.json["used"]["from_memo"] == 2
+    rlm.write("more.csv", "id,note\n1,fine\n2,fine\n3,awful\n")
+    assert rlm("run", "out.rlm", "rows=@more.csv", *shared).out == "2\n"
 
 
 def test_texts_that_look_like_comments_and_statements_stay() -> None:

@@ -31,7 +31,8 @@ from rlmlang.types import TEXT, Type
 @frozen
 class Solution(Result):
     """The outcome of a solve. `outcome`: how it ended; `turns`: each turn as the report has it; `names`: the variables that were bound at
-    its end, with their types; `program`: the whole program that gave the answer, with its inputs declared, None without an answer."""
+    its end, with their types; `program`: the whole program that gave the answer, with its inputs declared, None without an answer (and
+    where it would be longer than a program may be)."""
 
     question: str = ""
     outcome: Outcome = "under way"
@@ -108,7 +109,10 @@ class Question:
     def _program(self, record: SolveRecord) -> str | None:
         if record.outcome != "answered":
             return None
-        return kept_program(record.accepted, {c.name: c.type for c in self.contexts}, self.question)
+        try:
+            return kept_program(record.accepted, {c.name: c.type for c in self.contexts}, self.question)
+        except UsageError:  # all turns together are longer than a program may be: the answer stands
+            return None
 
 
 def _written_type(text: str) -> str:

@@ -18,9 +18,10 @@ from typing import Final
 
 from attrs import field, frozen
 
+from rlmlang.check import check
 from rlmlang.check.checked import Checked, Function
 from rlmlang.check.unify import item_of
-from rlmlang.errors import UsageError
+from rlmlang.errors import ProgramError, UsageError
 from rlmlang.syntax import format_program, parse
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax.diagnostics import printable
@@ -38,7 +39,7 @@ def kept_program(turns: Sequence[Checked], inputs: Mapping[str, Type], question:
     """The whole program, formatted: `turns` are the accepted ones in order, the last of which has the answer (or shows it), `inputs` the
     names and types that they found bound. Inputs that the answer does not use are left out. The question is a comment on top.
 
-    Raises UsageError where no turn has an answer.
+    Raises UsageError where no turn has an answer, or all of them are too large for one program.
     """
     statements = [_Statement(turn, at, node) for turn in turns for at, node in enumerate(turn.program.statements)]
     last = max((at for at, s in enumerate(statements) if isinstance(s.node, (n.Answer, n.Shown))), default=None)
@@ -59,7 +60,14 @@ def kept_program(turns: Sequence[Checked], inputs: Mapping[str, Type], question:
             edits.append((_name_span(statement.node), renamed[at]))
         parts.append(_written(statement, edits, apart=statement.turn is not above))
         above = statement.turn
-    return format_program(parse("\n".join(parts), "<kept>"))
+    try:
+        program = parse("\n".join(parts), "<kept>")
+        errors = check(program).errors
+    except ProgramError as error:
+        errors = error.diagnostics
+    if errors:  # limits that hold for one program, not for all turns together
+        raise UsageError(f"the turns together are no program: {errors[0].message}")
+    return format_program(program)
 
 
 @frozen(eq=False)

@@ -153,8 +153,9 @@ def _conclude(asked: Question, solution: Solution, error: RlmError | None, args:
             terminal.say("bound at the end: " + printable(", ".join(f"{name}: {type_}" for name, type_ in error.names.items())))
     for warning in solution.warnings:
         terminal.say(f"warning: {printable(warning)}")
-    if args.save is not None and solution.program is not None:
-        terminal.say(f"the program is kept in {printable(args.save, 300)}")
+    if args.save is not None and error is None:
+        kept = "kept in " + printable(args.save, 300) if solution.program is not None else "too long to be kept"
+        terminal.say(f"the program is {kept}")
     turns = terminal.plural(len(solution.turns), "turn")
     terminal.say(f"{turns}, {summary(solution)}")
     if error is not None and asked.session.calls.kept and not isinstance(error, (Interrupted, Unsolved)):
