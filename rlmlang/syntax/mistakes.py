@@ -111,7 +111,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), hint)
     for pattern, hint in (
         (r"^\s*\0([*/%.<>]|==|!=|\?\?|->)|^\s*(and|or|in|on|otherwise)\s+\0\S", _CONTINUED),
-        (r"^\s*[A-Za-z_]\w*\0: *\w", "a binding has no type: x = E; inputs, parameters and fields have one: input x: int = 3"),
+        (r"^\s*[A-Za-z_]\w*\0: *[\w\[{\"']", "a binding has no type: x = E; inputs, parameters and fields have one: input x: int = 3"),
         (r"^\s*input\s+\w+\s*\0=", "an input has a type: input x: int = 3"),
         (r"^\s*fn\b[^)]*\w\s*\0[,)=]", "every parameter has a type: fn f(a: text) -> text { … }"),
         (r"^\s*fn\b.*\)\s*\0:", "a function's result stands after an arrow: fn f(a: text) -> text { … }"),
@@ -126,7 +126,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\0![rsa][}:]", "there are no conversions: {x} is written as str(x) writes it"),
         (r"\[[^\]]*:[^\]]*\0:", "slices have no step: xs[1:3]; reversed(xs) turns a list around"),
         (r"\0:=", "a name is bound on a line of its own: x = E"),
-        (r"\{[^{}]*\w\s*\0=[^=]", "fields are written with a colon: {a: 1}"),
+        (r"\{[^{}]*[\w\"']\s*\0=[^=]", "fields are written with a colon: {a: 1}"),
         (r"[\])\w]\s*\0=[^=]", _TOKENS["="]),
         (r"\+\+\0|--\0", "values never change: bind the name again, x = x + 1, or use fold or sum"),
         (r"\d\.?\0\.+\d", "the numbers from 1 to 9 are range(1, 10)"),
@@ -152,6 +152,9 @@ _NO_PROGRAM: tuple[tuple[re.Pattern[str], str, str], ...] = (
         "give the program alone; what explains it stands after a #",
     ),
 )
+_ITERATES = re.compile(r"(?:\s|#[^\n]*)*for\b")
+_COMPUTED_NAME = re.compile(r"(?:[(\[][^,{}\n]*[)\]]|[\"'][^\"'\n]*[\"'])?\s*:")
+_DICT = "the names of fields are fixed: what a dict would hold is a list of records, [{key: x, value: E} for x in xs]"
 _GOES_ON = re.compile(r"(?:\s|#[^\n]*)*\n\s*([-+*/%.<>]|==|!=|\?\?|(?:and|or|in|not|on|otherwise|with)\b)")
 _OPERAND = re.compile(r"[\w\"'(\[{]")
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
@@ -202,6 +205,7 @@ def explain(error: UnexpectedInput, source: Source, last: Token | None, open_bra
         _no_program(place)
         or _unclosed_text(place)
         or _habit(place, last, open_brackets)
+        or _braces(place, open_brackets)
         or _open_bracket(place, open_brackets)
         or _closing(place, last, open_brackets)
         or _other(place)
@@ -267,6 +271,31 @@ def _habit(place: _Place, last: Token | None, open_brackets: Sequence[Token]) ->
         hint = f"bind the name again: {name[:60]} = {name[:60]} {augmented[1]} …, or use fold or sum"
         return place.error("python-habit", "values never change", hint)
     return None
+
+
+def _braces(place: _Place, open_brackets: Sequence[Token]) -> Diagnostic | None:
+    """Between braces: a dict, a set, a value without a name, a record where a block is expected."""
+    if not open_brackets or open_brackets[-1] != "{":
+        return None
+    text, expected = place.source.text, place.expected
+    in_record = "_COMMA" in expected and "EQUAL" not in expected
+    if "_RBRACE" in expected and (iterates := _ITERATES.match(text, place.start)):
+        here = Span(place.source, iterates.end() - 3, iterates.end())
+        if not in_record:
+            return place.error("python-habit", "a block has no `for`", "a list stands in square brackets: [E for x in xs]", here)
+        if "COLON" in expected:
+            return place.error("python-habit", "there are no sets", "write unique([x for x in xs])", here)
+        return place.error("python-habit", "a record has no `for`", _DICT, here)
+    after_name = expected == {"COLON"} or (in_record and expected <= {"COLON", "DOT", "_COMMA", "_RBRACE"})
+    at_start = {"NAME", "STRING", "_RBRACE"} <= expected and len(expected) <= 6 and place.found != ","
+    if place.ended or place.found in ("=", "**", "*") or not (after_name or at_start):
+        if place.found == ":" and "EQUAL" in expected:
+            return place.error("syntax", "a block has no fields", "a record that is a block's value has braces of its own: { {a: 1} }")
+        return None
+    if _COMPUTED_NAME.match(text, place.start):
+        return place.error("python-habit", "this is no name of a field", _DICT)
+    hint = "a field is written name: value, as in {total: len(xs)}; a single value stands without braces"
+    return place.error("syntax", "this field has no name", hint)
 
 
 def _open_bracket(place: _Place, open_brackets: Sequence[Token]) -> Diagnostic | None:
