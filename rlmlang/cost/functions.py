@@ -10,10 +10,10 @@ from attrs import evolve
 from rlmlang.builtins.declare import Builtin
 from rlmlang.check.checked import Function
 from rlmlang.cost.account import FREE, later
-from rlmlang.cost.bindings import as_bound
+from rlmlang.cost.bindings import as_bound, read
 from rlmlang.cost.loops import found_first, over
 from rlmlang.cost.outcome import Bound, Env, Out
-from rlmlang.quantity import at_most
+from rlmlang.quantity import at_most, maximum
 from rlmlang.run.resolve import Variable
 from rlmlang.sizes import (
     ANY,
@@ -70,8 +70,12 @@ def _builtin(
             items = as_list(sizes[0]) if sizes else ListSize(ANY, AnySize())
             result = _function_argument(analysis, argument, items, env, end)
             cost = cost + result.cost
-            # what the key reads may come later, though the key itself costs nothing
+            # what the key reads may come later, though the key itself costs nothing; it waits for all that it might read
             end = later(end, result.round if at_most(1, items.count.low) else Interval(end.low, result.round.high))
+            for variable in analysis.facts.mentions(argument):
+                if (bound := env.get(variable)) is not None:
+                    found = read(bound, end)
+                    cost, end = cost + found.cost, Interval(end.low, maximum(end.high, found.round.high))
             whole.append(FunctionSize(result.size if result.size is not None else AnySize()))
         else:
             whole.append(values[argument])
