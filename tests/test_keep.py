@@ -232,6 +232,10 @@ class RandomTurns(TypedPrograms):
             return name
         return super().name(prefix)
 
+    def _call(self, type_: Type, depth: int, scope: list[tuple[str, Type]]) -> str:
+        """Without batches: which calls go together in one request may differ, as in two runs of one program."""
+        return re.sub(r" with \{batch: \d+\}", "", super()._call(type_, depth, scope))
+
     def turn(self, *, last: bool) -> str:
         r = self.random
         self.declared = set()
