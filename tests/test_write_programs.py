@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,9 +9,10 @@ import pytest
 from attrs import evolve
 
 from benchmarks.write_programs import language_root, python_root
-from benchmarks.write_programs.measure import ROOTS, Root, Trial, tried
-from benchmarks.write_programs.oracle import Oracle, answer
-from benchmarks.write_programs.outcome import Outcome, fenced
+from benchmarks.write_programs.chat import Said
+from benchmarks.write_programs.measure import Trial, row
+from benchmarks.write_programs.oracle import answer
+from benchmarks.write_programs.outcome import TURNS, Outcome, fenced
 from benchmarks.write_programs.task import Task, right
 from benchmarks.write_programs.tasks import TASKS
 from rlmlang.lm.request import Message
@@ -28,11 +28,10 @@ def test_forty_tasks_of_their_own_names() -> None:
 @each_task
 def test_the_reference_programs_are_right(task: Task) -> None:
     for attempt, program in ((language_root.attempt, task.program), (python_root.attempt, task.python)):
-        with Oracle(task) as oracle:
-            outcome = attempt(task, f"```\n{program}\n```", oracle.url)
-        assert outcome.answered and right(task, outcome.answer), (outcome.answer, outcome.problem)
+        outcome = attempt(task, program)
+        assert outcome.answered and right(task, outcome.answer), (outcome.answer, outcome.told)
         assert Trial(task, (outcome,)).right(0)
-        assert bool(oracle.asked) == bool(task.seen)  # neither side gets by without reading, where reading is needed
+        assert bool(outcome.asked) == bool(task.seen)  # neither side gets by without reading, where reading is needed
 
 
 @each_task
@@ -93,16 +92,14 @@ def test_what_says_something_else_is_wrong(name: str, given: Any) -> None:
 
 def test_a_guess_is_not_right() -> None:
     task = BY_NAME["log lines by level"]
-    outcome = language_root.attempt(task, "answer 3", "http://127.0.0.1:1/v1")
+    outcome = language_root.attempt(task, "answer 3")
     assert outcome.answered and right(task, outcome.answer)
     assert not Trial(task, (outcome,)).right(0)  # it has not looked at the data
 
 
 def test_the_sub_model_says_nothing_about_what_it_is_not_shown() -> None:
     task = BY_NAME["count by sentiment"]
-    program = 'answer len([r for r in reviews if call "Is this review positive?" -> bool])'
-    with Oracle(task) as oracle:
-        outcome = language_root.attempt(task, program, oracle.url)
+    outcome = language_root.attempt(task, 'answer len([r for r in reviews if call "Is this review positive?" -> bool])')
     assert outcome.answered and outcome.answer == 0 and not right(task, outcome.answer)
     assert answer(task, "How much is it?", None) == "none"
 
@@ -116,59 +113,86 @@ def test_the_sub_model_answers_in_the_form_asked_for() -> None:
     assert answer(task, f"What is the mood?\n{review}", None) == "negative"
     letters = BY_NAME["records from letters"]
     letter = letters.seen[0].text
-    assert (
-        answer(letters, f'Who, and where? JSON: {{"name": "...", "city": "..."}}\n{letter}', None) == '{"name": "Helena", "city": "Porto"}'
-    )
+    asked = 'Who, and where? JSON: {"name": "...", "city": "..."}'
+    assert answer(letters, f"{asked}\n{letter}", None) == '{"name": "Helena", "city": "Porto"}'
     assert answer(letters, f"What is the name and the city?\n{letter}", None) == "Name: Helena\nCity: Porto"
 
 
 class Scripted:
-    """A root model that gives these replies, and what it was told."""
+    """A root model that gives these replies, and what it was told before each."""
 
-    def __init__(self, *replies: str) -> None:
-        self.replies, self.told = list(replies), [""]
+    def __init__(self, mark: str, *programs: str) -> None:
+        self.replies = [f"Here it is.\n```{mark}\n{program}\n```" for program in programs]
+        self.told: list[str] = []
 
-    async def write(self, messages: Sequence[Message]) -> str:
+    def write(self, messages: Sequence[Message], grammar: str | None) -> Said:
         self.told.append(messages[-1].content)
-        return self.replies.pop(0)
+        return Said(self.replies[len(self.told) - 1])
 
 
-def trial(root: Root, task: Task, *replies: str) -> tuple[Trial, Scripted]:
-    writer = Scripted(*replies)
-    return asyncio.run(tried(root, task, writer)), writer
+def passed(turns: Sequence[Outcome]) -> list[tuple[bool, bool, bool]]:
+    return [(turn.parsed, turn.checked, turn.answered) for turn in turns]
+
+
+REPAIRED = [(False, False, False), (True, False, False), (True, True, True)]
 
 
 def test_repairs_are_counted_and_told_what_is_wrong() -> None:
     task = BY_NAME["who has not replied"]
-    done, writer = trial(
-        ROOTS[0], task, "for p in invited:", "answer sorted(invitedd)", "answer sorted([p for p in invited if p not in replied])"
-    )
-    assert [(o.parsed, o.checked, o.answered) for o in done.turns] == [(False, False, False), (True, False, False), (True, True, True)]
-    assert [done.right(repairs) for repairs in range(3)] == [False, False, True]
-    assert "there are no loops" in writer.told[2] and "did you mean invited?" in writer.told[3]
+    root = Scripted("rlm", "for p in invited:", "answer sorted(invitedd)", "answer sorted([p for p in invited if p not in replied])")
+    done = Trial(task, language_root.trial(task, root))
+    assert passed(done.turns) == REPAIRED
+    assert [done.right(repairs) for repairs in range(TURNS)] == [False, False, True]
+    assert "there are no loops" in root.told[1] and "did you mean invited?" in root.told[2]
+    assert row("rlm", [done], 1)[3:] == ["1", "0", "0", "0"] and row("rlm", [done], 2)[3:] == ["1"] * 4
 
 
 def test_the_python_root_is_repaired_alike() -> None:
     task = BY_NAME["who has not replied"]
-    done, writer = trial(ROOTS[1], task, "FINAL(sorted(", "print(invitedd)", "FINAL(sorted(set(invited) - set(replied)))")
-    assert [(o.parsed, o.checked, o.answered) for o in done.turns] == [(False, False, False), (True, False, False), (True, True, True)]
-    assert done.right(2) and not done.right(1)
-    assert "SyntaxError" in writer.told[2] and "NameError: name 'invitedd'" in writer.told[3]
+    root = Scripted("python", "FINAL(sorted(", "print(invitedd)", "FINAL(sorted(set(invited) - set(replied)))")
+    done = Trial(task, python_root.trial(task, root))
+    assert passed(done.turns) == REPAIRED and done.right(2) and not done.right(1)
+    assert "SyntaxError" in root.told[1] and "NameError: name 'invitedd'" in root.told[2]
 
 
-def test_what_is_only_shown_is_no_answer() -> None:
+def test_both_may_look_first_and_keep_what_they_bind() -> None:
     task = BY_NAME["who has not replied"]
-    with Oracle(task) as oracle:
-        shown = language_root.attempt(task, "len(invited)", oracle.url)
-        printed = python_root.attempt(task, "print(len(invited))", oracle.url)
-    for outcome in (shown, printed):
-        assert outcome.checked and not outcome.answered and "6" in outcome.problem
+    rlm = Scripted("rlm", "missing = [p for p in invited if p not in replied]\nmissing", "answer sorted(missing)")
+    python = Scripted("python", "missing = set(invited) - set(replied)\nprint(sorted(missing))", "FINAL(sorted(missing))")
+    for trial, root in ((language_root.trial, rlm), (python_root.trial, python)):
+        done = Trial(task, trial(task, root))
+        assert passed(done.turns) == [(True, True, False), (True, True, True)] and done.right(1)
+        assert "Aisha" in root.told[1]
+
+
+def test_both_are_told_the_same_of_the_data() -> None:
+    for task in TASKS:
+        rlm, python = Scripted("rlm", *["answer 1"] * TURNS), Scripted("python", "FINAL(1)")
+        language_root.trial(task, rlm)
+        python_root.trial(task, python)
+        shown = [[line for line in root.told[0].split("\n") if line.startswith("  ")] for root in (rlm, python)]
+        assert shown[0] == shown[1] and shown[0]
+
+
+def test_sub_calls_of_a_solve_go_to_the_sub_model() -> None:
+    task = BY_NAME["files on a subject"]
+    done = Trial(task, language_root.trial(task, Scripted("rlm", task.program)))
+    assert done.right(0) and done.turns[0].asked == 1 + 5  # the root's own, and one a file
+
+
+def test_a_program_written_twice_is_not_run_twice() -> None:
+    task = BY_NAME["who has not replied"]
+    for trial, mark, program in ((language_root.trial, "rlm", "len(invited)"), (python_root.trial, "python", "print(len(invited))")):
+        root = Scripted(mark, program, program, program)
+        turns = trial(task, root)
+        assert passed(turns) == [(True, True, False)] * TURNS
+        assert "6" in root.told[1] and "the program of the turn before" in root.told[2]
 
 
 def test_a_python_program_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(python_root, "SECONDS", 1)
-    outcome = python_root.attempt(TASKS[0], "while True: pass", "http://127.0.0.1:1/v1")
-    assert outcome == Outcome("while True: pass", parsed=True, problem="The program was stopped after 1 seconds.")
+    outcome = python_root.attempt(TASKS[0], "while True: pass")
+    assert (outcome.parsed, outcome.checked, outcome.told) == (True, False, "The program was stopped after 1 seconds.")
 
 
 def test_a_later_turn_counts_from_there_on() -> None:
