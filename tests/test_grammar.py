@@ -88,7 +88,7 @@ def programs() -> tuple[str, ...]:
     files = [*ROOT.glob("examples/**/*.rlm"), *ROOT.glob("stdlib/*.rlm"), *ROOT.glob("tests/chunks/*.rlm")]
     texts = [text for path in sorted(files) for text in re.split(r"\n---\n|(?m:^=== .*\n)", path.read_text("utf-8"))]
     texts += [body for page in ROOT.glob("docs/*.md") for body in re.findall(r"^```rlm\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)]
-    texts += [format_program(Programs(seed).program()) for seed in range(60)]
+    texts += [format_program(Programs(seed).program()) for seed in range(30)]
     texts = [re.sub(r"[ \t]*### .*", "", text).rstrip() + "\n" for text in texts]  # the chunks' expectations are no part of them
     return tuple(text for text in dict.fromkeys(texts) if not complaints(text))
 
@@ -151,11 +151,11 @@ def test_every_program_can_be_written(decoder: Decoder) -> None:
 
 
 def test_every_program_can_be_written_with_llama_cpp(llama: LlamaGrammar) -> None:
-    texts = [text for text in programs() if len(text) < 90]
-    texts += [path.read_text("utf-8") for path in sorted(ROOT.glob("examples/*/*.rlm"))[:5]]
+    """A sample: it takes a millisecond a character."""
+    texts = [*[text for text in programs() if len(text) < 70][::12], (ROOT / "stdlib/vote.rlm").read_text("utf-8")]
     others = [text for text in texts if not llama.takes(text)]
     assert [text for text in others if not llama.takes(formatted(text))] == []
-    assert len(texts) > 300 and len(others) < 5
+    assert len(texts) > 25 and len(others) < 5
 
 
 def test_mutants_are_judged_as_by_the_parser(decoder: Decoder) -> None:
@@ -172,7 +172,7 @@ def test_mutants_are_judged_as_by_the_parser(decoder: Decoder) -> None:
 
 
 def test_llama_cpp_judges_as_llguidance_does(decoder: Decoder, llama: LlamaGrammar) -> None:
-    for text in mutants(4, 150, 80):
+    for text in mutants(4, 60, 60):
         assert llama.takes(text) == decoder.takes(text), text
 
 
@@ -196,6 +196,8 @@ def test_llama_cpp_judges_as_llguidance_does(decoder: Decoder, llama: LlamaGramm
         "type T = text | int",
         "type T = none | none",
         "type T = set[text]",
+        "input r: text??\nanswer r",
+        "answer call 'a' -> text??? b",
         "answer map(xs)",
         "answer xs.map(1)",
         "answer reduce(lambda a: a, xs)",
@@ -227,6 +229,7 @@ def test_what_cannot_be_written(text: str, decoder: Decoder, llama: LlamaGrammar
         "type = 3\nanswer {type, if: 1}.if",
         "answer call 'a' on (call 'b' on c), d",
         "answer call 'a' on {b, c: d.e} -> text? ?? 'x'",
+        "answer a ?? b",
         "answer xs.map(str).filter(x => x).reduce((a, b) => a, 1)",
         'answer f\'{ {a: 1}.a }\' + f"""say "{x}" or {{no}}"""',
         "answer '\\u20ac \\d' + r'\\ud'",

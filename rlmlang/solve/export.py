@@ -52,7 +52,7 @@ _NARROWER: Final = (  # in the regular expressions of the grammar: what stands t
 
 
 def grammar_text(format: Format) -> str:
-    """The grammar in `format`: a text that ends with a newline. Takes about two seconds the first time, but for `lark`."""
+    """The grammar in `format`: a text that ends with a newline. All but `lark` take most of a second the first time."""
     if format == "lark":
         return tables.grammar_text()
     if format == "gbnf":

@@ -25,7 +25,7 @@ from lark.lexer import PatternStr
 Nonterminal = tuple[object, ...]
 
 
-@frozen
+@frozen(cache_hash=True)
 class Terminal:
     """A terminal of the grammar where it stands. `text`: what it is, where that is one text. `barred`: words that it may not be; `only`:
     those it must be one of (empty: any). `before`: the blanks before it that belong to it."""
@@ -110,19 +110,26 @@ def _barred(words: set[str]) -> frozenset[str]:
 def merged(flat: Flat) -> Flat:
     """The same language with equal nonterminals made one, and without those that nothing needs."""
     rules = useful(flat)
+    numbers: dict[Symbol, int] = {nonterminal: at for at, nonterminal in enumerate(rules)}
+    coded = [[[numbers.setdefault(s, len(numbers)) for s in body] for body in bodies] for bodies in rules.values()]
     names: dict[object, int] = {}
-    group = {nonterminal: names.setdefault(nonterminal[0], len(names)) for nonterminal in rules}
-    count = 0
-    while count < len(set(group.values())):
-        count = len(set(group.values()))
+    own = [names.setdefault(nonterminal[0], len(names)) for nonterminal in rules]
+    terminals = range(-1, len(rules) - len(numbers) - 1, -1)  # each a group of its own
+    group, count = own, 0
+    while count < len(set(group)):
+        count = len(set(group))
+        of = [*group, *terminals].__getitem__
         seen: dict[object, int] = {}
-        shapes = {n: frozenset(tuple(group[s] if isinstance(s, tuple) else s for s in body) for body in rules[n]) for n in rules}
-        group = {n: seen.setdefault((group[n], shapes[n]), len(seen)) for n in rules}
+        group = [
+            seen.setdefault((before, frozenset([tuple(map(of, body)) for body in bodies])), len(seen))
+            for before, bodies in zip(group, coded, strict=True)
+        ]
+    new: dict[Nonterminal, Nonterminal] = {n: (n[0], at) for n, at in zip(rules, group, strict=True)}
     result: Rules = {}
     for n, bodies in rules.items():
-        renamed = (tuple((s[0], group[s]) if isinstance(s, tuple) else s for s in body) for body in bodies)
-        result.setdefault((n[0], group[n]), tuple(dict.fromkeys(renamed)))
-    return Flat((flat.start[0], group[flat.start]), result)
+        if new[n] not in result:
+            result[new[n]] = tuple(dict.fromkeys(tuple(new[s] if isinstance(s, tuple) else s for s in body) for body in bodies))
+    return Flat(new[flat.start], result)
 
 
 def useful(flat: Flat) -> Rules:
@@ -223,7 +230,7 @@ def _apart(body: Body, behind: bool) -> Body:
         elif isinstance(symbol, Terminal) and symbol.name != "_NL":
             follows_word = isinstance(left, Terminal) and (left.keyword or (left.name in ("NAME", "INT") and symbol.name == "NAME"))
             follows_value = symbol.keyword and (behind if left is None else not _is(left, "_NL"))
-            if follows_word or follows_value:
+            if follows_word or follows_value or symbol.text == "??":  # after the type of a call it would else be two question marks
                 symbol = evolve(symbol, before="some")
         made.append(symbol)
     return tuple(made)
@@ -280,7 +287,7 @@ def _begins(body: Body) -> object:
 
 def _alike(rules: Rules, n: Nonterminal) -> set[Body]:
     """Those bodies of `n` that are one nonterminal, and begin as another body does, or as another such nonterminal does."""
-    units = [body for body in rules[n] if len(body) == 1 and isinstance(body[0], tuple)]
+    units: list[Body] = [body for body in rules[n] if len(body) == 1 and isinstance(body[0], tuple)]
     inside = {unit: {body[0] for body in rules[_nonterminal(unit[0])] if body} for unit in units}
     return {
         body

@@ -21,7 +21,7 @@ _FORMS = frozenset({"map", "filter", "reduce", "fold"})
 def restricted(flat: Flat) -> Flat:
     """The rules without those derivations."""
     rules = dict(flat.rules)
-    for restrict in (_bad_number, _bare_call_datum, _bad_option, _bad_union, _unknown_type, _bad_form, _long_quotes):
+    for restrict in (_bad_number, _bare_call_datum, _bad_option, _bad_union, _twice_optional, _unknown_type, _bad_form, _long_quotes):
         for nonterminal in tuple(rules):
             restrict(rules, nonterminal)
     return merged(Flat(flat.start, rules))
@@ -142,6 +142,13 @@ def _alternatives(rules: Rules, postfix: Nonterminal) -> dict[str, tuple[Body, .
     optional = tuple(body for body in rules[postfix] if _name(body[0]) == "optional")
     named: Body = (evolve(name, barred=name.barred | set(_NONE)),)
     return {"word": words, "none": ((evolve(name, only=_NONE),),), "rest": (*others, *optional, named)}
+
+
+def _twice_optional(rules: Rules, here: Nonterminal) -> None:
+    """`T??`: the lexer sees one operator."""
+    if here[0] == "optional":
+        [(of, mark)] = rules[here]
+        rules[here] = tuple((*body, mark) for body in rules[_nonterminal(of)] if _name(body[0]) == "_type_atom")
 
 
 def _unknown_type(rules: Rules, here: Nonterminal) -> None:
