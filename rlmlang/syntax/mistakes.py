@@ -154,6 +154,7 @@ _NO_PROGRAM: tuple[tuple[re.Pattern[str], str, str], ...] = (
 )
 _ITERATES = re.compile(r"(?:\s|#[^\n]*)*for\b")
 _COMPUTED_NAME = re.compile(r"(?:[(\[][^,{}\n]*[)\]]|[\"'][^\"'\n]*[\"'])?\s*:")
+_ALONE = re.compile(r"\{([^{}\n]{1,120})\}[ \t]*(?=#|\n|$)")  # all that stands between braces that end a line
 _DICT = "the names of fields are fixed: what a dict would hold is a list of records, [{key: x, value: E} for x in xs]"
 _GOES_ON = re.compile(r"(?:\s|#[^\n]*)*\n\s*([-+*/%.<>]|==|!=|\?\?|(?:and|or|in|not|on|otherwise|with)\b)")
 _OPERAND = re.compile(r"[\w\"'(\[{]")
@@ -294,8 +295,20 @@ def _braces(place: _Place, open_brackets: Sequence[Token]) -> Diagnostic | None:
         return None
     if _COMPUTED_NAME.match(text, place.start):
         return place.error("python-habit", "this is no name of a field", _DICT)
-    hint = "a field is written name: value, as in {total: len(xs)}; a single value stands without braces"
-    return place.error("syntax", "this field has no name", hint)
+    alone = _ALONE.match(text, open_brackets[-1].start_pos or 0)
+    if alone and not _parted(alone[1]):
+        return place.error("syntax", "these braces hold a value without a name", f"write {alone[1].strip()} without braces around it")
+    return place.error("syntax", "this field has no name", "a field is written name: value, as in {total: len(xs)}")
+
+
+def _parted(text: str) -> bool:
+    """Whether a comma or colon stands in `text` outside of its brackets and texts."""
+    depth = 0
+    for lexeme in _LEXEME.findall(text):
+        depth += (lexeme in "([") - (lexeme in ")]")
+        if depth == 0 and lexeme in (",", ":"):
+            return True
+    return False
 
 
 def _open_bracket(place: _Place, open_brackets: Sequence[Token]) -> Diagnostic | None:
