@@ -146,7 +146,7 @@ class Reply:
     usage: Usage = Usage()
     nanodollars: int | None = 0
     requests: int = 1
-    seconds: float = 0.0
+    seconds: float = field(default=0.0, eq=False)
     source: Literal["model", "memo", "shared"] = "model"
 
     @property

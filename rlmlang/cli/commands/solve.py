@@ -120,8 +120,8 @@ def _ask(asked: Question, *, quiet: bool) -> Any:
     """The answer, with the turns shown as they come where a person watches."""
     from concurrent.futures import wait
 
-    from rlmlang.cli.running import stopping
     from rlmlang.cli.progress import INTERVAL
+    from rlmlang.cli.running import stopping
     from rlmlang.cli.turns import View
 
     view = View(asked, quiet=quiet)
