@@ -110,6 +110,14 @@ def test_a_line_is_bounded_and_not_run(read: Any) -> None:
     assert done.out.split()[3:7] == ["calls", "7", "7", "7"] and "pong" not in done.out
 
 
+def test_files_are_shown_by_their_names(rlm: Shell, read: Any) -> None:
+    (rlm.folder / "src").mkdir()
+    rlm.write("src/a.txt", "hello")
+    done = read('src.files("*.txt")\n:save out.rlm\n', "--context", "src")
+    assert '["a.txt"]' in done.out and "hello" not in done.out
+    assert done.code == 2 and "[file] is not" in done.err and not (rlm.folder / "out.rlm").exists()
+
+
 def test_what_was_shown_is_kept(rlm: Shell, read: Any) -> None:
     rlm.write("rows.csv", "id,note\n1,fine\n2,good\n")
     done = read("n = 3\nids = [r.id for r in rows]  # all\nids\nunused = 2\nsum(ids)\n:save out.rlm\n", "--context", "rows.csv")

@@ -118,6 +118,14 @@ def test_bindings_last_and_what_is_shown_comes_back() -> None:
     assert solution.names == {"book": "text", "parts": "[text]"}
 
 
+def test_files_may_be_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("hello")
+    solution, roots = solved(block('repo.files("*.txt")'), block("repo"), block("answer repo.files"), block("answer 1"), repo=tmp_path)
+    assert solution.turns[0]["shown"] == '[file], 1 item\n  ["a.txt"]'
+    assert [turn["outcome"] for turn in solution.turns] == ["shown", "shown", "invalid", "answered"]
+    assert "hello" not in roots.told(4)
+
+
 def test_a_function_sees_what_stood_above_it() -> None:
     solution, _ = solved(block("k = 1\nfn f(x: int) -> int { x + k }\nf(1)"), block("k = 10\nanswer [f(1), k]"))
     assert solution.answer == [2, 10]

@@ -70,9 +70,9 @@ def check_statements(c: Checker, program: Program, files: Files, folder: str, *,
                 hint = "put both in one record: answer {a, b}"
                 c.error("two-answers", statement.span, "a program has one answer", hint)
             answered = True
-            outcome.result = _result(c, statement)
+            outcome.result = _result(c, statement, turn=turn)
         elif isinstance(statement, Shown):
-            shown = _result(c, statement)
+            shown = _result(c, statement, turn=turn)
             if statement is last:
                 outcome.result = shown
             elif not answered:
@@ -126,11 +126,12 @@ def _input(c: Checker, statement: Input, others: list[InputVariable]) -> InputVa
     return InputVariable(statement.name, type_, statement)
 
 
-def _result(c: Checker, statement: Answer | Shown) -> Type:
+def _result(c: Checker, statement: Answer | Shown, *, turn: bool) -> Type:
+    """The type of what a program gives. A turn shows previews, which files have, too."""
     value = statement.value
     given = c.infer(value)
     c.reaches = False
-    if not is_data(given):
+    if not is_data(given, files=turn and isinstance(statement, Shown)):
         hint = None
         if given is FILE:
             hint = f"write {short(value)}.path or {short(value)}.text"

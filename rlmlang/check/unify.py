@@ -144,15 +144,15 @@ def orderable(t: Type) -> bool:
     return isinstance(t, Enum) or t in (TEXT, INT, FLOAT, BOOL, UNKNOWN, NEVER)
 
 
-def is_data(t: Type) -> bool:
-    """Whether a value of this type can be written as JSON: no file, no directory, no function within."""
+def is_data(t: Type, *, files: bool = False) -> bool:
+    """Whether a value of this type can be written as JSON: no function within, and no file or directory unless `files` may be."""
     if isinstance(t, (ListOf, Optional)):
-        return is_data(t.item)
+        return is_data(t.item, files=files)
     if isinstance(t, Tuple):
-        return all(is_data(i) for i in t.items)
+        return all(is_data(i, files=files) for i in t.items)
     if isinstance(t, RecordOf):
-        return all(is_data(f) for _, f in t.fields)
-    return not isinstance(t, FunctionOf) and t not in (FILE, DIR)
+        return all(is_data(f, files=files) for _, f in t.fields)
+    return not isinstance(t, FunctionOf) and (files or t not in (FILE, DIR))
 
 
 def match(wanted: Type, given: Type, bound: Bindings) -> bool:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 from rlmlang.cli import options, terminal
 from rlmlang.errors import RlmError, UsageError
 from rlmlang.syntax.diagnostics import printable
+from rlmlang.types import JSON, Type
 
 if TYPE_CHECKING:
     from rlmlang.cli.repl import Repl
-    from rlmlang.types import Type
 
 HELP = "a line at a time"
 
@@ -135,20 +135,21 @@ def _evaluate(repl: Repl, text: str, *, by_hand: bool, quiet: bool) -> None:
         if (made := repl.calls.calls - before) and not quiet:
             terminal.say(f"{terminal.plural(made, 'call')}; {_spent(repl)}")
     if entry.shows:
-        terminal.write(_shown(entry.checked.result, value) if by_hand else terminal.answer_text(value))
+        terminal.write(_shown(entry.checked.result or JSON, value, whole=not by_hand))
 
 
-def _shown(type_: Type | None, value: Any) -> str:
-    """A value as the prompt shows it. Raises LimitError, Failure."""
+def _shown(type_: Type, value: Any, *, whole: bool) -> str:
+    """A value as it is shown: data that are short, or wanted `whole`, as an answer is; else a preview. Raises LimitError, Failure."""
+    from rlmlang.check.unify import is_data
     from rlmlang.errors import LimitError
     from rlmlang.solve.preview import observe
-    from rlmlang.types import JSON
 
-    with contextlib.suppress(LimitError):
-        text = terminal.answer_text(value)
-        if len(text) <= _SHOWN_WHOLE:
-            return text
-    return observe(type_ or JSON, value)
+    if is_data(type_):
+        with contextlib.nullcontext() if whole else contextlib.suppress(LimitError):
+            text = terminal.answer_text(value)
+            if whole or len(text) <= _SHOWN_WHOLE:
+                return text
+    return observe(type_, value)
 
 
 def _spent(repl: Repl) -> str:
