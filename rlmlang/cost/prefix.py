@@ -7,7 +7,7 @@ from typing import Any
 
 from rlmlang.run.flow import Env, Pure
 from rlmlang.run.frames import Frame, Kind
-from rlmlang.run.pure import PureCode
+from rlmlang.run.pure.code import PureCode
 from rlmlang.run.resolve import Facts, Variable
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax.source import Span

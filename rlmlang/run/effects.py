@@ -20,12 +20,13 @@ from rlmlang.run.calls import Site
 from rlmlang.run.flow import Effect, Env, Here, Lazy, Pure, Scope, fork, resolve_all, together, worse
 from rlmlang.run.frames import Frame
 from rlmlang.run.nesting import SolveOptions, Task, datum_names
-from rlmlang.run.pure import FunctionCode, PureCode, apart, takes_first
+from rlmlang.run.pure.bindings import Step, apart, binding_step, needed_bindings
+from rlmlang.run.pure.calls import FunctionCode
+from rlmlang.run.pure.code import PureCode
+from rlmlang.run.pure.loops import takes_first
 from rlmlang.run.resolve import Facts, Variable, parts
 from rlmlang.run.stages import StreamLazy
 from rlmlang.syntax import nodes as n
-
-Step = Callable[[Env], None]
 
 
 class EffectCode:
@@ -237,13 +238,13 @@ class EffectCode:
     def bindings(self, bindings: Sequence[n.Bind | n.Unpack], value: n.Expr) -> tuple[list[Step], list[int]]:
         """The steps that make or start a block's bindings, and the slots of those lazy values whose failure is the block's."""
         facts = self.facts
-        needed = self.pure.needed_bindings(bindings, facts.needs(value), facts.needs)
-        at_once = self.pure.needed_bindings(bindings, facts.awaits(value), facts.awaits)
+        needed = needed_bindings(facts, bindings, facts.needs(value), facts.needs)
+        at_once = needed_bindings(facts, bindings, facts.awaits(value), facts.awaits)
         steps: list[Step] = []
         lazies: list[int] = []
         for at, binding in enumerate(bindings):
             if self.is_ready(binding.value):
-                step = self.pure.binding(binding, binding in at_once)
+                step = binding_step(self.pure, binding, binding in at_once)
                 if step is not None:
                     steps.append(step)
                 continue

@@ -1,8 +1,7 @@
 """A checked program and its inputs -> a value.
 
-`evaluate` is the one entry. It compiles the program to closures (pure.py, effects.py), runs them on the event loop it is called in, and
-leaves
-no task behind, however it ends.
+`compile_program` makes closures of the program (pure/, effects.py); `evaluate`, the one entry, runs them on the event loop it is called in
+and leaves no task behind, however it ends.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rlmlang.errors import Failure, RlmError
+from rlmlang.files import FileValue
 from rlmlang.lm.client import Dropped
 
 if TYPE_CHECKING:
@@ -280,6 +281,11 @@ async def together(env: Env, codes: Sequence[Effect], slots: Sequence[int]) -> N
     if error is not None:
         raise error
     here.round = max(rounds, default=here.round)
+
+
+def label(item: Any, position: int) -> str:
+    """What reports call an item: a file's path, else its position in the list."""
+    return item.path if type(item) is FileValue else str(position)
 
 
 def located(error: RlmError, span: Any) -> RlmError:

@@ -11,7 +11,7 @@ from rlmlang.errors import Failure, LimitError
 from rlmlang.run.flow import Effect, Env, Here, Lazy, resolve_all
 from rlmlang.run.frames import Frame
 from rlmlang.run.loops import first_of_filter, storing
-from rlmlang.run.pure import builtin_parameters, enter
+from rlmlang.run.pure.calls import builtin_argument, builtin_parameters, copies_for, enter
 from rlmlang.run.stages import ListFeed, Position, collect, sampled, start_stage
 from rlmlang.syntax import nodes as n
 
@@ -46,7 +46,7 @@ def apply(c: EffectCode, node: n.Apply) -> Effect:
         return _keyed(c, node, callee) if keyed else _applied(c, node)
     code = compiled(c, callee)
     same_function = callee.node is c.own
-    copies = c.pure.copies(code.frame)
+    copies = copies_for(c.pure, code.frame)
     makers: list[Callable[[Env], Lazy]] = []
     facts = c.facts.facts_of(callee)
     for argument, declared, param in zip(c.checked.arguments[node], callee.node.params, facts.params, strict=False):
@@ -130,7 +130,7 @@ def _keyed(c: EffectCode, node: n.Apply, builtin: Builtin) -> Effect:
     others = [a for i, a in enumerate(given) if a is not None and i != at]
     awaiting = c.awaiting(others)
     names = builtin_parameters(builtin)
-    pure = {names[i]: c.pure.argument(a) for i, a in enumerate(given) if a is not None and i != at}
+    pure = {names[i]: builtin_argument(c.pure, a) for i, a in enumerate(given) if a is not None and i != at}
     work, store = _lambda(c, function)
     code, key_name, list_name, span = builtin.code, names[at], names[0], node.span
 
@@ -163,7 +163,7 @@ def _lambda(c: EffectCode, function: n.Expr | n.Lambda | None) -> tuple[Effect, 
     callee = c.checked.callees[function]
     assert isinstance(callee, Function)
     code = compiled(c, callee)
-    copies = c.pure.copies(code.frame)
+    copies = copies_for(c.pure, code.frame)
     item = c.frame.slot()
 
     async def work(env: Env) -> Any:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rlmlang import limits
 from rlmlang.builtins.declare import Builtin
 from rlmlang.errors import Failure
 from rlmlang.lm.client import Dropped
-from rlmlang.run.flow import Effect, Env, Here, Lazy, Pure, Scope
-from rlmlang.run.pure import empty_reduce, flattened, label, may_nest, take_apart
+from rlmlang.run.flow import Effect, Env, Here, Lazy, Pure, Scope, label
+from rlmlang.run.pure.bindings import take_apart
+from rlmlang.run.pure.loops import amount, empty_reduce, first_found, may_nest, too_many
 from rlmlang.run.stages import (
     GONE,
     Awaiting,
@@ -127,7 +129,9 @@ def collected(c: EffectCode, node: n.Map | n.Filter) -> Effect:
             values = await collect(feed, here)
         finally:
             feed.close()
-        return flattened([values], span) if flatten else values
+        if flatten and len(values) > limits.LIST_ITEMS:
+            raise too_many(span)
+        return values
 
     return whole
 
@@ -138,7 +142,7 @@ def first_of_filter(c: EffectCode, node: n.Apply) -> Effect:
     callee = c.checked.callees[node]
     assert isinstance(callee, Builtin)
     awaiting = c.awaiting((source.source, count))
-    return _first_found(c, source, source.source, awaiting, c.pure.amount(callee, count, node.span), source.condition)
+    return _first_found(c, source, source.source, awaiting, amount(c.pure, callee, count, node.span), source.condition)
 
 
 def first(c: EffectCode, node: n.First) -> Effect:
@@ -155,7 +159,7 @@ def _first_found(
     """
     slots = [c.frame.place(v, "value") for v in c.facts.bound[node]]
     if c.is_ready(condition):
-        found_purely = c.pure.first_found(node, source, wanted, condition)
+        found_purely = first_found(c.pure, node, source, wanted, condition)
 
         async def purely(env: Env) -> Any:
             if awaiting is not None:

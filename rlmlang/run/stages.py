@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from rlmlang import limits
 from rlmlang.errors import Failure
 from rlmlang.lm.client import Dropped
-from rlmlang.run.flow import Effect, Env, Here, Lazy, Scope, resolve_all, worse
-from rlmlang.run.pure import label
+from rlmlang.run.flow import Effect, Env, Here, Lazy, Scope, label, resolve_all, worse
 
 if TYPE_CHECKING:
     from rlmlang.run.evaluate import Run

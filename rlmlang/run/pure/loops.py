@@ -1,0 +1,286 @@
+"""Maps, filters, `first`, reduces and folds with pure bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rlmlang import limits
+from rlmlang.builtins.declare import Builtin
+from rlmlang.errors import Failure, LimitError, RlmError
+from rlmlang.run.flow import Env, Pure, label, located
+from rlmlang.run.pure.bindings import take_apart
+from rlmlang.run.resolve import parts
+from rlmlang.syntax import nodes as n
+from rlmlang.syntax.source import Span
+from rlmlang.types import JSON, ListOf, Type
+from rlmlang.values import check_value
+
+if TYPE_CHECKING:
+    from rlmlang.run.pure.code import PureCode
+
+_Each = Callable[[Env, Sequence[Any], int], list[Any]]  # the loop itself, over a slice of the list that starts at a position
+_SLICE = 1 << 16  # items between two looks at whether the run was cancelled
+
+
+def _targets(c: PureCode, node: n.Map | n.Filter) -> list[int]:
+    """The slots of a map's or filter's item (and position, last)."""
+    return [c.frame.place(variable, "value") for variable in c.facts.bound[node]]
+
+
+def mapped(c: PureCode, node: n.Map) -> Pure:
+    source = c.compile(node.source)
+    slots = _targets(c, node)
+    body = c.compile(node.body)
+    weight = _weight(node.body)
+    each: _Each
+    current = slots[0]
+    if node.position is not None:
+        slot, position = slots
+
+        def each(env: Env, xs: Sequence[Any], start: int) -> list[Any]:
+            made = []
+            for env[position], env[slot] in enumerate(xs, start):
+                made.append(body(env))
+            return made
+
+    elif len(slots) > 1:
+        count, span = len(slots), node.span
+        current = c.frame.slot()
+
+        def each(env: Env, xs: Sequence[Any], start: int) -> list[Any]:
+            made = []
+            for env[current] in xs:
+                take_apart(env, slots, env[current], count, span)
+                made.append(body(env))
+            return made
+
+    else:
+        (slot,) = slots
+
+        def each(env: Env, xs: Sequence[Any], start: int) -> list[Any]:
+            return [body(env) for env[slot] in xs]
+
+    return _looping(source, _skipping(each) if node.skip else each, current, weight, node.span, flatten=node.flatten)
+
+
+def filtered(c: PureCode, node: n.Filter) -> Pure:
+    source = c.compile(node.source)
+    slots = _targets(c, node)
+    condition = c.compile(node.condition)
+    each: _Each
+    current = slots[0]
+    if len(slots) > 1:
+        count, span = len(slots), node.span
+        current = c.frame.slot()
+
+        def each(env: Env, xs: Sequence[Any], start: int) -> list[Any]:
+            kept = []
+            for x in xs:
+                env[current] = x
+                take_apart(env, slots, x, count, span)
+                if condition(env):
+                    kept.append(x)
+            return kept
+
+    else:
+        (slot,) = slots
+
+        def each(env: Env, xs: Sequence[Any], start: int) -> list[Any]:
+            return [env[slot] for env[slot] in xs if condition(env)]
+
+    return _looping(source, _skipping(each) if node.skip else each, current, _weight(node.condition), node.span)
+
+
+def _looping(source: Pure, each: _Each, current: int, weight: int, span: Span, *, flatten: bool = False) -> Pure:
+    """Runs a loop over a list. Steps are counted before; a long one looks now and then whether the run was cancelled.
+
+    The item that it is at lies in the slot `current`: a failure is told where it happened.
+    """
+
+    def loop(env: Env) -> list[Any]:
+        xs = source(env)
+        env[0].run.step(len(xs) * weight, span)
+        try:
+            return slices(env, xs)
+        except Failure as failure:
+            raise _at_item(failure, env, env[current], _position(xs, env[current])) from None
+
+    def slices(env: Env, xs: Sequence[Any]) -> list[Any]:
+        count = len(xs)
+        run = env[0].run
+        made: list[Any] = []
+        if flatten:  # as it goes, or what is too large would be built before it is refused
+            for at in range(count):
+                (part,) = each(env, xs[at : at + 1], at) or ((),)
+                if len(made) + len(part) > limits.LIST_ITEMS:
+                    raise too_many(span)
+                made += part
+        elif count <= _SLICE:
+            made = each(env, xs, 0)
+        else:
+            for at in range(0, count, _SLICE):
+                run.check_cancelled()
+                made += each(env, xs[at : at + _SLICE], at)
+        return made
+
+    return loop
+
+
+def _skipping(each: _Each) -> _Each:
+    """Item by item; one that fails is dropped and reported."""
+
+    def one_by_one(env: Env, xs: Sequence[Any], start: int) -> list[Any]:
+        made = []
+        for at, x in enumerate(xs, start):
+            try:
+                made += each(env, (x,), at)
+            except Failure as failure:
+                here = env[0]
+                outer = len(here.items)
+                failure.item = (*here.items, label(x, at), *failure.item[outer:])
+                here.run.skipped(failure, failure.item)
+        return made
+
+    return one_by_one
+
+
+def _position(xs: Sequence[Any], item: Any) -> int:
+    """Where in a list its loop failed: the first place where this very value stands, as there it would have failed, too."""
+    return xs.index(item) if isinstance(xs, range) else next((at for at, x in enumerate(xs) if x is item), 0)
+
+
+def _at_item(failure: Failure, env: Env, item: Any, position: int) -> Failure:
+    """The failure of a loop's body, with the item it was for put before those of the loops inside."""
+    outer = len(env[0].items)
+    inner = failure.item[outer:]
+    where = (*env[0].items, label(item, position), *inner)
+    return Failure(failure.message, span=failure.span, hint=failure.hint, attempts=failure.attempts, item=where)
+
+
+def too_many(span: Span) -> LimitError:
+    return LimitError(f"a list would have more than {limits.LIST_ITEMS:,} items", span=span)
+
+
+# ---- first ----
+
+
+def first(c: PureCode, node: n.First) -> Pure:
+    return first_found(c, node, node.source, c.compile(node.count), node.condition)
+
+
+def takes_first(node: n.Apply, given: Sequence[n.Expr | n.Lambda | None]) -> bool:
+    """Whether the call of a built-in is `take(filter(…), n)` or `first([x for … if …], n)`."""
+    if node.name not in ("take", "first") or len(given) < 2 or given[1] is None:
+        return False
+    return isinstance(given[0], n.Filter) and not given[0].skip
+
+
+def first_of_filter(c: PureCode, builtin: Builtin, given: Sequence[n.Expr | n.Lambda | None], span: Span) -> Pure:
+    """`take(filter(…), n)` stops when n are found."""
+    source, count = given[:2]
+    assert isinstance(source, n.Filter) and isinstance(count, n.Expr)
+    return first_found(c, source, source.source, amount(c, builtin, count, span), source.condition)
+
+
+def amount(c: PureCode, builtin: Builtin, count: n.Expr, span: Span) -> Pure:
+    """How many `take` or `first` is to give: what it does not take fails as it does elsewhere."""
+    wanted, check = c.compile(count), builtin.code
+
+    def amount(env: Env) -> Any:
+        value = wanted(env)
+        try:
+            check([], value)
+        except RlmError as error:
+            raise located(error, span) from None
+        return value
+
+    return amount
+
+
+def first_found(c: PureCode, node: n.First | n.Filter, items: n.Expr, count: Pure, test: n.Expr) -> Pure:
+    """The first `count` of `items` for which `test` holds; `node` binds the item."""
+    source = c.compile(items)
+    slots = [c.frame.place(variable, "value") for variable in c.facts.bound[node]]
+    condition, span = c.compile(test), node.span
+
+    def first(env: Env) -> list[Any]:
+        found: list[Any] = []
+        xs, wanted = source(env), count(env)
+        for at, x in enumerate(xs):
+            if len(found) >= wanted:
+                break
+            try:
+                if len(slots) == 1:
+                    env[slots[0]] = x
+                else:
+                    take_apart(env, slots, x, len(slots), span)
+                if condition(env):
+                    found.append(x)
+            except Failure as failure:
+                raise _at_item(failure, env, x, at) from None
+        return found
+
+    return first
+
+
+# ---- reduce and fold ----
+
+
+def reduce(c: PureCode, node: n.Reduce) -> Pure:
+    source = c.compile(node.source)
+    initial = None if node.initial is None else c.compile(node.initial)
+    left, right = (c.frame.place(variable, "value") for variable in c.facts.bound[node])
+    body, span, weight = c.compile(node.body), node.span, _weight(node.body)
+
+    def reduce(env: Env) -> Any:
+        level = source(env)
+        if not level:
+            return empty_reduce(env, initial, span)
+        env[0].run.step(len(level) * weight, span)
+        while len(level) > 1:
+            merged = []
+            for at in range(0, len(level) - 1, 2):
+                env[left], env[right] = level[at], level[at + 1]
+                merged.append(body(env))
+            level = merged + list(level[len(level) & ~1 :])
+        return level[0]
+
+    return reduce
+
+
+def empty_reduce(env: Env, initial: Pure | None, span: Span) -> Any:
+    """The value of a reduce over an empty list."""
+    if initial is None:
+        raise Failure("reduce of an empty list", span=span, hint="give a value for it: reduce(…, xs, initial), or otherwise")
+    return initial(env)
+
+
+def fold(c: PureCode, node: n.Fold) -> Pure:
+    source, initial = c.compile(node.source), c.compile(node.initial)
+    accumulator, item = (c.frame.place(variable, "value") for variable in c.facts.bound[node])
+    body, span, weight = c.compile(node.body), node.span, _weight(node.body)
+    deep = may_nest(c.type_of(node.body))
+
+    def fold(env: Env) -> Any:
+        xs = source(env)
+        value = initial(env)
+        env[0].run.step(len(xs) * weight, span)
+        for x in xs:
+            env[accumulator], env[item] = value, x
+            value = body(env)
+            if deep:
+                check_value(value)
+        return value
+
+    return fold
+
+
+def may_nest(type_: Type) -> bool:
+    """Whether values of a type can be nested without limit."""
+    return type_ == JSON or (isinstance(type_, ListOf) and may_nest(type_.item))
+
+
+def _weight(body: n.Node) -> int:
+    """How many nodes one evaluation of a body visits, roughly: what a pure stage is counted by."""
+    return 1 + sum(_weight(part) for part in parts(body))
