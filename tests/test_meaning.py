@@ -409,6 +409,11 @@ answer {xs, ys, zs}"""
     assert told == [(2, "a.txt", 3), (2, "b.txt", 3), (3, "0", 1), (3, "1", 1), (4, "1", 0)]
 
 
+def test_a_value_that_fails_for_several_items_is_told_for_each() -> None:
+    result, _ = run("a = [1, 2]\nt = a[10]\nanswer [x + t otherwise skip for x in range(3)]")
+    assert [(f.line, f.item) for f in result.failures] == [(2, "0"), (2, "1"), (2, "2")]
+
+
 def test_the_price_of_a_failed_call_is_not_known_either() -> None:
     result, _ = run('answer call "fail" otherwise "x"')
     assert result.used.dollars is None

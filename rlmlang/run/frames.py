@@ -16,12 +16,14 @@ Kind = Literal["value", "thunk", "pending"]  # what a slot holds: the value itse
 class Frame:
     """The layout of one kind of environment: of the program, or of the calls of one function.
 
-    A function's frame captures what it mentions of the program's: `captures` pairs the variable with the slot it is copied to.
+    A function's frame captures what it mentions of the program's: `captures` pairs the variable with the slot it is copied to,
+    `recaptures` that slot with itself, for calls of the function by itself; both grow while its body is compiled.
     """
 
     outer: Frame | None = None
     size: int = FIRST_SLOT
     captures: list[tuple[Variable, int]] = field(factory=list)
+    recaptures: list[tuple[int, int]] = field(factory=list)
     _places: dict[Variable, tuple[int, Kind]] = field(factory=dict)
 
     def slot(self) -> int:
@@ -43,4 +45,5 @@ class Frame:
             _, kind = self.outer.find(variable)
             place = (self.place(variable, kind), kind)
             self.captures.append((variable, place[0]))
+            self.recaptures.append((place[0], place[0]))
         return place

@@ -72,19 +72,8 @@ def compiled(c: PureCode, function: Function) -> FunctionCode:
 def copies_for(c: PureCode, inner: Frame) -> list[tuple[int, int]]:
     """What a call from this frame copies into the callee's: (its slot, ours)."""
     if inner is c.frame:
-        return _Same(inner)
+        return inner.recaptures
     return [(slot, c.frame.find(variable)[0]) for variable, slot in inner.captures]
-
-
-class _Same(list[tuple[int, int]]):
-    """The copies of a call by a function of itself: slot for slot, of captures that may still be found while it is compiled."""
-
-    def __init__(self, frame: Frame) -> None:
-        super().__init__()
-        self._frame = frame
-
-    def __iter__(self) -> Any:
-        return iter([(slot, slot) for _, slot in self._frame.captures])
 
 
 # ---- calls ----

@@ -136,10 +136,8 @@ def _skipping(each: _Each) -> _Each:
             try:
                 made += each(env, (x,), at)
             except Failure as failure:
-                here = env[0]
-                outer = len(here.items)
-                failure.item = (*here.items, label(x, at), *failure.item[outer:])
-                here.run.skipped(failure, failure.item)
+                dropped = _at_item(failure, env, x, at)
+                env[0].run.skipped(dropped, dropped.item)
         return made
 
     return one_by_one
@@ -151,10 +149,10 @@ def _position(xs: Sequence[Any], item: Any) -> int:
 
 
 def _at_item(failure: Failure, env: Env, item: Any, position: int) -> Failure:
-    """The failure of a loop's body, with the item it was for put before those of the loops inside."""
-    outer = len(env[0].items)
-    inner = failure.item[outer:]
-    where = (*env[0].items, label(item, position), *inner)
+    """The failure of a loop's body, with the item it was for put before those of the loops inside. One of its own: a value that is read
+    again fails with the same failure, for another item."""
+    around = env[0].items
+    where = (*around, label(item, position), *failure.item[len(around) :])
     return Failure(failure.message, span=failure.span, hint=failure.hint, attempts=failure.attempts, item=where)
 
 
