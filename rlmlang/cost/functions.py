@@ -9,7 +9,7 @@ from attrs import evolve
 
 from rlmlang.builtins.declare import Builtin
 from rlmlang.check.checked import Function
-from rlmlang.cost.account import FREE, later
+from rlmlang.cost.account import FREE, Cost, later
 from rlmlang.cost.bindings import as_bound, read
 from rlmlang.cost.loops import found_first, over
 from rlmlang.cost.outcome import Bound, Env, Out
@@ -95,17 +95,29 @@ def _function_argument(analysis: Analysis, argument: n.Node, items: ListSize, en
     callee = analysis.checked.callees[argument]
     if isinstance(callee, Builtin):
         return Out(callee.size([items.item]), FREE, start)
-    out = _enter(analysis, callee, [Bound(items.item, start)], env, start, argument)
-    return evolve(out, cost=out.cost.times(items.count))
+    params = list(zip(analysis.facts.facts_of(callee).params, callee.node.params, strict=True))[1:]
+    paid, others = _parameters(analysis, callee, [(param, declared.default) for param, declared in params], env, start)
+    out = _enter(analysis, callee, [Bound(items.item, start), *others], env, start, argument)
+    return evolve(out, cost=(paid + out.cost).times(items.count))
 
 
 def _call_function(
     analysis: Analysis, node: n.Apply, callee: Function, given: Sequence[n.Expr | n.Lambda | None], env: Env, start: Interval
 ) -> Out:
+    params = zip(analysis.facts.facts_of(callee).params, given, callee.node.params, strict=False)
+    values = [(param, argument if argument is not None else declared.default) for param, argument, declared in params]
+    cost, bounds = _parameters(analysis, callee, values, env, start)
+    out = _enter(analysis, callee, bounds, env, start, node)
+    return evolve(out, cost=cost + out.cost)
+
+
+def _parameters(
+    analysis: Analysis, callee: Function, values: Sequence[tuple[Variable, n.Expr | n.Lambda | None]], env: Env, start: Interval
+) -> tuple[Cost, list[Bound]]:
+    """What parameters cost that are given these values, and what is known of them."""
     facts = analysis.facts.facts_of(callee)
     cost, bounds = FREE, []
-    for argument, declared, param in zip(given, callee.node.params, facts.params, strict=False):
-        value = argument if argument is not None else declared.default
+    for param, value in values:
         assert value is not None
         if not param.uses:
             bounds.append(Bound(AnySize(), start))
@@ -114,8 +126,7 @@ def _call_function(
         bound, paid = as_bound(analysis, out, param in facts.awaits, param in facts.needs, start)
         cost = cost + paid
         bounds.append(evolve(bound, safe=analysis.is_safe(value, env)))
-    out = _enter(analysis, callee, bounds, env, start, node)
-    return evolve(out, cost=cost + out.cost)
+    return cost, bounds
 
 
 def _enter(analysis: Analysis, callee: Function, bounds: Sequence[Bound], env: Env, start: Interval, node: n.Node) -> Out:

@@ -165,15 +165,19 @@ def _lambda(c: EffectCode, function: n.Expr | n.Lambda | None) -> tuple[Effect, 
     code = compiled(c, callee)
     copies = copies_for(c.pure, code.frame)
     item = c.frame.slot()
+    facts = c.facts.facts_of(callee)
+    others: list[tuple[int, Callable[[Env], Lazy]]] = []
+    for slot, declared, param in zip(code.slots[1:], callee.node.params[1:], facts.params[1:], strict=True):
+        assert declared.default is not None
+        others.append((slot, _lazy_argument(c, declared.default, param in facts.needs, param in facts.awaits)))
 
     async def work(env: Env) -> Any:
         frame = enter(code, env, callee.node is c.own)
         for there, here in copies:
             frame[there] = env[here]
         frame[code.slots[0]] = Lazy.of(env[item], env[0].round)
-        for slot, declared in zip(code.slots[1:], callee.node.params[1:], strict=True):
-            assert declared.default is not None
-            frame[slot] = Lazy.of(c.pure.compile(declared.default)(env))
+        for slot, make in others:
+            frame[slot] = make(env)
         return await code.body(frame)
 
     return work, storing([item], function)

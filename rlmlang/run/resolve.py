@@ -74,9 +74,10 @@ class Facts:
     def _find_mentions(self, node: n.Node) -> Variables:
         if isinstance(node, n.Name):
             callee = self.checked.callees.get(node)
-            if callee is not None:
-                return self._function_mentions(callee)
-            return frozenset((self.variables[node],))
+            if callee is None:
+                return frozenset((self.variables[node],))
+            defaults = () if isinstance(callee, Builtin) else (p.default for p in callee.node.params if p.default is not None)
+            return self._function_mentions(callee).union(*map(self.mentions, defaults))
         found: set[Variable] = set()
         for child in parts(node):
             found |= self.mentions(child)

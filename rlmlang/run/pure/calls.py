@@ -174,9 +174,10 @@ def _named_function(c: PureCode, node: n.Name) -> Pure:
         builtin = callee.code
         return lambda env: builtin
     code = compiled(c, callee)
-    slots = [c.frame.slot() for _ in code.slots]
-    arguments: list[Pure] = [itemgetter(s) if strict else _done_thunk(s) for s, strict in zip(slots, code.strict, strict=True)]
-    return _callable(slots, _calling(c, code, arguments, callee.node is c.own, node.span))
+    slot = c.frame.slot()  # built-ins give one argument
+    arguments = [itemgetter(slot) if code.strict[0] else _done_thunk(slot)]
+    arguments += [_parameter(c, p.default, strict) for p, strict in zip(callee.node.params[1:], code.strict[1:], strict=True)]
+    return _callable([slot], _calling(c, code, arguments, callee.node is c.own, node.span))
 
 
 def _done_thunk(slot: int) -> Pure:
