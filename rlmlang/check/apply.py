@@ -251,7 +251,7 @@ def _complain(c: Checker, node: Apply, callee: Callee, signatures: tuple[Signatu
             if isinstance(argument.value, Expr):
                 c.optional_misused(argument.value, found)
             return
-    if _lacks_order(c, node, given):
+    if _names_field(c, node, placements, given) or _lacks_order(c, node, given):
         return
     _signature, placement = _nearest(c, placements, given)
     for parameter, placed in placement:
@@ -262,6 +262,30 @@ def _complain(c: Checker, node: Apply, callee: Callee, signatures: tuple[Signatu
             return
     shown = ", ".join(str(t) for t in given.values())
     c.error("arguments", node.name_span, f"{node.name} does not take ({shown})", f"it is {_written(callee)}")
+
+
+def _by_field(node: Apply, value: Expr, given: dict[Argument, Type]) -> str:
+    """What to write where a function is wanted and something else given: a field's name, as other languages take it."""
+    type_ = given.get(node.args[0])
+    item = item_of(type_) if isinstance(type_, (ListOf, Tuple)) else None
+    name = value.value if isinstance(value, Literal) else None
+    if isinstance(item, RecordOf) and isinstance(name, str) and item.get(name) is not None:
+        return f"write x => x.{name}"
+    return f"write a lambda: {node.name}(…, x => …)"
+
+
+def _names_field(c: Checker, node: Apply, placements: list[tuple[Signature, Placement]], given: dict[Argument, Type]) -> bool:
+    """Reports `sorted(rows, key="size")`."""
+    if not node.args or not isinstance(given.get(node.args[0]), (ListOf, Tuple)):
+        return False
+    for _, placement in placements:
+        for parameter, argument in placement:
+            if argument is not None and isinstance(parameter.type, FunctionOf) and given.get(argument) is TEXT:
+                value = argument.value
+                if isinstance(value, Expr):
+                    c.error("arguments", value.span, f"{node.name} takes a function here, not text", _by_field(node, value, given))
+                    return True
+    return False
 
 
 def _lacks_order(c: Checker, node: Apply, given: dict[Argument, Type]) -> bool:
@@ -318,12 +342,13 @@ def _complain_of(
             message = f"{node.name} gives its function {count} argument{'s' if count > 1 else ''}, not {len(value.params)}"
             c.error("arguments", value.span, message)
         else:
-            c.error("arguments", value.span, f"{node.name} takes no function here", f"it is {_written(callee)}")
+            instead = habits.function_given_hint(node.name, [short(a.value) for a in node.args], value)
+            c.error("arguments", value.span, f"{node.name} takes no function here", instead or f"it is {_written(callee)}")
         return
     type_ = given.get(argument, UNKNOWN)
     wanted = substitute(parameter.type, bound)
     if isinstance(type_, FunctionOf) or isinstance(parameter.type, FunctionOf):
-        c.error("arguments", value.span, f"{node.name} takes a function here, not {type_}", f"write a lambda: {node.name}(…, x => …)")
+        c.error("arguments", value.span, f"{node.name} takes a function here, not {type_}", _by_field(node, value, given))
         return
     accepted = _accepted(signatures, parameter, wanted)
     missing = _missing_fields(type_, wanted)

@@ -359,7 +359,7 @@ def advice(node: Node, given: Type, wanted: Type) -> str | None:
         if isinstance(given, ListOf) and {str(given.item), str(wanted.item)} in ({"text", "int"}, {"text", "float"}):
             return f"do it for each: [{'str' if wanted.item is TEXT else wanted.item}(x) for x in {name}]"
         if given is TEXT:
-            return f"write lines({name}), words({name}), or chunks({name}, 4000)"
+            return f'write lines({name}), words({name}), chunks({name}, 4000), or findall({name}, ".") for its characters'
         if fits(given, wanted.item):
             return f"put it in a list: [{name}]"
     if isinstance(given, (ListOf, Tuple)) and fits(item_of(given), wanted):

@@ -7,7 +7,7 @@ from rlmlang.check.expressions import take_apart
 from rlmlang.check.scope import Scope
 from rlmlang.check.unify import fits, hull, item_of
 from rlmlang.syntax.nodes import Expr, Filter, First, Fold, Map, Reduce
-from rlmlang.types import DIR, FILE, INT, JSON, NEVER, TEXT, UNKNOWN, Enum, ListOf, Optional, RecordOf, Tuple, Type
+from rlmlang.types import DIR, FILE, FLOAT, INT, JSON, NEVER, TEXT, UNKNOWN, Enum, ListOf, Optional, RecordOf, Tuple, Type
 
 _TRIALS = 3  # folds within folds that may be typed twice: each doubles the work
 
@@ -122,7 +122,8 @@ def infer_reduce(c: Checker, node: Reduce) -> Type:
         initial = c.infer(node.initial)
         joined = hull(item, initial)
         if joined is None:
-            c.error("type", node.initial.span, f"the value for an empty list is {initial}, its items are {item}")
+            hint = f"a value that grows item by item: fold total, x in {short(node.source)} from {short(node.initial)} {{ … }}"
+            c.error("type", node.initial.span, f"the value for an empty list is {initial}, its items are {item}", hint)
         else:
             item = joined
     return _stepped(c, node, (node.left, node.right), item, None)
@@ -141,6 +142,9 @@ def _stepped(c: Checker, node: Reduce | Fold, names: tuple[str, str], state: Typ
     c.trials += 1
     body = c.infer_in(_two(c, node, names, state, item), node.body)
     c.trials -= 1
+    if isinstance(node, Reduce) and isinstance(state, RecordOf) and body is UNKNOWN and _only_operands(c, mark):
+        c.report.rollback(mark)
+        c.error("operands", node.body.span, f"reduce makes one item of two, and these are records: {state}", _adds_up(node))
     if c.conforms(node.body, body, state) and state is not NEVER:
         return state if body is not NEVER or state is not UNKNOWN else body
     wider = hull(state, body)
@@ -153,8 +157,22 @@ def _stepped(c: Checker, node: Reduce | Fold, names: tuple[str, str], state: Typ
         state = wider
     if not fits(body, state) and not c.conforms(node.body, body, state):
         what = "merges items that are" if isinstance(node, Reduce) else f"keeps {names[0]}, which is"
-        c.error("type", node.body.span, f"this {what} {state}, but gives {body}", "the value has the same type at every step")
+        hint = "the value has the same type at every step"
+        if isinstance(node, Reduce) and body in (INT, FLOAT):
+            hint = _adds_up(node)
+        c.error("type", node.body.span, f"this {what} {state}, but gives {body}", hint)
     return state
+
+
+def _adds_up(node: Reduce) -> str:
+    xs = short(node.source)
+    return f"to add up, write sum([… for x in {xs}]), or fold total, x in {xs} from 0 {{ total + … }}"
+
+
+def _only_operands(c: Checker, mark: int) -> bool:
+    """Whether what was found wrong since `mark` is what operators were given, and nothing else."""
+    found = c.report.since(mark)
+    return bool(found) and all(d.code == "operands" for d in found)
 
 
 def _two(c: Checker, node: Reduce | Fold, names: tuple[str, str], state: Type, item: Type | None) -> Scope:

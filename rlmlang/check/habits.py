@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from rlmlang.types import DIR, FILE, INT, ListOf, Optional, RecordOf, Tuple, Type
+from rlmlang.syntax.nodes import Lambda
+from rlmlang.types import DIR, FILE, FLOAT, INT, ListOf, Optional, RecordOf, Tuple, Type
 
 _NAMES: Final = {
     "null": "write none",
@@ -194,6 +195,14 @@ def argument_hint(function: str, keyword: str | None) -> str | None:
     return None
 
 
+def function_given_hint(function: str, args: list[str], value: Lambda) -> str | None:
+    """What to write where a built-in that takes no function is given one, as in other languages."""
+    if function != "count" or len(args) != 2 or len(value.params) != 1:
+        return None
+    name, body = value.params[0], " ".join(value.body.span.text.split())
+    return f"write len([{name} for {name} in {args[0]} if {body if len(body) <= 60 else '…'}])"
+
+
 def wrong_argument_hint(function: str, given: Type, value: str) -> str | None:
     """What to write where a built-in is given something that Python's function of the same name takes."""
     if function == "len":
@@ -207,6 +216,9 @@ def wrong_argument_hint(function: str, given: Type, value: str) -> str | None:
         return f"do it for each: [{function}(x) for x in {value}]"
     if function == "join" and given is INT:
         return f"write str({value})"
+    if function in ("sum", "mean", "max", "min") and isinstance(given, ListOf) and isinstance(given.item, RecordOf):
+        number = next((name for name, type_ in given.item.fields if type_ in (INT, FLOAT)), None)
+        return f"name one of its fields: {function}(x.{number} for x in {value})" if number else None
     if isinstance(given, RecordOf) and function in ("int", "float", "str") and given.fields:
         return f"name one of its fields: {value}.{given.fields[0][0]}"
     if isinstance(given, Optional):

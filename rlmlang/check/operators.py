@@ -84,6 +84,9 @@ def _what_instead(node: Binary, left: Type, right: Type) -> str | None:
         return f"put it in a list: [{short(other)}]"
     if op == "+" and all(isinstance(t, RecordOf) for t in sides):
         return f"write {{...{short(node.left)}, ...{short(node.right)}}}"
+    for side, record in ((node.left, left), (node.right, right)):
+        if isinstance(record, RecordOf) and (field := next((name for name, t in record.fields if t in _NUMBERS), None)):
+            return f"take one of its fields: {short(side)}.{field}"
     if op == "%" and left is TEXT:
         return 'write f"… {x} …"'
     if op == "-" and all(isinstance(t, (ListOf, Tuple)) for t in sides):

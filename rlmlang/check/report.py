@@ -37,6 +37,9 @@ class Report:
     def rollback(self, mark: int) -> None:
         del self._found[mark:]
 
+    def since(self, mark: int) -> list[Diagnostic]:
+        return self._found[mark:]
+
     def errors(self) -> list[Diagnostic]:
         return [d for d in self._found if d.severity == "error"]
 

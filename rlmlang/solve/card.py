@@ -31,6 +31,7 @@ notes = map i, d in docs {  # with bindings; the value last
   title = call f"Title of no. {i}?" on d  # no type: text
   {i, title, size: len(d)}  # a record; also {...r, a: 1}
 }
+total = sum(n.size for n in notes)
 money = [d for d in docs if call "Is it about money?" on d -> bool]
 agree = call "Do they agree?" on money, notes -> bool with {max_tokens: 9}
 merged = reduce a, b in docs { call "Merge." on a, b } otherwise ""  # if it fails
@@ -52,11 +53,10 @@ groups = group_by(flatten(found), key=lambda n: n.lower())
 answer [{name: g.key, times: len(g.items)} for g in sorted(groups, key=lambda g: len(g.items), reverse=True)]
 ```
 
-From `reviews: [text]`: what share blames the battery, and why?
+From `reviews: [text]`: what share blames the battery?
 ```rlm
-read = [{r, says: call "What of the battery?" on r -> "good" | "bad" | "nothing"} for r in reviews]
-bad = [x.r for x in read if x.says == "bad"]
-answer {share: len(bad) / len(reviews), why: call "What do they complain of?" on bad if bad else none}
+says = [call "What of the battery?" on r -> "good" | "bad" | "nothing" for r in reviews]
+answer count(says, "bad") / len(reviews)
 ```
 """
 
