@@ -26,8 +26,8 @@ from rlmlang.limits import SEEN_COUNT
 from rlmlang.lm.request import Model
 from rlmlang.run.memo import Memo
 from rlmlang.run.memo_seen import looking
+from rlmlang.run.samples import drawn
 from rlmlang.run.seen import CHOSEN, INPUT_TOKENS, OUTPUT_TOKENS, REPLY_BYTES, SECONDS, Keys, Moments
-from rlmlang.run.stages import drawn
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax.walk import walk
 

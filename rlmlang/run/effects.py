@@ -25,7 +25,7 @@ from rlmlang.run.pure.calls import FunctionCode
 from rlmlang.run.pure.code import PureCode
 from rlmlang.run.pure.loops import takes_first
 from rlmlang.run.resolve import Facts, Variable, parts
-from rlmlang.run.stages import StreamLazy
+from rlmlang.run.streams import StreamLazy
 from rlmlang.syntax import nodes as n
 
 

@@ -19,13 +19,13 @@ from rlmlang.errors import Failure, Interrupted, LimitError, RlmError
 from rlmlang.lm.client import Dropped
 from rlmlang.run.calls import Calls, Site
 from rlmlang.run.effects import EffectCode, finishing
+from rlmlang.run.feeds import GONE, Position, drain
 from rlmlang.run.flow import FIRST_SLOT, Effect, Env, Here, Scope
 from rlmlang.run.frames import Frame
-from rlmlang.run.loops import Open, feed, is_feed
+from rlmlang.run.loops import Open, collecting, feed, is_feed
 from rlmlang.run.nesting import Nesting, Solver
 from rlmlang.run.resolve import resolve
 from rlmlang.run.seen import Moments
-from rlmlang.run.stages import END, GONE, WAIT, collect
 from rlmlang.run.upstream import find_upstream
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax.source import Span
@@ -205,7 +205,7 @@ def compile_program(checked: Checked) -> Compiled:
         value = n.Literal(checked.program.span, None, "none")
     steps, lazies = code.bindings(bindings, value)
     items = feed(code, value) if _comes_one_by_one(code, value) else None
-    main = code.compile(value) if items is None else _collecting(items)
+    main = code.compile(value) if items is None else collecting(value, items)
     find_upstream(facts, sites)
     computed = {name: code.pure.compile(default) for name, default in defaults.items()}
     return Compiled(frame, slots, computed, main, items, sites, steps, lazies)
@@ -215,17 +215,6 @@ def _comes_one_by_one(code: EffectCode, value: n.Expr) -> bool:
     if isinstance(value, n.Name) and value in code.facts.variables:
         return not code.is_ready(value) and isinstance(code.checked.types[value], ListOf)
     return is_feed(code, value)
-
-
-def _collecting(items: Open) -> Effect:
-    async def whole(env: Env) -> list[Any]:
-        feed = await items(env)
-        try:
-            return await collect(feed, env[0])
-        finally:
-            feed.close()
-
-    return whole
 
 
 async def evaluate(compiled: Compiled, inputs: Mapping[str, Any], run: Run, on_item: Callable[[Any], None] | None = None) -> Any:
@@ -274,24 +263,20 @@ def _emitting(compiled: Compiled, on_item: Callable[[Any], None]) -> Effect:
                 on_item(item)
             return
         feed = await compiled.items(env)
-        ready: dict[Any, Any] = {}
+        ready: dict[Position, Any] = {}
         following = 0
+
+        def take(position: Position, value: Any, round: int) -> None:
+            nonlocal following
+            ready[position] = value
+            while following in ready:
+                item = ready.pop(following)
+                following += 1
+                if item is not GONE:
+                    on_item(item)
+
         try:
-            while True:
-                event = feed.ready()
-                if event is WAIT:
-                    await feed.wait()
-                    continue
-                if event is END:
-                    break
-                assert isinstance(event, tuple)
-                position, value, _ = event
-                ready[position] = value
-                while following in ready:
-                    item = ready.pop(following)
-                    following += 1
-                    if item is not GONE:
-                        on_item(item)
+            await drain(feed, take)
         finally:
             feed.close()
         for position in sorted(ready):

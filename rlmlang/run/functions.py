@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from rlmlang.builtins.declare import Builtin
 from rlmlang.check.checked import Function
 from rlmlang.errors import Failure, LimitError
+from rlmlang.run.feeds import ListFeed, Position, collect
 from rlmlang.run.flow import Effect, Env, Here, Lazy, resolve_all
 from rlmlang.run.frames import Frame
 from rlmlang.run.loops import first_of_filter, storing
 from rlmlang.run.pure.calls import builtin_argument, builtin_parameters, copies_for, enter
-from rlmlang.run.stages import ListFeed, Position, collect, sampled, start_stage
+from rlmlang.run.samples import sampled
+from rlmlang.run.stages import start_stage
 from rlmlang.syntax import nodes as n
 
 if TYPE_CHECKING:

@@ -9,25 +9,13 @@ from rlmlang import limits
 from rlmlang.builtins.declare import Builtin
 from rlmlang.errors import Failure
 from rlmlang.lm.client import Dropped
+from rlmlang.run.feeds import GONE, Awaiting, Changed, Feed, Flattened, ListFeed, Position, collect, never, position_number
 from rlmlang.run.flow import Effect, Env, Here, Lazy, Pure, Scope, label
 from rlmlang.run.pure.bindings import take_apart
 from rlmlang.run.pure.loops import amount, empty_reduce, first_found, may_nest, too_many
-from rlmlang.run.stages import (
-    GONE,
-    Awaiting,
-    Changed,
-    Feed,
-    Flattened,
-    ListFeed,
-    Position,
-    Reader,
-    StreamLazy,
-    collect,
-    never,
-    position_number,
-    sampled,
-    start_stage,
-)
+from rlmlang.run.samples import sampled
+from rlmlang.run.stages import start_stage
+from rlmlang.run.streams import Reader, StreamLazy
 from rlmlang.syntax import nodes as n
 from rlmlang.values import check_value
 
@@ -119,14 +107,17 @@ def _stage(c: EffectCode, node: n.Map | n.Filter) -> Open:
 
 
 def collected(c: EffectCode, node: n.Map | n.Filter) -> Effect:
-    source = feed(c, node)
+    return collecting(node, feed(c, node))
+
+
+def collecting(node: n.Expr, items: Open) -> Effect:
+    """The list that `node` opens as the feed `items`."""
     flatten, span = isinstance(node, n.Map) and node.flatten, node.span
 
     async def whole(env: Env) -> list[Any]:
-        here: Here = env[0]
-        feed = await source(env)
+        feed = await items(env)
         try:
-            values = await collect(feed, here)
+            values = await collect(feed, env[0])
         finally:
             feed.close()
         if flatten and len(values) > limits.LIST_ITEMS:
