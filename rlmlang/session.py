@@ -1,6 +1,5 @@
 """Where a run is started: the one function behind `rlm run` and `rlmlang.run`. Program, inputs and settings are checked here, before
-anything
-is spent; then the program runs in a thread of its own, with an event loop and a stack of known size, whatever the caller's are.
+anything is spent; then the program runs in a thread of its own, with an event loop and a stack of known size, whatever the caller's are.
 """
 
 from __future__ import annotations
@@ -466,9 +465,8 @@ def prepare(
 
 
 def check(source: str | os.PathLike[str] | Program) -> Checked:
-    """What can be known of a program (its text, a path to it, or its tree) before it runs. Raises ProgramError for syntax, UsageError for
-    a file
-    that cannot be read; what else is wrong is in `diagnostics`."""
+    """What can be known of a program (its text, a path to it, or its tree) before it runs. Raises ProgramError for syntax, UsageError for a
+    file that cannot be read; what else is wrong is in `diagnostics`."""
     return check_tree(source) if isinstance(source, Program) else read_program(source)
 
 
@@ -529,9 +527,8 @@ def estimate(
 
 
 def bound(source: str | os.PathLike[str], settings: Settings | None = None, **inputs: Any) -> Bound:
-    """What a program may cost, without running it. Inputs that are not given stand in formulas by their sizes; `Bound.at` evaluates
-    these. Defaults
-    are taken once an input is given, or where none has to be.
+    """What a program may cost, without running it. Inputs that are not given stand in formulas by their sizes; `Bound.at` evaluates these.
+    Defaults are taken once an input is given, or where none has to be.
 
     Raises ProgramError, UsageError; LimitError where what is pure and known would be too much work.
     """

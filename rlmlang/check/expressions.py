@@ -336,8 +336,8 @@ def bind(c: Checker, node: Bind | Unpack) -> None:
 
 
 def take_apart(c: Checker, given: Type, names: tuple[str, ...], node: Expr) -> tuple[Type, ...]:
-    """The types of `names` when a value of type `given` is taken apart into them. Only a list can be;
-    its length is looked at when it runs."""
+    """The types of `names` when a value of type `given` is taken apart into them. Only a list can be; its length is
+    looked at when it runs."""
     unknown: tuple[Type, ...] = (UNKNOWN,) * len(names)
     if given in (UNKNOWN, NEVER):
         return unknown

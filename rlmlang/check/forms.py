@@ -136,8 +136,8 @@ def infer_fold(c: Checker, node: Fold) -> Type:
 
 
 def _stepped(c: Checker, node: Reduce | Fold, names: tuple[str, str], state: Type, item: Type | None) -> Type:
-    """The type that a body keeps: found from where it starts,
-    widened once if the body says so (`fold all, x in xs from [] { all + [x] }`)."""
+    """The type that a body keeps: found from where it starts, widened once if the body says so (`fold all, x in xs from []
+    { all + [x] }`)."""
     mark, variables = c.report.mark(), len(c.variables)
     c.trials += 1
     body = c.infer_in(_two(c, node, names, state, item), node.body)

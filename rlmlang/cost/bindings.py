@@ -36,9 +36,8 @@ def read(bound: Bound, start: Interval) -> Out:
 
 
 def as_bound(analysis: Analysis, out: Out, sure: bool, begun: bool, start: Interval) -> tuple[Bound, Cost]:
-    """A binding as a variable, and what is paid for it where it stands. `sure`: whoever gives a value has used it; `begun`: it is
-    computed in any
-    case, though `otherwise` may do without it; else it is computed when it is asked for."""
+    """A binding as a variable, and what is paid for it where it stands. `sure`: whoever gives a value has used it; `begun`: it is computed
+    in any case, though `otherwise` may do without it; else it is computed when it is asked for."""
     if sure or (not out.cost and not _is_later(out.round, start)):
         return Bound(out.size, out.round), out.cost
     if begun:

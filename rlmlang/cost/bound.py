@@ -1,8 +1,7 @@
 """The bound of a program: what it may cost, before it costs anything.
 
 `bound` is the one entry: a checked program and what is known of its inputs -> `Bound`, with the least, the expected and the most of every
-figure,
-for the program and for each place that calls a model. Inputs that are not given stand in formulas by their sizes.
+figure, for the program and for each place that calls a model. Inputs that are not given stand in formulas by their sizes.
 """
 
 from __future__ import annotations

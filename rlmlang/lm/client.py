@@ -72,8 +72,7 @@ class _Lane:
 @define
 class _Spent:
     """What one call has used so far, over all its attempts. `wasted` counts those that may be billed and gave no usable reply: of these
-    there
-    are at most REASKS + 1, whatever the reason, so that the bound on tokens and dollars holds."""
+    there are at most REASKS + 1, whatever the reason, so that the bound on tokens and dollars holds."""
 
     again: bool = False  # part of a batch that was sent before: all of it is beyond a call's first request
     sent: int = 0

@@ -2,8 +2,7 @@
 
 An environment is a list, one per function call or item under way: slot 0 is the `Here` of the flow that owns it, slot 1 how deep the
 current function has called itself, slot 2 how deep all calls of functions are nested, the rest are variables and intermediate values. A
-flow that
-runs beside another has a copy of its own, which costs a tenth of a microsecond.
+flow that runs beside another has a copy of its own, which costs a tenth of a microsecond.
 """
 
 from __future__ import annotations

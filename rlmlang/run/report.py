@@ -16,10 +16,8 @@ NANO = 1_000_000_000
 @frozen
 class Used:
     """What a run took. `calls` counts sub-invocations that the program asked for, however answered: `from_memo`, `shared` with an equal
-    one, or
-    by `requests` (of which `retries` beyond each call's first). `dollars` is None where a price is not known. `rounds` is the longest
-    chain of
-    calls in which each needs the one before."""
+    one, or by `requests` (of which `retries` beyond each call's first). `dollars` is None where a price is not known. `rounds` is the
+    longest chain of calls in which each needs the one before."""
 
     calls: int = 0
     requests: int = 0

@@ -1,5 +1,5 @@
-"""What the evaluator must know of a checked program before it starts: which variable each name means, which variables an
-expression mentions, and which it needs in any case (LANGUAGE.md, "Meaning that must hold", point 2).
+"""What the evaluator must know of a checked program before it starts: which variable each name means, which variables an expression
+mentions, and which it needs in any case (LANGUAGE.md, "Meaning that must hold", point 2).
 
 A variable is *needed* by an expression if every way of evaluating that expression uses it. A needed binding starts as soon as its inputs
 are there; one that only some ways use waits until it is asked for.
