@@ -56,14 +56,7 @@ def _resume(checker: Checker, turn: Turn, program: Program) -> None:
     """Puts what earlier turns have left into scope."""
     names = dict(turn.names)
     if (earlier := turn.earlier) is not None:
-        tables = checker.tables
-        tables.types.update(earlier.types)
-        tables.reply_types.update(earlier.reply_types)
-        tables.callees.update(earlier.callees)
-        tables.arguments.update(earlier.arguments)
-        tables.effects.update(earlier.effects)
-        tables.functions.update(earlier.functions)
-        tables.modules.update(earlier.modules)
+        checker.tables.update(earlier)
         checker.functions.update(earlier.declared_functions)
         checker.types.update(earlier.declared_types)
         checker.redeclarable.update((*earlier.declared_functions, *earlier.declared_types))

@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import define, field
 
-from rlmlang.check.checked import Callee, Function
+from rlmlang.check.checked import Callee, Checked, Function
 from rlmlang.check.report import Report, similar
 from rlmlang.check.scope import Kind, Scope, Variable
 from rlmlang.check.unify import Measure, fits, is_data, item_of
@@ -74,7 +74,8 @@ class Tables:
     modules: dict[str, Program] = field(factory=dict)
     variables: dict[Name, Variable] = field(factory=dict)
 
-    def update(self, other: Tables) -> None:
+    def update(self, other: Tables | Checked) -> None:
+        """Adds what is known of other nodes. A checked program says no more what its names stand for: only its lints ask."""
         self.types.update(other.types)
         self.reply_types.update(other.reply_types)
         self.callees.update(other.callees)
@@ -82,7 +83,8 @@ class Tables:
         self.effects.update(other.effects)
         self.functions.update(other.functions)
         self.modules.update(other.modules)
-        self.variables.update(other.variables)
+        if isinstance(other, Tables):
+            self.variables.update(other.variables)
 
 
 class Checker:
