@@ -25,8 +25,8 @@ from rlmlang.cost.prefix import Prefix
 from rlmlang.cost.pricing import Pricing
 from rlmlang.errors import Failure, LimitError
 from rlmlang.quantity import INFINITE, Formula, coarse, coarse_below
+from rlmlang.run.facts import Facts, Variable, parts
 from rlmlang.run.nesting import nested_depth
-from rlmlang.run.resolve import Facts, Variable, parts
 from rlmlang.sizes import (
     ANY,
     Exact,

@@ -10,7 +10,7 @@ from attrs import evolve
 from rlmlang.cost.account import FREE, Cost, later
 from rlmlang.cost.outcome import Bound, Env, Out
 from rlmlang.quantity import at_most, maximum, plus
-from rlmlang.run.resolve import Variable
+from rlmlang.run.facts import Variable
 from rlmlang.sizes import (
     Exact,
     Interval,

@@ -24,7 +24,8 @@ from rlmlang.cost.pricing import BYTES_PER_TOKEN, Pricing
 from rlmlang.lm.config import Models
 from rlmlang.lm.request import Model
 from rlmlang.quantity import INFINITE, Formula, Number, Quantity, Symbol, minimum, plus, symbol, symbols, times, value_at
-from rlmlang.run.resolve import Variable, resolve
+from rlmlang.run.facts import Variable
+from rlmlang.run.resolve import resolve
 from rlmlang.run.seen import Experience, Keys
 from rlmlang.sizes import ZERO, DirSize, Exact, FileSize, Interval, ListSize, MaybeSize, NumberSize, Size, TextSize, of_type
 from rlmlang.syntax import nodes as n

@@ -15,7 +15,7 @@ from rlmlang.cost.bindings import read
 from rlmlang.cost.outcome import Env, Out
 from rlmlang.files import FileValue
 from rlmlang.quantity import INFINITE, Quantity, less, maximum, minimum, plus, times
-from rlmlang.run.resolve import parts
+from rlmlang.run.facts import parts
 from rlmlang.sizes import (
     AnySize,
     BoolSize,

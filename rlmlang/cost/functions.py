@@ -14,7 +14,7 @@ from rlmlang.cost.bindings import as_bound, read
 from rlmlang.cost.loops import found_first, over
 from rlmlang.cost.outcome import Bound, Env, Out
 from rlmlang.quantity import at_most, maximum
-from rlmlang.run.resolve import Variable
+from rlmlang.run.facts import Variable
 from rlmlang.sizes import (
     ANY,
     AnySize,

@@ -14,7 +14,7 @@ from rlmlang.cost.outcome import Bound, Env, Out
 from rlmlang.cost.spread import Spread, spread
 from rlmlang.files import FileValue
 from rlmlang.quantity import INFINITE, Formula, difference, less, log2_ceil, maximum, minimum, plus, times
-from rlmlang.run.resolve import Variable
+from rlmlang.run.facts import Variable
 from rlmlang.sizes import (
     ONE,
     ZERO,

@@ -8,7 +8,7 @@ from attrs import define, frozen
 
 from rlmlang.cost.account import Cost
 from rlmlang.quantity import Quantity, times
-from rlmlang.run.resolve import Variable
+from rlmlang.run.facts import Variable
 from rlmlang.sizes import (
     ZERO,
     Interval,

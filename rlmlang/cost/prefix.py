@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rlmlang.run.facts import Facts, Variable
 from rlmlang.run.flow import Env, Pure
 from rlmlang.run.frames import Frame, Kind
 from rlmlang.run.pure.code import PureCode
-from rlmlang.run.resolve import Facts, Variable
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax.source import Span
 

@@ -19,7 +19,8 @@ from rlmlang.cost.prefix import Prefix
 from rlmlang.errors import Failure, LimitError
 from rlmlang.lm.render import render, utf8_length
 from rlmlang.lm.request import Model, Request
-from rlmlang.run.resolve import Facts, Variable, parts, resolve
+from rlmlang.run.facts import Facts, Variable, parts
+from rlmlang.run.resolve import resolve
 from rlmlang.syntax import nodes as n
 from rlmlang.values import SEQUENCES, to_text
 

@@ -7,7 +7,7 @@ from attrs import frozen
 from rlmlang.check.checked import Checked, Function
 from rlmlang.cost.bound import Bound, SiteBound
 from rlmlang.quantity import INFINITE, Formula, Number
-from rlmlang.run.resolve import parts
+from rlmlang.run.facts import parts
 from rlmlang.syntax import nodes as n
 
 _MEASURES = ("dollars", "input_tokens", "calls")  # a share is one of the first of these that says anything

@@ -17,6 +17,7 @@ from rlmlang.check.checked import Function
 from rlmlang.errors import Failure
 from rlmlang.run import functions, loops
 from rlmlang.run.calls import Site
+from rlmlang.run.facts import Facts, Variable, parts
 from rlmlang.run.flow import Effect, Env, Here, Lazy, Pure, Scope, fork, resolve_all, together, worse
 from rlmlang.run.frames import Frame
 from rlmlang.run.nesting import SolveOptions, Task, datum_names
@@ -24,7 +25,6 @@ from rlmlang.run.pure.bindings import Step, apart, binding_step, needed_bindings
 from rlmlang.run.pure.calls import FunctionCode
 from rlmlang.run.pure.code import PureCode
 from rlmlang.run.pure.loops import takes_first
-from rlmlang.run.resolve import Facts, Variable, parts
 from rlmlang.run.streams import StreamLazy
 from rlmlang.syntax import nodes as n
 

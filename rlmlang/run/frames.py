@@ -6,8 +6,8 @@ from typing import Literal
 
 from attrs import define, field
 
+from rlmlang.run.facts import Variable
 from rlmlang.run.flow import FIRST_SLOT
-from rlmlang.run.resolve import Variable
 
 Kind = Literal["value", "thunk", "pending"]  # what a slot holds: the value itself, a Thunk, a Lazy
 

@@ -13,7 +13,7 @@ from attrs import define, field
 from rlmlang.builtins.declare import Builtin
 from rlmlang.check.checked import Function
 from rlmlang.run.calls import Site
-from rlmlang.run.resolve import Facts, Variable, parts
+from rlmlang.run.facts import Facts, Variable, parts
 from rlmlang.syntax import nodes as n
 
 _ROUNDS = 4  # until what functions hand to one another has come to rest

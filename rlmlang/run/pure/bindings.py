@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rlmlang.errors import Failure
+from rlmlang.run.facts import Facts, Variable
 from rlmlang.run.flow import Env, Pure, Thunk
-from rlmlang.run.resolve import Facts, Variable
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax.source import Span
 from rlmlang.values import SEQUENCES, describe

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any
 
+from rlmlang.run.facts import Facts, Variable
 from rlmlang.run.flow import Pure
 from rlmlang.run.frames import Frame
 from rlmlang.run.pure import bindings, calls, loops, operators, values
-from rlmlang.run.resolve import Facts, Variable
 from rlmlang.syntax import nodes as n
 from rlmlang.types import Type
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from rlmlang import limits
 from rlmlang.builtins.declare import Builtin
 from rlmlang.errors import Failure, LimitError, RlmError
+from rlmlang.run.facts import parts
 from rlmlang.run.flow import Env, Pure, label, located
 from rlmlang.run.pure.bindings import take_apart
-from rlmlang.run.resolve import parts
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax.source import Span
 from rlmlang.types import JSON, ListOf, Type
