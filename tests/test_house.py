@@ -62,6 +62,17 @@ def test_the_package_names_no_machine() -> None:
             assert found is None or "home/" in found[0], f"{name} names a path of a machine: {found}"
 
 
+LINES = 500
+LONGER = {"values.py", "session.py"}  # all that is asked of a value; all that Python is offered
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_module_is_read_in_one_go(path: Path) -> None:
+    lines = len(path.read_text("utf-8").splitlines())
+    name = path.relative_to(PACKAGE).as_posix()
+    assert (lines > LINES) is (name in LONGER), f"{name} has {lines} lines: split it by what it does, or name it no longer among the long"
+
+
 HEAVY = {"openai", "aiohttp", "genai_prices", "re2", "xllamacpp", "rich.console", "rich.progress", "pydantic", "httpx", "asyncio"}
 
 
