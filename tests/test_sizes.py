@@ -737,3 +737,14 @@ def test_ends_of_quantities() -> None:
     assert times(1 << 150, 1 << 150) == INFINITE and difference(INFINITE, n) == INFINITE and difference(n, INFINITE) == 0
     assert value_at(times(n, 2), {}) == INFINITE and value_at(times(0.5, n), {"n": 3}) == 1.5
     assert str(plus(times(2, n), -0)) == "2·n" and str(less(n, 1)) == "max(0, n - 1)"
+
+
+@given(
+    st.lists(texts)
+    | st.lists(ints | numbers.filter(lambda x: isinstance(x, int)))
+    | st.lists(data)
+    | st.lists(st.fixed_dictionaries({"a": texts, "b": ints}))
+)
+@QUICK
+def test_a_list_is_measured_as_its_items_are(values: list[Any]) -> None:
+    assert measure(values) == list_of([measure(value) for value in values])

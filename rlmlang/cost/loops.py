@@ -30,9 +30,9 @@ from rlmlang.sizes import (
     content_bytes,
     hull,
     hull_all,
-    list_of,
     list_total,
     measure,
+    measured_list,
     of_type,
     truth,
     unfold,
@@ -109,7 +109,7 @@ def over(
         if analysis.policy.expected:
             found = [all_of(ListSize(Interval.exactly(len(group)), _typical(group)), index) for group in groups]
         else:
-            found = [all_of(list_of(group), index) for group in groups]
+            found = [all_of(measured_list(group), index) for group in groups]
         analysis.items = allowed
         return found
     whole = as_list(source)
@@ -188,7 +188,7 @@ def filter_(analysis: Analysis, node: n.Filter, env: Env, start: Interval) -> Ou
     if analysis.policy.expected and sure != possible:
         count = analysis.policy.kept(node, possible)
         if isinstance(source.size, Exact):
-            item = _typical([Exact(x) for x in (kept or source.size.value)])
+            item = _typical(kept or source.size.value)
         total = total * Interval.exactly(analysis.policy.chance(node))
     return Out(ListSize(count, item, total), cost, end)
 
@@ -355,19 +355,20 @@ def _joined(groups: Sequence[Group], skip: bool) -> Size | None:
     return ListSize(count, hull_all(size for _, size in given), total)
 
 
-def _groups(xs: Sequence[Any], most: int) -> list[list[Exact]]:
+def _groups(xs: Sequence[Any], most: int) -> list[Sequence[Any]]:
     """A long list's items in at most so many groups of like size."""
-    sized = [Exact(x) for x in xs]
-    order = sorted(sized, key=lambda s: _weight(s.value))
+    order = xs if isinstance(xs, range) else sorted(xs, key=_weight)
     width = -(-len(order) // most)
-    return [list(order[at : at + width]) for at in range(0, len(order), width)]
+    return [order[at : at + width] for at in range(0, len(order), width)]
 
 
-def _typical(items: Sequence[Exact]) -> Size:
+def _typical(items: Sequence[Any]) -> Size:
     """The size of the item that comes closest to the mean of all."""
     if not items:
         return NoneSize()
-    weights = [_weight(item.value) for item in items]
+    if isinstance(items, range):
+        return measure(items[0])
+    weights = list(map(_weight, items))
     mean = sum(weights) / len(weights)
     at = min(range(len(items)), key=lambda i: abs(weights[i] - mean))
     return measure(items[at])

@@ -15,6 +15,8 @@ What a value weighs is told three ways: as text that is written into another (`s
 A size says what may be, never what is: `[lower, upper]` holds the real one. Where nothing is known, the ends are 0 and infinite.
 """
 
+from rlmlang.sizes.alike import file_bytes as file_bytes
+from rlmlang.sizes.alike import text_bytes as text_bytes
 from rlmlang.sizes.asked import length as length
 from rlmlang.sizes.asked import number as number
 from rlmlang.sizes.asked import points as points
@@ -28,7 +30,6 @@ from rlmlang.sizes.measure import NUMBER_BYTES as NUMBER_BYTES
 from rlmlang.sizes.measure import as_list as as_list
 from rlmlang.sizes.measure import content_bytes as content_bytes
 from rlmlang.sizes.measure import data_bytes as data_bytes
-from rlmlang.sizes.measure import file_bytes as file_bytes
 from rlmlang.sizes.measure import hull as hull
 from rlmlang.sizes.measure import hull_all as hull_all
 from rlmlang.sizes.measure import json_bytes as json_bytes
@@ -36,9 +37,9 @@ from rlmlang.sizes.measure import list_of as list_of
 from rlmlang.sizes.measure import list_total as list_total
 from rlmlang.sizes.measure import longest_number as longest_number
 from rlmlang.sizes.measure import measure as measure
+from rlmlang.sizes.measure import measured_list as measured_list
 from rlmlang.sizes.measure import str_bytes as str_bytes
 from rlmlang.sizes.measure import str_total as str_total
-from rlmlang.sizes.measure import text_bytes as text_bytes
 from rlmlang.sizes.measure import unfold as unfold
 from rlmlang.sizes.shapes import ANY as ANY
 from rlmlang.sizes.shapes import ONE as ONE

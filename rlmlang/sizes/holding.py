@@ -6,10 +6,10 @@ from typing import Any
 
 from rlmlang.files import DirValue, FileValue
 from rlmlang.quantity import Number, at_most
+from rlmlang.sizes.alike import text_bytes
 from rlmlang.sizes.measure import (
     content_bytes,
     measure,
-    text_bytes,
 )
 from rlmlang.sizes.shapes import (
     ZERO,

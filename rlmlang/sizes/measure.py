@@ -11,6 +11,8 @@ from typing import Any, Final
 from rlmlang.files import DirValue, FileValue
 from rlmlang.limits import VALUE_DEPTH
 from rlmlang.quantity import INFINITE, Formula, Quantity, floor_div, less, maximum, minimum, plus, times
+from rlmlang.sizes import alike
+from rlmlang.sizes.alike import file_bytes, text_bytes
 from rlmlang.sizes.shapes import (
     ANY,
     ZERO,
@@ -63,12 +65,35 @@ def measure(value: Any) -> Size:
         return ListSize(Interval.exactly(len(value)), NumberSize(min(ends), max(ends), True))
     if callable(value):
         return AnySize()
-    return list_of([measure(item) for item in value])
+    return measured_list(value)
 
 
-def file_bytes(size: int) -> Interval:
-    """Bytes of a file's text from the bytes of the file: a byte-order mark goes, and CR LF becomes one character."""
-    return Interval(max(0, (size - 3) // 2), size)
+def measured_list(values: Sequence[Any]) -> ListSize:
+    """The size of a list of these values: `list_of` their sizes, found quickly where all are alike."""
+    kinds = set(map(type, values))
+    if len(kinds) == 1:
+        (kind,) = kinds
+        if kind is str:
+            return alike.texts(values)
+        if kind is FileValue:
+            return alike.files(values)
+        if kind is int:
+            return alike.whole_numbers(values)
+        if kind is dict and values[0] and all(value.keys() == values[0].keys() for value in values):
+            return _records(values)
+    return list_of([measure(value) for value in values])
+
+
+def _records(values: Sequence[dict[str, Any]]) -> ListSize:
+    """Records with the same fields, field by field."""
+    columns = [(name, measured_list([value[name] for value in values])) for name in values[0]]
+    item = RecordSize(tuple((name, column.item) for name, column in columns))
+    if all(column.total is None for _, column in columns):
+        return ListSize(Interval.exactly(len(values)), item)
+    total = ZERO
+    for _, column in columns:
+        total = total + list_total(column)
+    return ListSize(Interval.exactly(len(values)), item, total)
 
 
 def list_of(items: Sequence[Size]) -> ListSize:
@@ -82,10 +107,6 @@ def list_of(items: Sequence[Size]) -> ListSize:
     for one in items:
         total = total + content_bytes(one)
     return ListSize(Interval.exactly(len(items)), item, total)
-
-
-def text_bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 # ---- hulls ----
@@ -156,7 +177,11 @@ def hull_all(sizes: Iterable[Size]) -> Size:
 
 def unfold(size: Size) -> Size:
     """The size without its content."""
-    return measure(size.value) if isinstance(size, Exact) else size
+    if not isinstance(size, Exact):
+        return size
+    if size.measured is None:
+        size.measured = measure(size.value)
+    return size.measured
 
 
 def as_list(size: Size) -> ListSize:

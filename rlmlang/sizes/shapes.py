@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from rlmlang.quantity import INFINITE, Quantity, coarse, coarse_below, maximum, minimum, plus, times
 
@@ -45,11 +45,12 @@ ONE = Interval(1, 1)
 ANY = Interval(0, INFINITE)
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Exact:
-    """The value itself."""
+    """The value itself. `measured`: its size without its content, once somebody has asked."""
 
     value: Any
+    measured: Size | None = field(default=None, init=False, repr=False)
 
 
 @frozen

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from rlmlang.limits import PATH_BYTES
 from rlmlang.quantity import INFINITE, Quantity, ceil_div, floor_div, minimum, plus, times
-from rlmlang.sizes.measure import (
-    text_bytes,
-)
+from rlmlang.sizes.alike import text_bytes
 from rlmlang.sizes.shapes import (
     AnySize,
     BoolSize,
