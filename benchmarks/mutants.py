@@ -4,32 +4,37 @@ The functions that give sizes, costs and quantities are read as Python trees, an
 calls is changed by itself: `+` to one of its sides, `.high` to `.low`, `minimum` to `maximum`, `ceil_div` to `floor_div`, `2` to `1`, a
 hull to what it joins, a condition to its opposite, and so on (`changes`). The changed function is put in place of the one that runs. Then
 programs of the soundness tests that come past the changed line are bounded again, and compared with what their runs took, which is known
-already; then come the laws of tests/test_sizes.py, and the bounds that tests/chunks/bounds.rlm expects.
+already; before that come the laws of tests/test_sizes.py, and the bounds that tests/chunks/bounds.rlm expects: they take less time.
 
     violated   a run took more, or less, than the bound said
     law        a size rule does not hold what its function gives
-    differs    a bound of tests/chunks/bounds.rlm, or an example of tests/test_sizes.py, is not what it should be
+    differs    a bound of tests/chunks/bounds.rlm, a line of sizes.rlm, or an example of tests/test_sizes.py, is not what it should be
     breaks     the bound cannot be computed, or takes too long
     looser     every bound that changed is wider than it was: sound
     same       no bound changed
+    expected   the line is for what is expected, which no run has to keep to
     never run  no program comes past the line
     SURVIVES   a bound became narrower, and nothing noticed
 
-Exit code 1 if any survives. With `--list` those that are looser, or the same, are printed as well.
+Exit code 1 if any survives. With `--list` those that are looser, or the same, are printed as well. Two processes share the work, each
+forked from one that knows the programs already.
 """
 
 from __future__ import annotations
+import __future__
 
 import argparse
 import ast
 import gc
+import multiprocessing
+import os
 import signal
 import sys
 import time
 import types
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import _lru_cache_wrapper, partial
 from pathlib import Path
 from typing import Any
@@ -39,6 +44,7 @@ from attrs import define, field, frozen
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import test_cost
+import test_exact_sizes
 import test_sizes
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -46,7 +52,13 @@ from scripted import SETTINGS
 from soundness import Case, Promise, Soundness, Used, made, violations
 
 import rlmlang
+import rlmlang.session
 from rlmlang import limits
+from rlmlang.cost import Bound, bound, pricing
+from rlmlang.cost.account import FREE, Cost
+from rlmlang.cost.analysis import Analysis
+from rlmlang.cost.outcome import Env
+from rlmlang.lm.prices import price_of
 from rlmlang.quantity import INFINITE, value_at
 from rlmlang.sizes import (
     AnySize,
@@ -94,7 +106,19 @@ OTHERS = {
     "_rate",
 }
 GIVES = ("Size", "Interval", "Quantity", "Out", "Cost", "Number", "Bound", "Figure", "Formula", "int", "bool | None")
-SECONDS = 4  # of one mutant
+# as they are told what they told before: (module, function, change) -> why nothing can notice
+EQUAL: dict[tuple[str, str, str], str] = {}
+BOUND = sys.modules["rlmlang.cost.bound"]  # the module: rlmlang.cost has a function of that name
+_program: Callable[[Analysis, Env], Cost] = BOUND._program
+SECONDS = 1.5  # of a core, for one check of one mutant
+
+
+EXACT = (
+    test_sizes.test_sizes_that_programs_rely_on,
+    test_sizes.test_comparisons_are_decided,
+    test_sizes.test_what_is_seen_to_be_at_most,
+    test_sizes.test_ends_of_quantities,
+)
 
 
 # ---- making mutants ----
@@ -106,7 +130,7 @@ class Mutant:
     function: str
     line: int
     what: str
-    tree: ast.Module = field(repr=False, eq=False)
+    statement: ast.stmt = field(repr=False, eq=False)  # of the module: with the change, until the next mutant is asked for
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line} {self.function}: {self.what}"
@@ -184,7 +208,7 @@ def mutants(path: Path) -> Iterator[Mutant]:
     tree = ast.parse(source)
     shown = str(path.relative_to(ROOT))
     everything = shown.startswith(("rlmlang/cost", "rlmlang/sizes", "rlmlang/quantity")) or path.name in ("rules.py", "operator_sizes.py")
-    for name, function in _functions(tree):
+    for statement, name, function in ((part, *found) for part in tree.body for found in _functions(ast.Module([part], []))):
         returns = ast.unparse(function.returns) if function.returns is not None else ""
         sizes = [d for d in function.decorator_list if isinstance(d, ast.Call)]
         if name.rpartition(".")[2] in OTHERS or sizes or not any(word in returns for word in GIVES):
@@ -196,7 +220,7 @@ def mutants(path: Path) -> Iterator[Mutant]:
                 replaced = ast.copy_location(other, node)
                 _put(parent, at, index, replaced)
                 ast.fix_missing_locations(parent)
-                yield Mutant(shown, name, getattr(node, "lineno", function.lineno), what, tree)
+                yield Mutant(shown, name, getattr(node, "lineno", function.lineno), what, statement)
                 _put(parent, at, index, node)
 
 
@@ -256,7 +280,7 @@ class Live:
         for thing in gc.get_objects():
             if isinstance(thing, types.FunctionType) and thing.__code__.co_filename in names:
                 self._functions[thing.__code__].append(thing)
-            elif isinstance(thing, _lru_cache_wrapper) and (getattr(thing, "__module__", "") or "").startswith("rlmlang"):
+            elif isinstance(thing, _lru_cache_wrapper) and thing.__wrapped__.__code__.co_filename in names:
                 self._caches.append(thing)
         self._original: dict[str, dict[_Key, types.CodeType]] = {}
         for path in paths:
@@ -266,7 +290,8 @@ class Live:
     @contextmanager
     def mutated(self, mutant: Mutant) -> Iterator[None]:
         path = str(ROOT / mutant.path)
-        changed = dict(_codes(compile(mutant.tree, path, "exec"), Counter()))
+        module = ast.Module([mutant.statement], [])
+        changed = dict(_codes(compile(module, path, "exec", __future__.annotations.compiler_flag, dont_inherit=True), Counter()))
         swapped: list[tuple[types.FunctionType, types.CodeType]] = []
         for key, code in self._original[path].items():
             other = changed.get(key)
@@ -340,15 +365,16 @@ def _ends_of_size(name: str, size: Size | None) -> Ends:
     return {f"{name} {type(size).__name__}": (0, 0)}
 
 
-def narrower(before: Ends, after: Ends) -> bool:
-    """Whether something is less than it was; a size of another kind is taken as such."""
-    for name, (low, high) in before.items():
+def narrower(known: Known, after: Ends) -> str:
+    """Something that is less than it was, empty if nothing is; a size of another kind is taken as such."""
+    for name, (low, high) in known.ends.items():
         if name not in after:
             if not name.endswith((" exact", " whole")):
-                return True
+                return f"seed {known.case.seed}: {name} is gone"
         elif after[name][0] > low or after[name][1] < high:
-            return True
-    return any(name.endswith((" exact", " whole")) for name in after.keys() - before.keys())
+            return f"seed {known.case.seed}: {name} was {low}..{high}, is {after[name][0]}..{after[name][1]}"
+    more = next((name for name in after.keys() - known.ends.keys() if name.endswith((" exact", " whole"))), None)
+    return f"seed {known.case.seed}: {more}" if more else ""
 
 
 class Judge:
@@ -358,45 +384,58 @@ class Judge:
         self.soundness = soundness
         self.most = most
         self.past: dict[tuple[str, int], list[Check]] = defaultdict(list)
+        self.guessed: set[tuple[str, int]] = set()
         self.noticed_by: dict[str, list[Check]] = defaultdict(list)
-        self.differing = self.narrower = 0
+        self.differing = 0
+        self.narrower = ""
         self._names = {str(path) for path in paths}
+        table = test_exact_sizes.Table()
+        for line in table.lines:
+            self._remember(partial(_line, table, line))
+        self._learn_laws()
+        with _as_sold():
+            for chunk in test_cost.CHUNKS:
+                if not chunk.xfail:
+                    again = _parsed(chunk)
+                    self._remember(partial(_chunk, chunk, again))
+                    self.guessed |= self._lines(partial(_guessed, again))[1]
         for seed in seeds:
             case = made(seed)
             if case is None or case.stored:
                 continue
             with patch.object(limits, "REASKS", case.reasks):
                 known = Known(case, soundness.runs(case))
-                with suppress(_TooLong), _limit(SECONDS):
+                with suppress(_TooLong), _limit(4 * SECONDS):
                     self._remember(partial(self._program, known), partial(self._learn, known))
-        for name, arguments in test_sizes.ARGUMENTS.items():
-            for example in drawn(arguments, arguments, st.integers(0, 1 << 30)):
-                self._remember(partial(_law, test_sizes.check_holds, name, *example))
-        for op, arguments in test_sizes.OPERANDS.items():
-            for example in drawn(arguments, arguments, st.integers(0, 1 << 30)):
-                self._remember(partial(_law, test_sizes.check_operator, op, *example))
+
+    def _learn_laws(self) -> None:
         s = test_sizes
-        seeds_ = st.integers(0, 1 << 30)
-        for law, parts in (
-            (s.test_unary_operators, (s.numbers, s.numbers, seeds_)),
-            (s.test_a_decided_comparison_is_right, (s.COMPARED, s.COMPARED, seeds_)),
-            (s.test_measures_and_hulls, (s.data, s.data, seeds_)),
+        seeds = st.integers(0, 1 << 30)
+        for law, table in ((s.check_holds, s.ARGUMENTS), (s.check_operator, s.OPERANDS)):
+            for name, arguments in table.items():
+                for example in drawn(arguments, arguments, seeds):
+                    self._remember(partial(_law, law, name, *example))
+        for test, parts in (
+            (s.test_unary_operators, (s.numbers, s.numbers, seeds)),
+            (s.test_a_decided_comparison_is_right, (s.COMPARED, s.COMPARED, seeds)),
+            (s.test_measures_and_hulls, (s.data, s.data, seeds)),
             (s.test_indented_json, (s.data, st.integers(0, 8))),
-            (s.test_formatted_values, (s.data, s.specs, seeds_)),
+            (s.test_formatted_values, (s.data, s.specs, seeds)),
             (s.test_operations_on_formulas_are_those_on_numbers, (s.quantities, s.quantities, st.integers(1, 6), s.at)),
         ):
             for example in drawn(*parts):
-                self._remember(partial(_law, law.hypothesis.inner_test, *example))  # type: ignore[attr-defined]
-        for example in (
-            *(s.test_sizes_that_programs_rely_on, s.test_comparisons_are_decided),
-            *(s.test_what_is_seen_to_be_at_most, s.test_ends_of_quantities),
-        ):
-            self._remember(partial(_law, example, says="differs"))
-        for chunk in test_cost.CHUNKS:
-            if not chunk.xfail:
-                self._remember(partial(_chunk, chunk))
+                self._remember(partial(_law, test.hypothesis.inner_test, *example))  # type: ignore[attr-defined]
+        for exact in EXACT:
+            self._remember(partial(_law, exact, says="differs"))
 
     def _remember(self, check: Check, first: Callable[[], object] | None = None) -> None:
+        found, lines = self._lines(first or check)
+        assert not found, f"without a mutant: {found} by {check}"
+        for line in lines:
+            self.past[line].append(check)
+
+    def _lines(self, check: Callable[[], object]) -> tuple[object, set[tuple[str, int]]]:
+        """What it gives, and the lines it comes past."""
         lines: set[tuple[str, int]] = set()
 
         def inside(frame: types.FrameType, event: str, arg: Any) -> Any:
@@ -408,12 +447,9 @@ class Judge:
 
         sys.settrace(trace)
         try:
-            found = (first or check)()
+            return check(), lines
         finally:
             sys.settrace(None)
-        assert not found, f"without a mutant: {found} by {check}"
-        for line in lines:
-            self.past[line].append(check)
 
     def _learn(self, known: Known) -> None:
         known.ends = ends_of(self.soundness.promised(known.case))
@@ -426,19 +462,22 @@ class Judge:
         ends = ends_of(promises)
         if ends != known.ends:
             self.differing += 1
-            self.narrower += narrower(known.ends, ends)
+            self.narrower = self.narrower or narrower(known, ends)
         return ""
 
     def judge(self, mutant: Mutant, live: Live) -> str:
         """The first thing that notices, or what it does to bounds that nothing notices."""
-        checks = self.past.get((str(ROOT / mutant.path), mutant.line), [])
+        place = str(ROOT / mutant.path), mutant.line
+        checks = self.past.get(place, [])
+        if not checks:
+            return "expected" if place in self.guessed else "never run"
         here = set(checks)
         programs = [c for c in checks if c.func.__name__ == "_program"]  # type: ignore[attr-defined]
         rest = [c for c in checks if c.func.__name__ != "_program"]  # type: ignore[attr-defined]
         before = [c for c in self.noticed_by[mutant.function] if c in here]
-        self.differing = self.narrower = 0
+        self.differing, self.narrower = 0, ""
         with live.mutated(mutant):
-            for check in [*before[-12:], *_spread(programs, self.most), *_spread(rest, 2 * self.most)]:
+            for check in [*before[-8:], *_spread(rest, 2 * self.most), *_spread(programs, self.most)]:
                 try:
                     with _limit(SECONDS):
                         found = check()
@@ -448,7 +487,7 @@ class Judge:
                     if check not in before:
                         self.noticed_by[mutant.function].append(check)
                     return found
-        return "SURVIVES" if self.narrower else "looser" if self.differing else "same" if checks else "never run"
+        return "SURVIVES" if self.narrower else "looser" if self.differing else "same"
 
 
 def _spread(checks: list[Check], most: int) -> list[Check]:
@@ -463,14 +502,48 @@ def _law(law: Callable[..., Any], *given: Any, says: str = "law") -> str:
     return ""
 
 
-def _chunk(chunk: test_cost.Chunk) -> str:
-    bound = rlmlang.bound(chunk.text, SETTINGS, **chunk.given)
+def _line(table: test_exact_sizes.Table, line: test_exact_sizes.Line) -> str:
+    return "" if table.of(line) == line.wanted else "differs"
+
+
+def _parsed(chunk: test_cost.Chunk) -> Callable[[], Bound]:
+    """The bound of a chunk, to be had again and again."""
+    given: list[partial[Bound]] = []
+
+    def of(*args: Any, **named: Any) -> Bound:
+        given.append(partial(bound, *args, **named))
+        return given[0]()
+
+    with patch.object(rlmlang.session, "bound_of", of):
+        rlmlang.bound(chunk.text, SETTINGS, **chunk.given)
+    return given[0]
+
+
+def _guessed(again: Callable[[], Bound]) -> Bound:
+    """The bound, and what is expected."""
+    with patch.object(BOUND, "_program", _program):
+        return again()
+
+
+def _chunk(chunk: test_cost.Chunk, again: Callable[[], Bound]) -> str:
+    with _as_sold():
+        found = again()
     for name, wanted in chunk.marks:
-        figure = bound.figures[name]
+        figure = found.figures[name]
         least, dots, most = (part.strip() for part in wanted.rpartition(".."))
         if (least, most) != (test_cost._shown(name, figure.least) if dots else "", test_cost._shown(name, figure.most)):
             return "differs"
     return ""
+
+
+def _as_sold() -> AbstractContextManager[object]:
+    """With the prices of the table, not those of tests/adversary.py."""
+    return patch.object(pricing, "price_of", price_of)
+
+
+def _without_guess(analysis: Analysis, start: Env) -> Cost:
+    """Of what is expected, nothing: no run has to keep to it."""
+    return FREE if analysis.policy.expected else _program(analysis, start)
 
 
 def drawn(*strategies: st.SearchStrategy[Any]) -> list[tuple[Any, ...]]:
@@ -495,43 +568,77 @@ def _limit(seconds: float) -> Iterator[None]:
     def stop(*_: object) -> None:
         raise _TooLong
 
-    signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+@define(eq=False)
+class Work:
+    """What the processes share: forked, they have it."""
+
+    judge: Judge
+    live: Live
+    every: int
+
+    def module(self, path: Path) -> list[tuple[str, str]]:
+        """The verdicts of a module, each with its mutant."""
+        found = []
+        for at, mutant in enumerate(mutants(path)):
+            if at % self.every == 0:
+                verdict = "equal" if (mutant.path, mutant.function, mutant.what) in EQUAL else self.judge.judge(mutant, self.live)
+                found.append((verdict, f"{mutant}  [{self.judge.narrower}]" if verdict == "SURVIVES" else str(mutant)))
+        return found
+
+
+_work: list[Work] = []  # one, in the processes
+
+
+def _module(path: Path) -> tuple[Path, list[tuple[str, str]]]:
+    return path, _work[0].module(path)
+
+
+VERDICTS = ("violated", "law", "differs", "breaks", "looser", "same", "equal", "expected", "never run", "SURVIVES")
 
 
 def main() -> int:
     """Exit code 1 where a mutant survived."""
     parser = argparse.ArgumentParser(description="Which changes to the rules of the bound does nothing notice?")
     parser.add_argument("modules", nargs="*", help="parts of paths; all modules without any")
-    parser.add_argument("--programs", type=int, default=800, help="known to the judge")
-    parser.add_argument("--most", type=int, default=150, help="programs that one mutant is tried on")
+    parser.add_argument("--programs", type=int, default=600, help="known to the judge")
+    parser.add_argument("--most", type=int, default=60, help="programs that one mutant is tried on")
     parser.add_argument("--every", type=int, default=1, help="only each so manieth mutant")
-    parser.add_argument("--list", action="store_true", help="print those that are looser or the same, too")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--list", action="store_true", help="print those that are looser, or the same, too")
     options = parser.parse_args()
-    every = [path for name in MODULES for path in sorted((ROOT / name).rglob("*.py") if (ROOT / name).is_dir() else [ROOT / name])]
+    every = [path for name in MODULES for path in (sorted((ROOT / name).rglob("*.py")) if (ROOT / name).is_dir() else [ROOT / name])]
     paths = [path for path in every if path.exists() and path.name not in LEFT_OUT]
+    wanted = [path for path in paths if not options.modules or any(part in str(path) for part in options.modules)]
     counted: Counter[str] = Counter()
-    with Soundness() as soundness:
-        judge = Judge(soundness, paths, range(options.programs), options.most)
-        live = Live(paths)
-        began = time.monotonic()
-        for path in paths:
-            if options.modules and not any(part in str(path) for part in options.modules):
-                continue
-            for at, mutant in enumerate(mutants(path)):
-                if at % options.every:
-                    continue
-                verdict = judge.judge(mutant, live)
-                counted[verdict] += 1
-                if verdict == "SURVIVES" or (options.list and verdict in ("looser", "same", "never run")):
-                    print(f"{verdict:9} {mutant}", flush=True)
-            print(f"{path.relative_to(ROOT)}: {dict(counted)}, {time.monotonic() - began:,.0f} s", file=sys.stderr, flush=True)
-    print(", ".join(f"{count:,} {verdict}" for verdict, count in counted.most_common()))
+    began = time.monotonic()
+    with Soundness() as soundness, patch.object(BOUND, "_program", _without_guess):
+        _work.append(Work(Judge(soundness, paths, range(options.programs), options.most), Live(paths), options.every))
+        print(f"programs and laws are known after {time.monotonic() - began:,.0f} s", file=sys.stderr, flush=True)
+        gc.freeze()
+        with multiprocessing.get_context("fork").Pool(options.processes) as pool:
+            print(f"{'made':>6} " + " ".join(f"{verdict:>9}" for verdict in VERDICTS))
+            for path, found in pool.imap_unordered(_module, wanted, chunksize=1):
+                here = Counter(verdict for verdict, _ in found)
+                counted += here
+                if found:
+                    _print(here, str(path.relative_to(ROOT)))
+                for verdict, mutant in found:
+                    if verdict == "SURVIVES" or (options.list and verdict in ("looser", "same", "never run")):
+                        print(f"  {verdict:9} {mutant}", flush=True)
+    _print(counted, f"all, in {time.monotonic() - began:,.0f} s")
     return 1 if counted["SURVIVES"] else 0
+
+
+def _print(counted: Counter[str], name: str) -> None:
+    print(f"{counted.total():6} " + " ".join(f"{counted[verdict]:9}" for verdict in VERDICTS), name, flush=True)
 
 
 if __name__ == "__main__":
