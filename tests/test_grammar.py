@@ -10,6 +10,7 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -18,7 +19,7 @@ from programs import Programs
 
 from rlmlang.errors import ProgramError
 from rlmlang.lm.providers.gguf import GgufProvider, reads_llguidance
-from rlmlang.lm.request import Completion, Message, Model, Request
+from rlmlang.lm.request import Message, Model, Request
 from rlmlang.solve.export import FORMATS, HEADER, grammar_for, grammar_text
 from rlmlang.syntax import format_program, parse
 from rlmlang.syntax.nodes import Answer, Shown
@@ -285,27 +286,43 @@ def test_what_a_model_is_given() -> None:
 @pytest.mark.embedded
 @pytest.mark.skipif(importlib.util.find_spec("xllamacpp") is None, reason="xllamacpp is not installed")
 def test_what_the_embedded_model_writes_parses() -> None:
-    """At temperature 1, where a small model writes anything at all. Those that its token limit cut are no samples."""
+    """At temperature 1, where a small model writes anything at all. What the token limit cut off is no sample."""
     model = Model(name="local", provider="gguf", model="local", context_window=256, concurrency=8, grammar="llamacpp")
     grammar = grammar_for(model)
     assert grammar is not None and grammar.startswith(HEADER) == reads_llguidance()
-    prompt = 'Write a program. Two others:\n\nx = [1, 2]\nanswer call "Which is largest?" on x -> int\n\nanswer [f(d) for d in docs if d]\n'
-    one = Request(model, (Message("user", prompt),), max_tokens=30, temperature=1.0, grammar=grammar)
+    prompt = "Repeat one of these lines with small changes:\n\n" + "\n".join(LINES)
+    one = Request(model, (Message("user", prompt),), max_tokens=20, temperature=1.0, grammar=grammar)
 
-    async def samples() -> list[Completion]:
-        provider = GgufProvider(model)
-        written: list[Completion] = []
+    async def samples() -> list[str]:
+        provider = InAHurry(model)
+        written: list[str] = []
         try:
-            at = 0
-            while len(written) < 200 and at < 1_000:
-                requests = [evolve(one, sample=at + i) for i in range(40)]
-                written += [done for done in await asyncio.gather(*map(provider.complete, requests)) if done.finish == "stop"]
-                at += 40
+            for start in range(0, 1_000, 40):
+                done = await asyncio.gather(*(provider.complete(evolve(one, sample=start + i)) for i in range(40)))
+                written += [completion.text or "" for completion in done if completion.finish == "stop"]
+                if len(written) >= 200:
+                    break
         finally:
             await provider.close()
         return written
 
-    written = asyncio.run(samples())[:200]
-    assert len(written) == 200 and len({done.text for done in written}) > 100
-    for done in written:
-        assert not complaints(done.text or "") - BEYOND, done.text
+    written = asyncio.run(samples())
+    assert len(written) >= 200 and len(set(written)) > 100
+    for text in written:
+        assert complaints(text) <= BEYOND, text
+
+
+LINES = (
+    "answer [x for x in xs if x > 1]",
+    'answer call "Is it good?" on text -> bool',
+    "answer {name: f.path, size: len(f.text)}",
+    "answer sum(map(lambda x: x * 2, [1, 2, 3]))",
+)
+
+
+class InAHurry(GgufProvider):
+    """Rather ends where the grammar lets it, which saves the test some minutes; else the samples are what they are."""
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        end_of_turn = 2
+        return super()._body(request) | {"logit_bias": [[end_of_turn, 4.0]]}

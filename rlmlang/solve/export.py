@@ -86,7 +86,7 @@ def _flat() -> Flat:
 @cache
 def _patterns() -> dict[str, str]:
     """The regular expression of each terminal as the constrained forms have it, with the characters of `_PARTS`."""
-    found = {"END": rf"({_REMARK}(\n{_BLANKS})?|\n{_BLANKS})", "SPACE": _SPACE}
+    found = {"END": rf"({_REMARK}\n?|\n)", "SPACE": _SPACE}
     for terminal in tables.parser().terminals:
         text = terminal.pattern.to_regexp().replace("\n", r"\n").replace("\t", r"\t").replace("(.|\\n)", r"[^\ue00f]")
         if "RAW" not in terminal.name:  # escapes that stand for no character
