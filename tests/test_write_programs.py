@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from attrs import evolve
 
 from benchmarks.write_programs import language_root, python_root
 from benchmarks.write_programs.chat import Said
-from benchmarks.write_programs.measure import Trial, row
+from benchmarks.write_programs.measure import Trial, measure, report, row
 from benchmarks.write_programs.oracle import answer
 from benchmarks.write_programs.outcome import TURNS, Outcome, fenced
 from benchmarks.write_programs.task import Task, right
@@ -153,6 +154,23 @@ def test_the_python_root_is_repaired_alike() -> None:
     done = Trial(task, python_root.trial(task, root))
     assert passed(done.turns) == REPAIRED and done.right(2) and not done.right(1)
     assert "SyntaxError" in root.told[1] and "NameError: name 'invitedd'" in root.told[2]
+
+
+class Solver:
+    """A root model that writes the reference programs."""
+
+    def write(self, messages: Sequence[Message], grammar: str | None) -> Said:
+        task = next(task for task in TASKS if task.question in messages[1].content)
+        return Said(task.python if "Python 3" in messages[0].content else task.program)
+
+
+def test_the_table_and_what_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+    report(measure(Solver(), ["python", "constrained"], TASKS[:2], float("inf"), False))
+    shown = capsys.readouterr().out
+    assert re.search(r"\| Python +\| +0 \| +2 \| +2 \| +2 \| +2 \| +2 \|\n", shown)
+    assert shown.count("\nok ") == 2 and shown.count("\nMISS ") == 1  # no more right answers than Python's, which are all
+    with pytest.raises(SystemExit, match="0 of 2 tasks done; run again to go on"):
+        measure(Solver(), ["rlm"], TASKS[:2], -1.0, False)
 
 
 def test_both_may_look_first_and_keep_what_they_bind() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from benchmarks.harness import table, verdict
 from benchmarks.write_programs import language_root, python_root
 from benchmarks.write_programs.outcome import TURNS, Outcome
 from benchmarks.write_programs.root import Root, RootModel
@@ -71,25 +72,38 @@ def show(name: str, trial: Trial) -> None:
             print(f"    {what} {json.dumps(value, ensure_ascii=False)[:300]}")
 
 
-def measure(root: RootModel, sides: Sequence[str], tasks: Sequence[Task], seconds: float, shown: bool) -> list[list[str]]:
-    """The rows of the table. Stops after `seconds` with SystemExit; what the model has written is kept, and a next run goes on there."""
+def measure(root: Root, sides: Sequence[str], tasks: Sequence[Task], seconds: float, shown: bool) -> dict[str, list[Trial]]:
+    """The trials of each side. Stops after `seconds` with SystemExit; what the model has written is kept, and a next run goes on there."""
     deadline = time.monotonic() + seconds
-    rows: list[list[str]] = []
+    trials: dict[str, list[Trial]] = {side: [] for side in sides}
     for side in sides:
-        trials: list[Trial] = []
         for task in tasks:
             if time.monotonic() > deadline:
-                sys.exit(f"{_NAMES[side]}: {len(trials)} of {len(tasks)} tasks done; run again to go on")
-            trials.append(Trial(task, SIDES[side](task, root)))
+                sys.exit(f"{_NAMES[side]}: {len(trials[side])} of {len(tasks)} tasks done; run again to go on")
+            trials[side].append(Trial(task, SIDES[side](task, root)))
             if shown:
-                show(_NAMES[side], trials[-1])
-        rows += [row(_NAMES[side], trials, repairs) for repairs in range(TURNS)]
-    return rows
+                show(_NAMES[side], trials[side][-1])
+    return trials
+
+
+def report(trials: Mapping[str, Sequence[Trial]]) -> None:
+    """Prints the table, and the figures that are wanted as far as their sides were measured."""
+    rows = [row(_NAMES[side], done, repairs) for side, done in trials.items() for repairs in range(TURNS)]
+    table(("root", "repairs", "tasks", "parsed", "checked", "answered", "right"), rows)
+    print()
+    best = trials.get("constrained") or trials.get("rlm") or ()
+    if constrained := trials.get("constrained"):
+        parsed = sum(trial.after(0).parsed for trial in constrained) / len(constrained)
+        verdict("parsed under the constraint, of all", parsed, "1", parsed == 1)
+    if best:
+        checked = sum(trial.after(1).checked for trial in best) / len(best)
+        verdict("checked after one repair, of all", checked, "at least 0.9", checked >= 0.9)
+    if best and (python := trials.get("python")):
+        ratio = sum(trial.right(TURNS) for trial in best) / max(1, sum(trial.right(TURNS) for trial in python))
+        verdict("right answers against Python's", ratio, "more than 1", ratio > 1)
 
 
 def main() -> None:
-    from benchmarks.harness import table
-
     parser = argparse.ArgumentParser(prog="write_programs", description="How well a model writes programs, in rlmlang and in Python.")
     parser.add_argument("model", type=Path, help="a GGUF file")
     parser.add_argument("--sides", nargs="+", choices=tuple(SIDES), default=tuple(SIDES))
@@ -101,9 +115,9 @@ def main() -> None:
     root = RootModel(arguments.model, arguments.cache)
     try:
         tasks = [task for task in TASKS if arguments.tasks in task.name]
-        rows = measure(root, arguments.sides, tasks, arguments.seconds, arguments.show)
+        trials = measure(root, arguments.sides, tasks, arguments.seconds, arguments.show)
     finally:
         root.close()
         tokens = [sum(getattr(new, name) for new in root.new) for name in ("prompt", "cached", "written")]
         print("{} new replies; prompt tokens {:,}, of which cached {:,}; written {:,}".format(len(root.new), *tokens), file=sys.stderr)
-    table(("root", "repairs", "tasks", "parsed", "checked", "answered", "right"), rows)
+    report(trials)
