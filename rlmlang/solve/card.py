@@ -53,10 +53,10 @@ groups = group_by(flatten(found), key=lambda n: n.lower())
 answer [{name: g.key, times: len(g.items)} for g in sorted(groups, key=lambda g: len(g.items), reverse=True)]
 ```
 
-From `reviews: [text]`: what share blames the battery?
+From `reviews: [text]`: how many blame the battery?
 ```rlm
 says = [call "What of the battery?" on r -> "good" | "bad" | "nothing" for r in reviews]
-answer count(says, "bad") / len(reviews)
+answer len([s for s in says if s == "bad"])
 ```
 """
 
