@@ -160,15 +160,28 @@ def _enter(analysis: Analysis, callee: Function, bounds: Sequence[Bound], env: E
 
 def _key(fn: n.Fn, depth: int, bounds: Sequence[Bound], start: Interval, inner: Env, mentions: frozenset[Variable]) -> Any:
     """What a call's outcome depends on, to follow equal calls once."""
-    sizes: list[Any] = [_key_of(b.size) for b in bounds]
-    outside = tuple(sorted((id(v), _key_of(inner[v].size)) for v in mentions if v in inner)) if mentions else ()
+    outside = tuple((id(v), _key_of(inner[v])) for v in sorted(mentions, key=id) if v in inner)
+    key = (fn, depth, tuple(map(_key_of, bounds)), start, outside)
     try:
-        key = (fn, depth, tuple(sizes), tuple((b.round, b.late, b.last, b.safe) for b in bounds), start, outside)
         hash(key)
     except TypeError:
         return None
     return key
 
 
-def _key_of(size: Size | None) -> Any:
-    return ("exact", id(size.value)) if isinstance(size, Exact) else size
+def _key_of(bound: Bound) -> Any:
+    size = _Same(bound.size.value) if isinstance(bound.size, Exact) else bound.size
+    return size, bound.round, bound.late, bound.last, bound.safe
+
+
+class _Same:
+    """A value in a key, which is equal to itself alone. It is kept, so that no other value gets its place in memory."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.value is other.value
