@@ -188,6 +188,7 @@ CASES: list[tuple[str, tuple[Any, ...], Any]] = [
     ("sorted", ([["b", 1], ["a", 2], ["a", 1]],), [["a", 1], ["a", 2], ["b", 1]]),
     ("sorted", ([True, False],), [False, True]),
     ("unique", ([1, 1.0, True, "1", 1],), [1, True, "1"]),
+    ("set", (["b", "a", "b"],), ["b", "a"]),
     ("unique", (["a", "A", "b"], str.lower), ["a", "b"]),
     ("argmax", ([1, 3, 3],), 1),
     ("argmax", (["a", "bbb", "cc"], len), 1),
@@ -376,7 +377,7 @@ def test_files(tmp_path: Any) -> None:
 NAMES = """
 len str json same lower upper strip split lines words join replace startswith endswith contains find findall matches extract format chunks
 paragraphs sentences head tail count title dedent int float abs round min max sum mean floor ceil clamp first last take drop reversed
-sorted unique flatten zip enumerate range any all index group_by batch pairs windows argmax argmin sample keys values items get parse_json
+sorted unique set flatten zip enumerate range any all index group_by batch pairs windows argmax argmin sample keys values items get parse_json
 files
 """
 

@@ -166,6 +166,7 @@ ARGUMENTS: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "reversed": args(lists) | args(texts),
     "sorted": args(orderable) | args(lists, functions, st.booleans()),
     "unique": args(lists) | args(lists, functions),
+    "set": args(lists),
     "argmax": args(orderable) | args(lists, functions),
     "argmin": args(orderable) | args(lists, functions),
     "any": args(lists),

@@ -206,6 +206,11 @@ def unique(xs: Value, key: Key = None) -> list[Value]:
     return list(kept.values())
 
 
+@builtin("set(xs: [T]) -> [T]", help="As unique, by the name that Python has for it: a list without repeats.", size=_unique_size)
+def set_(xs: Value) -> list[Value]:
+    return unique(xs)
+
+
 def _place_size(xs: Size, key: Size | None = None) -> Size:
     return position(less(as_list(xs).count.high, 1))
 

@@ -64,7 +64,6 @@ _FUNCTIONS: Final = {
     "size": "write len({0})",
     "dict": "write a record: {{a: 1, b: 2}}",
     "list": "write [x for x in {0}]; keys, values and items give lists",
-    "set": "write unique({0})",
     "tuple": "write a list: [a, b]",
     "Set": "write unique({0})",
     "isinstance": "types are known before it runs: ask for the one you want, call … -> int",

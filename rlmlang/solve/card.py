@@ -40,7 +40,7 @@ fun = first 3 d in docs where call "Funny?" on d -> bool
 plan = solve "What is to be done?" on docs  # a model programs that
 fn short(x: text, n: int = 99) -> text depth 5 { x if len(x) < n else short(call "Shorten." on x, n) }  # depth: it calls itself
 top = notes[0].title if notes else fail "no docs"
-code = [f.path for f in repo.files("**/*.py") if "TODO" in f.text]  # file: path, name, size, text
+code = [f.path for f in repo.files("**/*") if "TODO" in f.text]  # file: path, name, size, text
 answer {moods, code, top: short(top), second: docs.get(1) ?? "none"}  # last statement
 ```
 """
