@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 _ITEMS_ONE_BY_ONE = 64  # of a known list; more are taken together in groups of like size
 _GROUPS = 16
+_RESERVED = 2_000  # of the fuel: with no more left, every list is taken as one group, so that the rest of the program is still looked at
 _UNROLLED = 64  # steps of a fold
 _LEVELS = 12  # of a reduce, until its size must have come to rest
 
@@ -97,7 +98,7 @@ def over(
 
     if isinstance(source, Exact) and isinstance(source.value, SEQUENCES):
         xs = source.value
-        allowed = analysis.items if analysis.fuel > 0 else 1
+        allowed = analysis.items if analysis.fuel > _RESERVED else 1
         if len(xs) <= min(_ITEMS_ONE_BY_ONE, allowed):
             analysis.items = allowed // max(1, len(xs))
             outs = [at(Exact(x), Exact(i)) for i, x in enumerate(xs)]
