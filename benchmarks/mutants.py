@@ -28,6 +28,7 @@ import ast
 import gc
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import time
@@ -71,6 +72,7 @@ from rlmlang.sizes import (
     Size,
     TextSize,
     TupleSize,
+    list_total,
     measure,
 )
 
@@ -134,6 +136,11 @@ class Mutant:
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line} {self.function}: {self.what}"
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What it is called whatever line it is in."""
+        return self.path, self.function, self.what
 
 
 _ENDS = {"low": "high", "high": "low"}
@@ -354,8 +361,8 @@ def _ends_of_size(name: str, size: Size | None) -> Ends:
         case NumberSize(low, high, whole):
             known = {f"{name} whole": (0.0, 0.0)} if whole else {}
             return known | {name: tuple(q if isinstance(q, (int, float)) else value_at(q, {}) for q in (low, high))}  # type: ignore[dict-item]
-        case ListSize(count, item, total):
-            return ends(count, total) | _ends_of_size(f"{name}[]", item)
+        case ListSize(count, item, _):
+            return ends(count, list_total(size)) | _ends_of_size(f"{name}[]", item)
         case TupleSize(items):
             return {k: v for i, item in enumerate(items) for k, v in _ends_of_size(f"{name}[{i}]", item).items()}
         case RecordSize(fields):
@@ -583,13 +590,14 @@ class Work:
     judge: Judge
     live: Live
     every: int
+    again: set[tuple[str, str, str]] | None
 
     def module(self, path: Path) -> list[tuple[str, str]]:
         """The verdicts of a module, each with its mutant."""
         found = []
         for at, mutant in enumerate(mutants(path)):
-            if at % self.every == 0:
-                verdict = "equal" if (mutant.path, mutant.function, mutant.what) in EQUAL else self.judge.judge(mutant, self.live)
+            if at % self.every == 0 and (self.again is None or mutant.key in self.again):
+                verdict = "equal" if mutant.key in EQUAL else self.judge.judge(mutant, self.live)
                 found.append((verdict, f"{mutant}  [{self.judge.narrower}]" if verdict == "SURVIVES" else str(mutant)))
         return found
 
@@ -611,16 +619,18 @@ def main() -> int:
     parser.add_argument("--programs", type=int, default=600, help="known to the judge")
     parser.add_argument("--most", type=int, default=60, help="programs that one mutant is tried on")
     parser.add_argument("--every", type=int, default=1, help="only each so manieth mutant")
+    parser.add_argument("--again", type=Path, help="what this printed before: only those that survived then")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--list", action="store_true", help="print those that are looser, or the same, too")
     options = parser.parse_args()
     every = [path for name in MODULES for path in (sorted((ROOT / name).rglob("*.py")) if (ROOT / name).is_dir() else [ROOT / name])]
     paths = [path for path in every if path.exists() and path.name not in LEFT_OUT]
     wanted = [path for path in paths if not options.modules or any(part in str(path) for part in options.modules)]
+    again = None if options.again is None else survivors(options.again.read_text("utf-8"))
     counted: Counter[str] = Counter()
     began = time.monotonic()
     with Soundness() as soundness, patch.object(BOUND, "_program", _without_guess):
-        _work.append(Work(Judge(soundness, paths, range(options.programs), options.most), Live(paths), options.every))
+        _work.append(Work(Judge(soundness, paths, range(options.programs), options.most), Live(paths), options.every, again))
         print(f"programs and laws are known after {time.monotonic() - began:,.0f} s", file=sys.stderr, flush=True)
         gc.freeze()
         with multiprocessing.get_context("fork").Pool(options.processes) as pool:
@@ -635,6 +645,12 @@ def main() -> int:
                         print(f"  {verdict:9} {mutant}", flush=True)
     _print(counted, f"all, in {time.monotonic() - began:,.0f} s")
     return 1 if counted["SURVIVES"] else 0
+
+
+def survivors(text: str) -> set[tuple[str, str, str]]:
+    """The keys of the mutants that a table lists as survivors."""
+    found = re.findall(r"(?m)^  SURVIVES  (\S+):\d+ (\S+): (.*?)(?:  \[.*)?$", text)
+    return {(path, function, what) for path, function, what in found}
 
 
 def _print(counted: Counter[str], name: str) -> None:
