@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import pty
@@ -12,6 +13,10 @@ from typing import Any
 
 import pytest
 from commandline import Shell, rlm
+
+from rlmlang.cache import cache_root
+from rlmlang.errors import ProgramError
+from rlmlang.syntax import parse
 
 __all__ = ["rlm"]
 
@@ -207,3 +212,31 @@ def test_the_turns_on_a_terminal(rlm: Shell) -> None:
         "── turn 3 answered: 1 call",
     ):
         assert part in text, text
+
+
+@pytest.mark.embedded
+@pytest.mark.skipif(importlib.util.find_spec("xllamacpp") is None, reason="the embedded model is the extra `local`")
+def test_the_embedded_model_writes_programs(rlm: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is too small to write good ones, but under the grammar each is one, or was cut at the reply's limit."""
+    monkeypatch.delenv("RLM_CACHE_DIR")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "models").symlink_to(cache_root() / "models")
+    monkeypatch.setenv("RLM_CACHE_DIR", str(tmp_path / "cache"))
+    rlm.write("book.txt", BOOK)
+    rlm.write("rlm.toml", '[models.root]\nmodel = "local"\nmax_output_tokens = 40\nconcurrency = 1\ntemperature = 0.7\n')
+    done = rlm("solve", "How many lines?", "--context", "book.txt", "--turns", "2", "--calls", "6", "--json")
+    report = done.json
+    assert report["outcome"] in ("answered", "no answer") and done.code == (0 if report["outcome"] == "answered" else 1), done.err
+    for turn in report["turns"]:
+        assert turn["outcome"] is not None
+        if turn["program"] is None:
+            assert turn["outcome"] == "no program" and "cut off" in turn["error"]
+        else:
+            try:
+                parse(turn["program"])
+            except ProgramError as error:
+                raise AssertionError(turn["program"]) from error
+    used = report["used"]
+    assert 1 <= used["requests"] == used["calls"] <= 6 and used["input_tokens"] > 500 and used["output_tokens"] > 0
+    for name in ("calls", "requests", "input_tokens", "output_tokens"):
+        assert report["bound"][name]["min"] <= used[name] <= report["bound"][name]["max"]

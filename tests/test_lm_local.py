@@ -269,3 +269,40 @@ def test_the_embedded_model_answers(capfd: pytest.CaptureFixture[str]) -> None:
     asyncio.run(session())
     assert capfd.readouterr() == ("", "")
     assert not [t for t in threading.enumerate() if t.name.startswith("gguf")]
+
+
+class Watched:
+    """A server whose calls are given up once it has read anything of their prompt. `read`: tokens of it read, and in all."""
+
+    def __init__(self, provider: GgufProvider) -> None:
+        self._server, self._provider = provider._loaded(), provider
+        self.read: list[tuple[int, int]] = []
+
+    def handle_chat_completions(self, body: Any, take: Callable[[Any], bool]) -> None:
+        def watch(chunk: Any) -> bool:
+            if progress := chunk.get("prompt_progress"):
+                self.read.append((progress["processed"], progress["total"]))
+                if progress["processed"]:
+                    for stop in self._provider._running:
+                        stop.set()
+            return take(chunk)
+
+        self._server.handle_chat_completions(body, watch)
+
+
+@needs_llama
+@pytest.mark.embedded
+def test_reading_a_prompt_is_given_up_before_its_end() -> None:
+    model = Model(name="local", provider="gguf", model="local", context_window=512, concurrency=1)
+
+    async def session() -> None:
+        provider = GgufProvider(model)
+        try:
+            provider._server = watched = Watched(provider)
+            await provider.complete(Request(model=model, messages=(Message("user", "word " * 300),), type=TEXT, max_tokens=4))
+            read, total = watched.read[-1]
+            assert 0 < read <= total // 3
+        finally:
+            await provider.close()
+
+    asyncio.run(session())
