@@ -20,6 +20,7 @@ from rlmlang.errors import BudgetError, Failure, ProgramError, Unsolved, UsageEr
 from rlmlang.lm.render import worst_input_tokens
 from rlmlang.lm.request import Completion, ProviderError, Request, Usage
 from rlmlang.solve.extract import extract
+from rlmlang.solve.prompt import REPAIRS
 from tests.commandline import Shell, rlm  # noqa: F401
 from tests.scripted import FakeModel, scripted
 
@@ -250,6 +251,14 @@ def test_an_answer_in_prose_does_not_exist() -> None:
     assert [turn["outcome"] for turn in result.turns] == ["no program"] * 3
     assert "There was no program in your reply" in roots.told(2)
     assert result.used.calls == 3
+
+
+def test_what_was_wrong_is_put_right_at_another_temperature() -> None:
+    replies = [block("1"), block("nope"), "prose", block('fail "x"'), block("2"), block("answer 3")]
+    _, roots = solved(*replies)
+    assert [request.temperature for request in roots.roots] == [0.0, 0.0, REPAIRS, REPAIRS, REPAIRS, 0.0]
+    _, roots = solved(*replies[1:], settings=OFF)
+    assert [request.temperature for request in roots.roots][:3] == [0.0, REPAIRS, REPAIRS]
 
 
 def test_the_same_program_again_and_again_ends_it() -> None:

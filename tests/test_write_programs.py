@@ -125,9 +125,11 @@ class Scripted:
     def __init__(self, mark: str, *programs: str) -> None:
         self.replies = [f"Here it is.\n```{mark}\n{program}\n```" for program in programs]
         self.told: list[str] = []
+        self.warm: list[bool] = []
 
-    def write(self, messages: Sequence[Message], grammar: str | None) -> Said:
+    def write(self, messages: Sequence[Message], grammar: str | None, temperature: float) -> Said:
         self.told.append(messages[-1].content)
+        self.warm.append(temperature > 0)
         return Said(self.replies[len(self.told) - 1])
 
 
@@ -144,6 +146,7 @@ def test_repairs_are_counted_and_told_what_is_wrong() -> None:
     done = Trial(task, language_root.trial(task, root))
     assert passed(done.turns) == REPAIRED
     assert [done.right(repairs) for repairs in range(TURNS)] == [False, False, True]
+    assert root.warm == [False, True, True]
     assert "there are no loops" in root.told[1] and "did you mean invited?" in root.told[2]
     assert row("rlm", [done], 1)[3:] == ["1", "0", "0", "0"] and row("rlm", [done], 2)[3:] == ["1"] * 4
 
@@ -153,13 +156,14 @@ def test_the_python_root_is_repaired_alike() -> None:
     root = Scripted("python", "FINAL(sorted(", "print(invitedd)", "FINAL(sorted(set(invited) - set(replied)))")
     done = Trial(task, python_root.trial(task, root))
     assert passed(done.turns) == REPAIRED and done.right(2) and not done.right(1)
+    assert root.warm == [False, True, True]
     assert "SyntaxError" in root.told[1] and "NameError: name 'invitedd'" in root.told[2]
 
 
 class Solver:
     """A root model that writes the reference programs."""
 
-    def write(self, messages: Sequence[Message], grammar: str | None) -> Said:
+    def write(self, messages: Sequence[Message], grammar: str | None, temperature: float) -> Said:
         task = next(task for task in TASKS if task.question in messages[1].content)
         return Said(task.python if "Python 3" in messages[0].content else task.program)
 
@@ -180,7 +184,7 @@ def test_both_may_look_first_and_keep_what_they_bind() -> None:
     for trial, root in ((language_root.trial, rlm), (python_root.trial, python)):
         done = Trial(task, trial(task, root))
         assert passed(done.turns) == [(True, True, False), (True, True, True)] and done.right(1)
-        assert "Aisha" in root.told[1]
+        assert "Aisha" in root.told[1] and root.warm == [False, False]  # looking is no mistake
 
 
 def test_both_are_told_the_same_of_the_data() -> None:

@@ -27,7 +27,8 @@ def trial(task: Task, root: Root, *, constrained: bool = False) -> tuple[Outcome
     """What became of each turn, until one answered or the turns were used."""
 
     def reply(body: Mapping[str, Any]) -> Said:
-        return root.write([Message(m["role"], m["content"]) for m in body["messages"]], body.get("grammar"))
+        messages = [Message(m["role"], m["content"]) for m in body["messages"]]
+        return root.write(messages, body.get("grammar"), body.get("temperature", 0.0))
 
     with oracle(task) as sub_model, served(reply) as url, opened(task.data) as data, tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "rlm.toml"

@@ -19,6 +19,7 @@ from benchmarks.write_programs.root import Root
 from benchmarks.write_programs.task import Datum, Task, opened
 from rlmlang.lm.request import Message
 from rlmlang.solve.preview import describe
+from rlmlang.solve.prompt import REPAIRS
 from rlmlang.types import JSON
 
 SYSTEM = """\
@@ -120,7 +121,8 @@ def trial(task: Task, root: Root) -> tuple[Outcome, ...]:
     messages = [Message("system", SYSTEM), Message("user", question(task))]
     outcomes: list[Outcome] = []
     for turn in range(1, TURNS + 1):
-        program = fenced(root.write(messages, None).text)
+        wrong = bool(outcomes) and (not outcomes[-1].checked or outcomes[-1].told == _SAME)
+        program = fenced(root.write(messages, None, REPAIRS if wrong else 0.0).text)
         if outcomes and outcomes[-1].program == program:
             outcomes.append(evolve(outcomes[-1], told=_SAME))
         else:

@@ -1,4 +1,4 @@
-"""The root model: greedy replies of a GGUF file, kept on disk, so that a measurement can be stopped, resumed and repeated."""
+"""The root model: replies of a GGUF file, kept on disk, so that a measurement can be stopped, resumed and repeated."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_TOKENS = 400  # of a reply: the longest of the reference programs takes 130
 class Root(Protocol):
     """Who writes the programs: a RootModel, or a script."""
 
-    def write(self, messages: Sequence[Message], grammar: str | None) -> Said:
+    def write(self, messages: Sequence[Message], grammar: str | None, temperature: float) -> Said:
         """The reply to `messages`, which fits `grammar`, if there is one."""
 
 
@@ -47,10 +47,10 @@ class RootModel:
         self._one = Lock()
         self.new: list[Tokens] = []
 
-    def write(self, messages: Sequence[Message], grammar: str | None) -> Said:
+    def write(self, messages: Sequence[Message], grammar: str | None, temperature: float) -> Said:
         """The reply to `messages`. It may be cut at MAX_TOKENS."""
-        request = Request(self._model, tuple(messages), max_tokens=MAX_TOKENS, temperature=0.0, grammar=grammar)
-        kept = self._cache / f"{key(self._model.model, messages, grammar)}.json"
+        request = Request(self._model, tuple(messages), max_tokens=MAX_TOKENS, temperature=temperature, grammar=grammar)
+        kept = self._cache / f"{key(self._model.model, messages, grammar, temperature)}.json"
         with self._one:
             if not kept.is_file():
                 kept.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ class RootModel:
         self._loop.close()
 
 
-def key(model: str, messages: Sequence[Message], grammar: str | None) -> str:
+def key(model: str, messages: Sequence[Message], grammar: str | None, temperature: float) -> str:
     """What a reply is kept under."""
-    asked = [model, MAX_TOKENS, grammar, [[m.role, m.content] for m in messages]]
+    asked = [model, MAX_TOKENS, grammar, temperature, [[m.role, m.content] for m in messages]]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:32]

@@ -196,12 +196,11 @@ class _Solving:
                 return (await self._run(program, turn, turns, record)).value
             except _Again as again:
                 before = said
-                conversation.add(said, f"{again.told}\n\n{feedback.names(self.names)}")
+                conversation.add(said, f"{again.told}\n\n{feedback.names(self.names)}", wrong=record.outcome != "shown")
             except CutOff as cut:
                 record.outcome, record.error, before, said = "no program", cut.message, None, "(a reply that was too long)"
-                conversation.add(
-                    said, "Your reply was too long and was cut off, so nothing was run. Write a shorter program, and no prose."
-                )
+                told = "Your reply was too long and was cut off, so nothing was run. Write a shorter program, and no prose."
+                conversation.add(said, told, wrong=True)
             finally:
                 record.used = difference(start, counted(self._total))
             if repeats >= limits.SOLVE_REPEATS:

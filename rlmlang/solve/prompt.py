@@ -34,6 +34,7 @@ already; of them you see a preview. Each of your replies is one program, @FORM@:
 
 """
 _BYTES_PER_TOKEN: Final = 3  # of a prompt like these; a window is filled by no more
+REPAIRS: Final = 0.7  # temperature: what is most likely is what was wrong, and a small model writes just that again
 _QUESTION_BYTES: Final = 6_000
 
 
@@ -96,6 +97,7 @@ class Conversation:
     first: Callable[[int], str]
     grammar: str | None = None
     _room: int = field(init=False)
+    _wrong: bool = field(default=False, init=False)
     _exchanges: list[tuple[str, str]] = field(factory=list, init=False)
     _opening: str | None = field(default=None, init=False)
 
@@ -122,8 +124,9 @@ class Conversation:
         """Bytes of what may be said about one turn."""
         return self._room * 3 // 10
 
-    def add(self, reply: str, feedback: str) -> None:
-        """A turn: what the root model wrote, as far as it counts, and what came of it."""
+    def add(self, reply: str, feedback: str, *, wrong: bool) -> None:
+        """A turn: what the root model wrote, as far as it counts, and what came of it. `wrong`: it is to be put right."""
+        self._wrong = wrong
         self._exchanges.append((cut(reply, self._room // 5), cut(feedback, self.feedback_room)))
 
     def request(self, status: str) -> Request:
@@ -141,7 +144,7 @@ class Conversation:
             del messages[1:3]
         temperature = self.model.temperature
         if temperature is None and not self.model.reasoning_tokens:
-            temperature = 0.0
+            temperature = REPAIRS if self._wrong else 0.0
         return Request(
             model=self.model,
             messages=(Message("system", rules(self.fenced)), *messages),
