@@ -16,13 +16,14 @@ from rlmlang.solve.card import PARTS, card
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax import parse
 from rlmlang.syntax.walk import walk
-from rlmlang.types import DIR, TEXT, ListOf, Type
+from rlmlang.types import DIR, INT, TEXT, ListOf, RecordOf, Type
 
 __all__ = ["rlm"]
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "card.txt"
 PROGRAMS = re.findall(r"^```rlm\n(.*?)^```$", card(), re.M | re.S)
-GIVEN: dict[str, Type] = {"docs": ListOf(TEXT), "repo": DIR, "book": TEXT, "reviews": ListOf(TEXT)}
+SALES = ListOf(RecordOf((("city", TEXT), ("paid", INT))))
+GIVEN: dict[str, Type] = {"docs": ListOf(TEXT), "repo": DIR, "book": TEXT, "reviews": ListOf(TEXT), "sales": SALES}
 TOKEN_CHARS = 3.3  # Qwen2.5-Coder's tokenizer makes 887 tokens of its 2,936 characters; those of larger vocabularies make fewer
 
 
@@ -47,7 +48,7 @@ def test_every_form_is_shown() -> None:
     shown = {type(node) for text in PROGRAMS for node in walk(parse(text))}
     forms = {kind for kind in vars(n).values() if isinstance(kind, type) and issubclass(kind, n.Node)} - {n.Node, n.Expr, n.Program}
     not_in_turns = {n.Input, n.Use}
-    as_in_python = {n.Shown, n.Unpack, n.Unary, n.Binary, n.Logic, n.Slice}
+    as_in_python = {n.Shown, n.ListExpr, n.Unpack, n.Unary, n.Binary, n.Logic, n.Slice}
     in_a_comment = {n.Spread, n.RecordType, n.OptionalType}
     assert forms - shown == not_in_turns | as_in_python | in_a_comment
 

@@ -37,7 +37,7 @@ agree = call "Do they agree?" on money, notes -> bool with {max_tokens: 9}
 merged = reduce a, b in docs { call "Merge." on a, b } otherwise ""  # if it fails
 story = fold acc, d in docs from "" { call "Go on." on {acc, d} }  # in order
 fun = first 3 d in docs where call "Funny?" on d -> bool
-plan = solve "What is to be done?" on docs  # a model programs that
+plan = solve "What is to be done?" on docs
 fn short(x: text, n: int = 99) -> text depth 5 { x if len(x) < n else short(call "Shorten." on x, n) }  # depth: it calls itself
 top = notes[0].title if notes else fail "no docs"
 code = [f.path for f in repo.files("**/*") if "TODO" in f.text]  # file: path, name, size, text
@@ -48,9 +48,14 @@ answer {moods, code, top: short(top), second: docs.get(1) ?? "none"}  # last sta
 _EXAMPLES: Final = """\
 From `book: text`: who is named, most often first?
 ```rlm
-found = [call "Which people are named?" on p -> [text; 20] otherwise [] for p in chunks(book, 8000)]
+found = [call "Who is named?" on p -> [text; 20] for p in chunks(book, 8000)]
 groups = group_by(flatten(found), key=lambda n: n.lower())
-answer [{name: g.key, times: len(g.items)} for g in sorted(groups, key=lambda g: len(g.items), reverse=True)]
+answer [g.key for g in sorted(groups, key=lambda g: len(g.items), reverse=True)]
+```
+
+From `sales: [{city: text, paid: int}]`: the sum of each city? No model is needed.
+```rlm
+answer [{city: g.key, sum: sum(s.paid for s in g.items)} for g in group_by(sales, key=lambda s: s.city)]
 ```
 
 From `reviews: [text]`: how many blame the battery?
