@@ -426,6 +426,25 @@ def test_growth_by_case_over_all_code_points() -> None:
     ]
 
 
+@settings(max_examples=300)
+@given(
+    st.lists(st.text("ab .!é\r\n", max_size=9), max_size=12),
+    st.sampled_from(["\n", "\n\n", "\r\n", ".\n"]),
+    st.integers(1, 40),
+    st.booleans(),
+)
+def test_chunks_of_joined_lines(items: list[str], sep: str, size: int, measured: bool) -> None:
+    """However unlucky the cuts: pieces of a text whose lines are known are counted by its lines."""
+    join, chunks = REGISTRY["join"], REGISTRY["chunks"]
+    longest = max(map(text_bytes, items), default=0)
+    whole = list_of(list(map(measure, items))) if measured else ListSize(Interval(0, len(items)), TextSize(Interval(0, longest)))
+    joined = join.size([whole, Exact(sep)])
+    assert isinstance(joined, TextSize) and joined.lines is not None
+    text = sep.join(items)
+    assert holds(joined, text)
+    assert holds(chunks.size([joined, Exact(size), None]), chunks.code(text, size))
+
+
 def test_sizes_that_programs_rely_on() -> None:
     """Exact where they can be: tightness is what these are for."""
     rules = {name: function.size for name, function in REGISTRY.items()}
@@ -440,6 +459,9 @@ def test_sizes_that_programs_rely_on() -> None:
     assert count(rules["chunks"]([text, Exact(4000), None])) == ("⌈b/16000⌉", "2·⌈b/4000⌉")
     assert count(rules["chunks"]([TextSize(Interval(4000, 4000)), Exact(4000), None])) == ("1", "1")
     assert count(rules["chunks"]([TextSize(Interval(10_000, 10_000)), Exact(4000), None])) == ("1", "5")
+    lines = rules["join"]([docs, Exact("\n\n")])
+    assert count(rules["chunks"]([lines, Exact(400), None]))[1] == "⌈n/3⌉"
+    assert count(rules["chunks"]([lines, Exact(100), None]))[1] != "n"
     assert count(rules["take"]([docs, Exact(20)])) == ("min(20, n)", "min(20, n)")
     assert count(rules["pairs"]([docs])) == ("⌈(n^2 - n)/2⌉",) * 2
     assert count(rules["batch"]([docs, Exact(10)])) == ("⌈n/10⌉", "⌈n/10⌉")

@@ -11,7 +11,7 @@ from rlmlang.builtins.declare import builtin
 from rlmlang.builtins.operators import check_list_items, need_int, need_text
 from rlmlang.builtins.rules import amount_of, at_least_one, divided_up, given, parts_of_text, text_of
 from rlmlang.errors import Failure
-from rlmlang.quantity import INFINITE, at_most, ceil_div, floor_div, greatest, least, less, minimum, plus, times
+from rlmlang.quantity import INFINITE, Formula, at_most, ceil_div, floor_div, greatest, least, less, minimum, plus, times
 from rlmlang.sizes import Interval, ListSize, Size, TextSize
 
 _NEWLINE: Final = re.compile(r"\r\n?")
@@ -147,6 +147,11 @@ def _chunks_size(text: Size, size: Size, overlap: Size | None = None) -> Size:
     if shared == 0 and greatest(pieces) != INFINITE:
         # closer, but as a formula harder to read
         pieces = plus(times(2, floor_div(bytes_.high, narrow + 1)), 1)
+    lines = text.lines if isinstance(text, TextSize) else None
+    if shared == 0 and lines is not None and lines.longest <= narrow:
+        # each piece goes on by as many of the lines as surely fit, since it is cut at the last end of a line
+        joined = ceil_div(lines.count, narrow // lines.longest)
+        pieces = joined if isinstance(pieces, Formula) else minimum(pieces, joined)
     most = 4 * math.floor(widest) if widest != INFINITE else INFINITE
     again = times(less(pieces, 1), 4 * shared)
     count = Interval(divided_up(bytes_, Interval(1, most)).low, pieces)

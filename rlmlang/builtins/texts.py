@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
 from collections.abc import Sequence
@@ -13,10 +14,12 @@ from rlmlang.builtins.operators import check_list_items, check_text_chars, need_
 from rlmlang.builtins.rules import amount_of, given, grows, is_bool, number_of, part_of_text, parts_of_text, position, text_of
 from rlmlang.errors import Failure
 from rlmlang.limits import LIST_ITEMS
-from rlmlang.quantity import Quantity, at_most, ceil_div, difference, floor_div, least, less, minimum, plus, times
+from rlmlang.quantity import INFINITE, Quantity, at_most, ceil_div, difference, floor_div, greatest, least, less, minimum, plus, times
 from rlmlang.sizes import (
     AnySize,
+    Exact,
     Interval,
+    Lines,
     NoneSize,
     NumberSize,
     Size,
@@ -24,6 +27,7 @@ from rlmlang.sizes import (
     as_list,
     length,
     points,
+    str_bytes,
     str_total,
     unfold,
 )
@@ -107,7 +111,11 @@ def _join_size(xs: Size, sep: Size | None = None) -> Size:
         xs, sep = sep, xs
     items = as_list(xs)
     between = Interval(0, 0) if given(sep) is None else text_of(sep or xs)
-    return TextSize(str_total(items) + Interval(less(items.count.low, 1), less(items.count.high, 1)) * between)
+    size = str_total(items) + Interval(less(items.count.low, 1), less(items.count.high, 1)) * between
+    longest = greatest(plus(str_bytes(items.item).high, between.high))
+    if not (isinstance(sep, Exact) and isinstance(sep.value, str) and sep.value.endswith("\n")) or longest == INFINITE:
+        return TextSize(size)
+    return TextSize(size, Lines(items.count.high, math.floor(longest)))
 
 
 @builtin(

@@ -1,7 +1,7 @@
 """How large a value can be: the abstract values of the bound. Bytes are of UTF-8; every amount is an interval of quantities.
 
     Exact        the value itself, where nothing that is unknown decides it
-    TextSize     bytes
+    TextSize     bytes; the parts that it was joined of, where each ends a line
     NumberSize   the number
     ListSize     how many items, and what each is at most and at least; the bytes of all items together where they are unequal
     RecordSize   field by field
@@ -51,6 +51,7 @@ from rlmlang.sizes.shapes import Exact as Exact
 from rlmlang.sizes.shapes import FileSize as FileSize
 from rlmlang.sizes.shapes import FunctionSize as FunctionSize
 from rlmlang.sizes.shapes import Interval as Interval
+from rlmlang.sizes.shapes import Lines as Lines
 from rlmlang.sizes.shapes import ListSize as ListSize
 from rlmlang.sizes.shapes import MaybeSize as MaybeSize
 from rlmlang.sizes.shapes import NoneSize as NoneSize

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rlmlang.files import DirValue, FileValue
-from rlmlang.quantity import Number, at_most
+from rlmlang.quantity import Number, at_most, maximum
 from rlmlang.sizes.alike import text_bytes
 from rlmlang.sizes.measure import (
     content_bytes,
@@ -19,6 +19,7 @@ from rlmlang.sizes.shapes import (
     Exact,
     FileSize,
     Interval,
+    Lines,
     ListSize,
     MaybeSize,
     NoneSize,
@@ -36,8 +37,8 @@ def holds(size: Size, value: Any) -> bool:
     match size:
         case Exact(expected):
             return same(expected, value)
-        case TextSize(bytes_):
-            return isinstance(value, str) and _within(text_bytes(value), bytes_)
+        case TextSize(bytes_, lines):
+            return isinstance(value, str) and _within(text_bytes(value), bytes_) and (lines is None or _in_lines(value, lines))
         case NumberSize(low, high, whole):
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
             return is_number and at_most(low, value) and at_most(value, high) and (isinstance(value, int) or not whole)
@@ -70,6 +71,17 @@ def holds(size: Size, value: Any) -> bool:
         case AnySize(bytes_):
             return _within(text_bytes(to_json_text(value)), bytes_)
     return callable(value)
+
+
+def _in_lines(text: str, lines: Lines) -> bool:
+    """Whether a text is cut at newlines into so many parts of such length; each is taken as long as it may be."""
+    data, start, count = text.encode("utf-8", "surrogatepass"), 0, 1
+    while start + lines.longest < len(data):
+        end = data.rfind(b"\n", start, start + lines.longest) + 1
+        if not end:
+            return False
+        start, count = end, count + 1
+    return at_most(count, maximum(1, lines.count))
 
 
 def _within(amount: Number, interval: Interval) -> bool:

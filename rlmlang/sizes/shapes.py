@@ -54,8 +54,17 @@ class Exact:
 
 
 @frozen
+class Lines:
+    """A text is at most `count` parts, one after the other, each of at most `longest` bytes and all but the last ended by a newline."""
+
+    count: Quantity
+    longest: int
+
+
+@frozen
 class TextSize:
     bytes: Interval = ANY
+    lines: Lines | None = None
 
 
 @frozen
