@@ -408,7 +408,7 @@ class Judge:
                     self.guessed |= self._lines(partial(_guessed, again))[1]
         for seed in seeds:
             case = made(seed)
-            if case is None or case.stored:
+            if case is None:
                 continue
             with patch.object(limits, "REASKS", case.reasks):
                 known = Known(case, soundness.runs(case))
@@ -481,20 +481,29 @@ class Judge:
         here = set(checks)
         programs = [c for c in checks if c.func.__name__ == "_program"]  # type: ignore[attr-defined]
         rest = [c for c in checks if c.func.__name__ != "_program"]  # type: ignore[attr-defined]
-        before = [c for c in self.noticed_by[mutant.function] if c in here]
+        before = self.noticed_by[mutant.function]
         self.differing, self.narrower = 0, ""
         with live.mutated(mutant):
-            for check in [*before[-8:], *_spread(rest, 2 * self.most), *_spread(programs, self.most)]:
-                try:
-                    with _limit(SECONDS):
-                        found = check()
-                except Exception:
-                    found = "breaks"
-                if found:
-                    if check not in before:
-                        self.noticed_by[mutant.function].append(check)
-                    return found
-        return "SURVIVES" if self.narrower else "looser" if self.differing else "same"
+            found = self._notice(
+                [*(c for c in before[-12:] if c in here), *_spread(rest, 2 * self.most), *_spread(programs, self.most)], before
+            )
+            if not found and self.narrower:
+                found = self._notice(rest, before)
+        return found or ("SURVIVES" if self.narrower else "looser" if self.differing else "same")
+
+    def _notice(self, checks: list[Check], before: list[Check]) -> str:
+        """The verdict of the first of them that notices; empty if none does."""
+        for check in checks:
+            try:
+                with _limit(SECONDS):
+                    found = check()
+            except Exception:
+                found = "breaks"
+            if found:
+                if check not in before:
+                    before.append(check)
+                return found
+        return ""
 
 
 def _spread(checks: list[Check], most: int) -> list[Check]:

@@ -31,6 +31,7 @@ from unittest.mock import patch
 import pytest
 from adversary import MODELS, price_of
 from attrs import frozen
+from themed_programs import folder
 
 from rlmlang.check import check
 from rlmlang.cost.account import Cost, SiteCost
@@ -98,6 +99,7 @@ KNOWN: dict[str, tuple[str, Size]] = {
     "d": ("json", AnySize(Interval(10, 40))),
     "file": ("file", FileSize(Interval(10, 50), Interval(4, 8))),
     "dir": ("dir", DirSize(Interval(3, 3), 50, Interval(20, 90))),
+    "notes": ("dir", Exact(folder())),
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from attrs import evolve, field, frozen
 
 from rlmlang.cost.spread import Spread
-from rlmlang.quantity import Formula, Quantity, Symbol, maximum, plus, symbol, symbols
+from rlmlang.quantity import Formula, Quantity, Symbol, maximum, minimum, plus, symbol, symbols
 from rlmlang.quantity.formula import Applied, made, terms_of
 from rlmlang.sizes import (
     Interval,
@@ -49,7 +49,7 @@ class Accumulator:
                 return self._grows(before.bytes.high, after.bytes.high, items, found)
             case NumberSize(), NumberSize():
                 same = before.low == after.low and before.whole == after.whole
-                return same and (before.high == after.high or self._grows(before.high, after.high, items, found))
+                return same and self._grows(before.high, after.high, items, found)
             case ListSize(), ListSize():
                 return (
                     before.item == items.size(after.item)
@@ -130,9 +130,8 @@ def _joined(before: Size, after: Size) -> Size:
     match before, after:
         case (TextSize(), TextSize()):
             return before
-        case NumberSize(), NumberSize():
-            same = isinstance(before.high, Formula) and before.low == after.low and before.whole == after.whole
-            return before if same else hull(before, after)
+        case NumberSize(), NumberSize() if isinstance(before.high, Formula):
+            return NumberSize(minimum(before.low, after.low), before.high, before.whole and after.whole)
         case ListSize(), ListSize():
             return evolve(before, item=_item(before, after))
         case ListSize(), TupleSize():
