@@ -27,6 +27,7 @@ from scripted import SETTINGS, FakeModel, scripted
 
 import rlmlang
 from benchmarks.tightness import Tightness, measured, medians, table
+from rlmlang.builtins import REGISTRY
 from rlmlang.cost.analysis import Analysis
 from rlmlang.cost.bound import FIGURES, formula
 from rlmlang.errors import Failure
@@ -192,7 +193,7 @@ class Says(FakeModel):
         ('answer reduce a, b in [call "Note." on p for p in chunks(doc, 8000)] { call "Merge." on a, b }', "a note", "min max"),
         (HALVES.partition("\n")[2], "a note", "min max"),
         ('answer search("who?", doc)', "no", "min"),
-        ('answer search("who?", doc)', "yes", ""),
+        ('answer search("who?", doc)', "yes", "max"),
         ("answer summarize(doc)", "short", ""),
         ("answer summarize(doc)", "x" * 2000, "max"),
     ],
@@ -210,6 +211,45 @@ def test_long_texts(program: str, says: str, reached: str, chars: int) -> None:
     assert result.bound["rounds"]["min"] <= result.used.rounds <= result.bound["rounds"]["max"]
     for end in reached.split():
         assert used == bound[end], end
+
+
+MANY = "input docs: [text]\nfn f(t: text) -> [text] { [call 'N' on p for p in chunks(t, 100)] }\nanswer "
+DOCS = ["w " * (i * 37 % 401) for i in range(300)]
+PARTS = [len(REGISTRY["chunks"].code(doc, 100)) for doc in DOCS]
+LONG = [count for count in PARTS if count > 3]
+MERGES = sum(max(0, count - 1) for count in PARTS)
+
+
+@pytest.mark.parametrize(
+    ("program", "calls"),
+    [
+        ("[call 'N' on p for d in docs for p in chunks(d, 100)]", sum(PARTS)),
+        ("[f(d + '') for d in docs[:60]]", sum(PARTS[:60])),
+        ("[f(d + '') for d in docs]", sum(PARTS)),
+        ("[call 'N' on p for i, d in enumerate(docs) if len(d) > 300 for p in chunks(d, 100)]", sum(LONG)),
+        ("map d in docs { if len(d) > 300 { call 'long' on d } else { '' } }", len(LONG)),
+        ("map d in docs { if d and len(d) > 300 and call 'long?' on d -> bool { 1 } else { 2 } }", len(LONG)),
+        (
+            "map d in docs { ps = chunks(d, 100)\n reduce a, b in ps { call 'both' on a, b } otherwise '' }",
+            MERGES,
+        ),
+        ("map d in docs { ps = chunks(d, 100)\n fold a, b in ps from '' { call 'both' on a, b } }", sum(PARTS)),
+        ("map d in docs { ps = chunks(d, 100)\n sorted(ps, key=p => call 'mark' on p -> int) }", sum(PARTS)),
+        ("[call 'N' on p for d in docs if call 'ok?' on d -> bool for p in chunks(d, 100)]", 300 + sum(PARTS)),
+        (
+            "[call 'N' on p for d in sorted([d for d in docs if call 'ok?' on d -> bool]) if d for p in chunks(d, 100)]",
+            300 + sum(PARTS),
+        ),
+    ],
+)
+def test_counts_of_many_items(program: str, calls: int) -> None:
+    """However many items there are, what each leads to is known: the pieces of each are counted as they are."""
+    bound = rlmlang.bound(
+        "input docs: [text]\nfn f(t: text) -> [text] { [call 'N' on p for p in chunks(t, 100)] }\nanswer " + program, SETTINGS, docs=DOCS
+    )
+    assert bound.figures["calls"].most == calls
+    decided = "ok?" in program or "otherwise" in program
+    assert bound.figures["calls"].least == (300 if "ok?" in program else 0 if decided else calls)
 
 
 # ---- the work that a bound takes, counted in nodes ----

@@ -20,7 +20,7 @@ from rlmlang.check.checked import Checked, Function
 from rlmlang.cost import bindings, expressions, functions, loops
 from rlmlang.cost.account import FREE, Cost, SiteCost, later
 from rlmlang.cost.bindings import read
-from rlmlang.cost.outcome import Env, Out, Policy
+from rlmlang.cost.outcome import Choices, Env, Out, Policy
 from rlmlang.cost.prefix import Prefix
 from rlmlang.cost.pricing import Pricing
 from rlmlang.errors import Failure, LimitError
@@ -35,11 +35,20 @@ from rlmlang.sizes import (
     NumberSize,
     Size,
     of_type,
+    one_of,
 )
 from rlmlang.syntax import nodes as n
 
 _FUEL = 6_000  # nodes visited, after which a body is taken as unknown; some 50 ms
+_BYTES_PER_NODE = 200  # of texts that are given: much is cut into much, and to read and cut it takes longer than so many nodes
+_MORE_FUEL = 60_000
+_VALUES_PER_NODE = 8  # values computed in the time that a node takes
 _ITEMS = 1_000  # of nested known lists that are looked at one by one, or group by group: the product
+
+
+def fuel_for(given: int) -> int:
+    """Nodes that may be visited where the inputs have so many characters of text."""
+    return _FUEL + min(given // _BYTES_PER_NODE, _MORE_FUEL)
 
 
 @define(eq=False)
@@ -57,6 +66,8 @@ class Analysis:
     items: int = _ITEMS
     depths: dict[n.Fn, int] = field(factory=dict)
     seen: dict[Any, Out] = field(factory=dict)
+    choosing: bool = True  # not inside of an expression that is computed for each item
+    parted: dict[object, list[int]] = field(factory=dict)  # by group of items: what tells them apart
 
     def of(self, node: n.Node, env: Env, start: Interval) -> Out:
         """Size, cost and end of an expression whose flow starts at `start`."""
@@ -72,7 +83,9 @@ class Analysis:
             if exact is not None:
                 size, failed = exact
                 return self._when(node, env, start, None if failed else size)
-        out = _RULES[type(node)](self, node, env, start)
+            out = self._for_each(node, env, start)
+        else:
+            out = _RULES[type(node)](self, node, env, start)
         made = out.size
         if isinstance(made, NumberSize) and (isinstance(made.high, Formula) or isinstance(made.low, Formula)):
             return evolve(out, size=NumberSize(coarse_below(made.low), coarse(made.high), made.whole))
@@ -103,6 +116,47 @@ class Analysis:
         except LimitError:
             return None  # the run may not come here; if it does, it is refused there
 
+    def _for_each(self, node: n.Node, env: Env, start: Interval) -> Out:
+        """A pure expression by its rule, and where it reads items that are looked at together, by what it really is for each."""
+        choices = self._choices(node, env)
+        if choices is None:
+            return evolve(_RULES[type(node)](self, node, env, start), choices=None)
+        self.choosing = False  # the parts need not be computed again
+        out: Out = _RULES[type(node)](self, node, env, start)
+        self.choosing = True
+        return out if out.size is None else evolve(out, size=one_of(out.size, choices.values), choices=choices)
+
+    def _choices(self, node: n.Node, env: Env) -> Choices | None:
+        """What the expression is for each item, where it reads nothing else that is unknown; None also where it may fail."""
+        known: dict[Variable, Any] = {}
+        items: dict[Variable, Choices] = {}
+        for variable in self.facts.mentions(node):
+            bound = env.get(variable)
+            if bound is not None and isinstance(bound.size, Exact):
+                known[variable] = bound.size.value
+            elif bound is not None and bound.choices is not None and self.choosing:
+                items[variable] = bound.choices
+            else:
+                return None
+        if len({id(choices.group) for choices in items.values()}) != 1:
+            return None
+        count = len(next(iter(items.values())).values)
+        self.fuel -= count // _VALUES_PER_NODE
+        if self.fuel < 0:
+            return None
+        try:
+            values = [self.prefix.value(node, known | {v: choices.values[at] for v, choices in items.items()}) for at in range(count)]
+        except (Failure, LimitError):
+            return None
+        return Choices(next(iter(items.values())).group, values)
+
+    def differ(self, out: Out, told: Callable[[Any], int]) -> None:
+        """Notes where items that are looked at together part, by what decides how often something is called."""
+        if self.choosing and out.choices is not None and out.choices.group not in self.parted:
+            signs = list(map(told, out.choices.values))
+            if len(set(signs)) > 1:
+                self.parted[out.choices.group] = signs
+
     def _reads_file(self, node: n.Node, env: Env) -> bool:
         """`f.text`, alone: its size is known without reading it."""
         return isinstance(node, n.FieldAccess) and node.name == "text"
@@ -125,12 +179,17 @@ class Analysis:
             found |= self._calls_below(part, seen)
         return found
 
-    def all_of(self, nodes: Sequence[n.Node], env: Env, start: Interval) -> tuple[list[Size] | None, Cost, Interval]:
-        """Independent parts: costs add up, and the last one decides when all are there. None where one never is."""
+    def all_of(
+        self, nodes: Sequence[n.Node], env: Env, start: Interval, counted: n.Node | None = None
+    ) -> tuple[list[Size] | None, Cost, Interval]:
+        """Independent parts: costs add up, and the last one decides when all are there. None where one never is. `counted`: a list whose
+        length decides how often something is called."""
         sizes: list[Size] = []
         cost, end, never = FREE, start, False
         for node in nodes:
             out = self.of(node, env, start)
+            if node is counted:
+                self.differ(out, len)
             cost = cost + out.cost
             end = later(end, out.round)
             if out.size is None:

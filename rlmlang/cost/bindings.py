@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from rlmlang.cost.account import FREE, Cost, later
-from rlmlang.cost.outcome import Bound, Env, Out
+from rlmlang.cost.outcome import Bound, Choices, Env, Out
 from rlmlang.quantity import at_most, maximum, plus
 from rlmlang.run.facts import Variable
 from rlmlang.sizes import (
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 def read(bound: Bound, start: Interval) -> Out:
     """A variable as a flow that is at `start` finds it."""
     if not bound.late:
-        return Out(bound.size, FREE, later(start, bound.round))
+        return Out(bound.size, FREE, later(start, bound.round), bound.choices)
     # it starts when it is asked for, if it has not before
     cost = Cost({}, Interval(0, plus(start.high, bound.last))) if bound.last != 0 else FREE
-    return Out(bound.size, cost, Interval(maximum(start.low, bound.round.low), plus(start.high, bound.round.high)))
+    return Out(bound.size, cost, Interval(maximum(start.low, bound.round.low), plus(start.high, bound.round.high)), bound.choices)
 
 
 def as_bound(analysis: Analysis, out: Out, sure: bool, begun: bool, start: Interval) -> tuple[Bound, Cost]:
     """A binding as a variable, and what is paid for it where it stands. `sure`: whoever gives a value has used it; `begun`: it is computed
     in any case, though `otherwise` may do without it; else it is computed when it is asked for."""
     if sure or (not out.cost and not _is_later(out.round, start)):
-        return Bound(out.size, out.round), out.cost
+        return Bound(out.size, out.round, choices=out.choices), out.cost
     if begun:
         return Bound(out.size, out.round), out.cost if analysis.policy.expected else out.cost.optional()
     if analysis.policy.expected:
@@ -98,14 +98,17 @@ def taken_apart(variables: Sequence[Variable], bound: Bound) -> dict[Variable, B
         items = list(whole.items)
     else:
         items = [None if size is None else as_list(size).item] * len(variables)
-    return {variable: evolve(bound, size=item) for variable, item in zip(variables, items, strict=True)}
+    columns: list[Choices | None] = [None] * len(variables)
+    choices = bound.choices
+    if choices is not None and all(isinstance(v, SEQUENCES) and len(v) == len(variables) for v in choices.values):
+        columns = [Choices(choices.group, [value[at] for value in choices.values]) for at in range(len(variables))]
+    return {variable: evolve(bound, size=item, choices=column) for variable, item, column in zip(variables, items, columns, strict=True)}
 
 
-def bind_items(variables: Sequence[Variable], item: Size, round: Interval) -> dict[Variable, Bound]:
+def bind_items(variables: Sequence[Variable], item: Size, round: Interval, choices: Choices | None = None) -> dict[Variable, Bound]:
     """The variables of a loop's item: the item, or its parts."""
-    if len(variables) == 1:
-        return {variables[0]: Bound(item, round)}
-    return taken_apart(variables, Bound(item, round))
+    whole = Bound(item, round, choices=choices)
+    return {variables[0]: whole} if len(variables) == 1 else taken_apart(variables, whole)
 
 
 def _is_later(round: Interval, start: Interval) -> bool:

@@ -15,7 +15,7 @@ from attrs import evolve, frozen
 from rlmlang import limits
 from rlmlang.check.checked import Checked
 from rlmlang.cost.account import FREE, Cost, SiteCost, later
-from rlmlang.cost.analysis import Analysis
+from rlmlang.cost.analysis import Analysis, fuel_for
 from rlmlang.cost.bindings import block_bindings
 from rlmlang.cost.outcome import Bound as Variable_
 from rlmlang.cost.outcome import Env, Policy
@@ -154,14 +154,15 @@ def bound(
     pricing = Pricing(checked, model_of, experience, models)
     facts, variables = resolve(checked)
     named = _Names()
-    analysis = Analysis(checked, facts, Prefix(facts), pricing, Policy())
+    fuel = fuel_for(sum(map(_characters, (inputs or {}).values())))
+    analysis = Analysis(checked, facts, Prefix(facts), pricing, Policy(), fuel)
     start = _inputs(analysis, variables, inputs, named)
     for node, values in (past or {}).items():
         start |= {variable: Variable_(Exact(value)) for variable, value in zip(facts.bound[node], values, strict=True)}
     cost = _program(analysis, start)
     guess: Cost | None = None
     if not named.made:
-        guess = _program(Analysis(checked, facts, analysis.prefix, pricing, Policy(True, _chance(experience))), start)
+        guess = _program(Analysis(checked, facts, analysis.prefix, pricing, Policy(True, _chance(experience)), fuel), start)
     if guess is not None:
         guess = _whole_requests(guess, pricing)
     figures = _figures(cost, guess, memo)
@@ -224,6 +225,15 @@ def _inputs(
             size = named.size(declared.name, declared.type)
         start[variables[declared.name]] = Variable_(size)
     return start
+
+
+def _characters(value: Any) -> int:
+    """Of the texts in an input, to the depth of a list of records."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, list):
+        return sum(len(x) if isinstance(x, str) else sum(map(_characters, x.values())) if isinstance(x, dict) else 0 for x in value)
+    return 0
 
 
 def _chance(experience: Experience) -> Callable[[n.Node], float]:

@@ -12,7 +12,7 @@ from rlmlang.builtins.operator_sizes import BINARY_SIZES, UNARY_SIZES
 from rlmlang.builtins.operators import compare_sizes
 from rlmlang.cost.account import FREE, Cost
 from rlmlang.cost.bindings import read
-from rlmlang.cost.outcome import Env, Out
+from rlmlang.cost.outcome import Env, Out, decided
 from rlmlang.files import FileValue
 from rlmlang.quantity import INFINITE, Quantity, less, maximum, minimum, plus, times
 from rlmlang.run.facts import parts
@@ -147,7 +147,8 @@ def logic(analysis: Analysis, node: n.Logic, env: Env, start: Interval) -> Out:
     left = analysis.of(node.left, env, start)
     if left.size is None:
         return left
-    known = truth(left.size)
+    analysis.differ(left, bool)
+    known = decided(left)
     if known is (node.op == "or"):
         return left
     right = analysis.of(node.right, env, left.round)
@@ -179,7 +180,8 @@ def if_(analysis: Analysis, node: n.If, env: Env, start: Interval) -> Out:
     condition = analysis.of(node.condition, env, start)
     if condition.size is None:
         return condition
-    known = truth(condition.size)
+    analysis.differ(condition, bool)
+    known = decided(condition)
     if known is not None:
         chosen = analysis.of(node.then if known else node.orelse, env, condition.round)
         return evolve(chosen, cost=condition.cost + chosen.cost)

@@ -58,7 +58,7 @@ def _builtin(
     analysis: Analysis, node: n.Apply, callee: Builtin, given: Sequence[n.Expr | n.Lambda | None], env: Env, start: Interval
 ) -> Out:
     plain = [a for a in given if a is not None and not _is_function(analysis, a)]
-    sizes, cost, end = analysis.all_of(plain, env, start)
+    sizes, cost, end = analysis.all_of(plain, env, start, plain[0] if len(plain) < len(given) and plain else None)
     if sizes is None:
         return Out(None, cost, end)
     values = dict(zip(plain, sizes, strict=True))
@@ -89,7 +89,7 @@ def _is_function(analysis: Analysis, argument: n.Node) -> bool:
 def _function_argument(analysis: Analysis, argument: n.Node, items: ListSize, env: Env, start: Interval) -> Out:
     """What a lambda costs over all items, and gives for one."""
     if isinstance(argument, n.Lambda):
-        groups = over(analysis, items, analysis.facts.bound[argument], argument.body, env, start)
+        groups = over(analysis, evolve(items, known=None), analysis.facts.bound[argument], argument.body, env, start)
         return groups[0].out if groups else Out(None, FREE, start)
     assert isinstance(argument, n.Name)
     callee = analysis.checked.callees[argument]
@@ -171,7 +171,7 @@ def _key(fn: n.Fn, depth: int, bounds: Sequence[Bound], start: Interval, inner: 
 
 def _key_of(bound: Bound) -> Any:
     size = _Same(bound.size.value) if isinstance(bound.size, Exact) else bound.size
-    return size, bound.round, bound.late, bound.last, bound.safe
+    return size, bound.round, bound.late, bound.last, bound.safe, bound.choices
 
 
 class _Same:

@@ -10,17 +10,19 @@ from attrs import evolve, frozen
 from rlmlang.cost.account import FREE, Cost, later
 from rlmlang.cost.bindings import bind_items
 from rlmlang.cost.growth import accumulator, with_items
-from rlmlang.cost.outcome import Bound, Env, Out
+from rlmlang.cost.outcome import Bound, Choices, Env, Out, decided
 from rlmlang.cost.spread import Spread, spread
 from rlmlang.files import FileValue
 from rlmlang.quantity import INFINITE, Formula, difference, less, log2_ceil, maximum, minimum, plus, times
 from rlmlang.run.facts import Variable
 from rlmlang.sizes import (
     ONE,
+    PERHAPS,
     ZERO,
     Exact,
     FileSize,
     Interval,
+    Known,
     ListSize,
     NoneSize,
     NumberSize,
@@ -34,7 +36,6 @@ from rlmlang.sizes import (
     measure,
     measured_list,
     of_type,
-    truth,
     unfold,
     whole_at_least_zero,
 )
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 _ITEMS_ONE_BY_ONE = 64  # of a known list; more are taken together in groups of like size
 _GROUPS = 16
 _RESERVED = 2_000  # of the fuel: with no more left, every list is taken as one group, so that the rest of the program is still looked at
+_PARTS = 16  # of a group
+_CHOSEN = 4_096  # items of a list, at most, for each of which pure expressions are computed, and that are remembered
 _UNROLLED = 64  # steps of a fold
 _LEVELS = 12  # of a reduce, until its size must have come to rest
 
@@ -54,11 +57,12 @@ _LEVELS = 12  # of a reduce, until its size must have come to rest
 @frozen(eq=False)
 class Group:
     """Items of a list that were taken together: how many, what the body gives for each (its cost: for all of them), and the content of
-    all that it gives."""
+    all that it gives. `members`: their positions among known items."""
 
     count: Interval
     out: Out
     content: Interval
+    members: Sequence[int] = ()
 
     @property
     def surely(self) -> bool:
@@ -74,49 +78,90 @@ def over(
     env: Env,
     start: Interval,
     position: Variable | None = None,
+    keeps: bool = False,
 ) -> list[Group]:
     """The body for the items of a list. A known list is taken item by item, a long one in groups of like size; one that is not known by
-    what holds all its items."""
+    what holds all its items. `keeps`: the body says which items are kept."""
 
-    def at(item: Size, index: Size) -> Out:
-        inner = {**env, **bind_items(variables, item, start)}
+    def at(item: Size, index: Size, choices: Choices | None = None) -> Out:
+        inner = {**env, **bind_items(variables, item, start, choices)}
         if position is not None:
             inner[position] = Bound(index, start)
         return analysis.of(body, inner, start)
 
-    def all_of(items: ListSize, index: Size) -> Group:
+    def all_of(items: ListSize, index: Size, members: Sequence[int] = (), choices: Choices | None = None) -> Group:
         if analysis.policy.expected:
             out = at(_average(items), index)
-            return Group(items.count, evolve(out, cost=out.cost.times(items.count)), items.count * _content(out.size))
+            return Group(items.count, evolve(out, cost=out.cost.times(items.count)), items.count * _content(out.size), members)
         alike = spread(items, analysis.loops)
         analysis.loops += 1
-        out = at(alike.item, index)
+        out = at(alike.item, index, choices)
         analysis.loops -= 1
+        if keeps:
+            analysis.differ(out, bool)
         content = ZERO if out.size is None else alike.content(out.size)
         size = None if out.size is None else alike.size(out.size)
-        return Group(items.count, Out(size, alike.cost(out.cost), alike.one(out.round)), content)
+        return Group(items.count, Out(size, alike.cost(out.cost), alike.one(out.round), out.choices), content, members)
+
+    def together(members: Sequence[int], xs: Sequence[Any], sure: Sequence[bool] | None, most: int) -> list[Group]:
+        """A group; in `most` parts at most where its items differ in what decides how often something is called."""
+        values = _at(xs, members)
+        items = measured_list(values)
+        if sure is not None and not all(sure[i] for i in members):
+            items = ListSize(Interval(sum(sure[i] for i in members), len(values)), items.item, list_total(items).from_zero())
+        choices = Choices(object(), values) if len(xs) <= _CHOSEN and not any(map(_has_files, values)) else None
+        group = all_of(items, NumberSize(0, max(0, len(xs) - 1), whole=True), members if len(xs) <= _CHOSEN else (), choices)
+        signs = analysis.parted.pop(choices.group, None) if choices is not None else None
+        if signs is None or most < 2 or analysis.fuel < 0:
+            return [group]
+        different = sorted(set(signs))
+        width = -(-len(different) // most)
+        parts = [set(different[at : at + width]) for at in range(0, len(different), width)]
+        split = [[i for i, sign in zip(members, signs, strict=True) if sign in part] for part in parts]
+        return [g for part in split for g in together(part, xs, sure, most // len(parts))]
 
     if isinstance(source, Exact) and isinstance(source.value, SEQUENCES):
-        xs = source.value
+        known: Known | None = None
+        xs: Sequence[Any] = source.value
+    else:
+        known = source.known if isinstance(source, ListSize) else None
+        xs = () if known is None else known.items
+    if known is not None or isinstance(source, Exact):
+        sure = None if known is None else known.sure
         allowed = analysis.items if analysis.fuel > _RESERVED else 1
         if len(xs) <= min(_ITEMS_ONE_BY_ONE, allowed):
             analysis.items = allowed // max(1, len(xs))
-            outs = [at(Exact(x), Exact(i)) for i, x in enumerate(xs)]
+            index = NumberSize(0, max(0, len(xs) - 1), whole=True)
+            outs = [at(Exact(x), Exact(i) if known is None else index) for i, x in enumerate(xs)]
             analysis.items = allowed
-            return [Group(ONE, out, _content(out.size)) for out in outs]
-        index = NumberSize(0, max(0, len(xs) - 1), whole=True)
+            return [_one(out, i, sure is None or sure[i]) for i, out in enumerate(outs)]
         groups = _groups(xs, max(1, min(_GROUPS, allowed)))
         analysis.items = allowed // len(groups)
         if analysis.policy.expected:
-            found = [all_of(ListSize(Interval.exactly(len(group)), _typical(group)), index) for group in groups]
+            index = NumberSize(0, max(0, len(xs) - 1), whole=True)
+            found = [all_of(ListSize(Interval.exactly(len(g)), _typical(_at(xs, g))), index, g) for g in groups]
         else:
-            found = [all_of(measured_list(group), index) for group in groups]
+            found = [group for g in groups for group in together(g, xs, sure, max(1, min(_PARTS, allowed // len(groups))))]
         analysis.items = allowed
         return found
     whole = as_list(source)
     if whole.count.high == 0:
         return []
     return [all_of(whole, NumberSize(0, less(whole.count.high, 1), whole=True))]
+
+
+def _one(out: Out, member: int, sure: bool) -> Group:
+    """One item, or perhaps one."""
+    if sure:
+        return Group(ONE, out, _content(out.size), (member,))
+    return Group(PERHAPS, evolve(out, cost=out.cost.optional()), _content(out.size).from_zero(), (member,))
+
+
+def _has_files(value: Any) -> bool:
+    """Whether a value has files in it, which are not read to bound what they cost."""
+    if isinstance(value, dict):
+        return any(map(_has_files, value.values()))
+    return isinstance(value, FileValue) or (isinstance(value, SEQUENCES) and not isinstance(value, range) and any(map(_has_files, value)))
 
 
 def _content(size: Size | None) -> Interval:
@@ -141,11 +186,12 @@ def map_(analysis: Analysis, node: n.Map, env: Env, start: Interval) -> Out:
     variables = analysis.facts.bound[node]
     position = variables[-1] if node.position is not None else None
     targets = variables[:-1] if node.position is not None else variables
+    analysis.differ(source, len)
     groups = over(analysis, source.size, targets, node.body, env, source.round, position)
     cost, end = source.cost, source.round
     for group in groups:
         cost, end = _then(cost, end, group, node.skip)
-    size = _joined(groups, node.skip)
+    size = _joined(groups, node.skip, isinstance(source.size, Exact))
     if size is not None and node.skip:
         whole = as_list(size)
         size = ListSize(whole.count.from_zero(), whole.item, list_total(whole).from_zero())
@@ -167,31 +213,42 @@ def filter_(analysis: Analysis, node: n.Filter, env: Env, start: Interval) -> Ou
     source = analysis.of(node.source, env, start)
     if source.size is None:
         return source
-    groups = over(analysis, source.size, analysis.facts.bound[node], node.condition, env, source.round)
+    analysis.differ(source, len)
+    groups = over(analysis, source.size, analysis.facts.bound[node], node.condition, env, source.round, keeps=True)
     cost, end = source.cost, source.round
-    sure, possible, kept = ZERO, ZERO, []
-    one_by_one = isinstance(source.size, Exact) and len(groups) == len(source.size.value)
-    for at, group in enumerate(groups):
+    sure, possible = ZERO, ZERO
+    members: list[tuple[int, bool]] = []
+    for group in groups:
         cost, end = _then(cost, end, group, node.skip)
-        known = None if group.out.size is None else truth(group.out.size)
+        known = decided(group.out)
         if known is False:
             continue
         possible = possible + group.count
         sure = sure + (group.count if known and not node.skip else ZERO)
-        if one_by_one and isinstance(source.size, Exact):
-            kept.append(source.size.value[at])
+        members += [(at, bool(known) and not node.skip) for at in group.members]
     whole = as_list(source.size)
     total = list_total(whole).from_zero()
-    if isinstance(source.size, Exact) and one_by_one and sure == possible:
-        return Out(Exact(kept), cost, end)
-    item = hull_all(Exact(k) for k in kept) if kept else whole.item
+    kept = _kept(source.size, sorted(members)) if all(group.members for group in groups) else None
+    if isinstance(source.size, Exact) and kept is not None and all(kept.sure):
+        return Out(Exact(list(kept.items)), cost, end)
+    item = hull_all(map(Exact, kept.items)) if kept is not None and 0 < len(kept.items) <= _ITEMS_ONE_BY_ONE else whole.item
     count = Interval(sure.low, possible.high)
     if analysis.policy.expected and sure != possible:
         count = analysis.policy.kept(node, possible)
         if isinstance(source.size, Exact):
-            item = _typical(kept or source.size.value)
+            item = _typical(kept.items if kept is not None and kept.items else source.size.value)
         total = total * Interval.exactly(analysis.policy.chance(node))
-    return Out(ListSize(count, item, total), cost, end)
+        kept = None
+    return Out(ListSize(count, item, total, kept), cost, end)
+
+
+def _kept(source: Size, members: Sequence[tuple[int, bool]]) -> Known | None:
+    """What a filter may keep of known items: their positions, and whether it keeps each if it is there."""
+    if isinstance(source, Exact) and isinstance(source.value, SEQUENCES):
+        return Known(tuple(source.value[at] for at, _ in members), tuple(sure for _, sure in members))
+    if isinstance(source, ListSize) and (known := source.known) is not None:
+        return Known(tuple(known.items[at] for at, _ in members), tuple(sure and known.sure[at] for at, sure in members))
+    return None
 
 
 def first(analysis: Analysis, node: n.First, env: Env, start: Interval) -> Out:
@@ -200,7 +257,7 @@ def first(analysis: Analysis, node: n.First, env: Env, start: Interval) -> Out:
 
 def found_first(analysis: Analysis, node: n.Node, source: n.Expr, count: n.Expr, condition: n.Expr, env: Env, start: Interval) -> Out:
     """At least as many items are looked at as are wanted, at most all."""
-    sizes, cost, end = analysis.all_of([source, count], env, start)
+    sizes, cost, end = analysis.all_of([source, count], env, start, source)
     if sizes is None:
         return Out(None, cost, end)
     whole, wanted = as_list(sizes[0]), whole_at_least_zero(sizes[1])
@@ -208,7 +265,7 @@ def found_first(analysis: Analysis, node: n.Node, source: n.Expr, count: n.Expr,
     if analysis.policy.expected:
         chance = analysis.policy.chance(node)
         looked = Interval.exactly(minimum(whole.count.high, times(wanted.high, 1 / chance)) if chance else looked.high)
-    groups = over(analysis, evolve(whole, count=looked), analysis.facts.bound[node], condition, env, end)
+    groups = over(analysis, evolve(whole, count=looked, known=None), analysis.facts.bound[node], condition, env, end)
     last, body = end.high, FREE
     for group in groups:
         chain = difference(group.out.round.high, end.high)
@@ -224,6 +281,7 @@ def reduce_(analysis: Analysis, node: n.Reduce, env: Env, start: Interval) -> Ou
     source = analysis.of(node.source, env, start)
     if source.size is None:
         return source
+    analysis.differ(source, len)
     whole = as_list(source.size)
     left, right = analysis.facts.bound[node]
     count = whole.count
@@ -271,7 +329,7 @@ def _chained(cost: Cost, once: Interval, steps: Interval, start: Interval) -> Co
 
 
 def fold(analysis: Analysis, node: n.Fold, env: Env, start: Interval) -> Out:
-    sizes, cost, begin = analysis.all_of([node.source, node.initial], env, start)
+    sizes, cost, begin = analysis.all_of([node.source, node.initial], env, start, node.source)
     if sizes is None:
         return Out(None, cost, begin)
     source, size = sizes
@@ -340,27 +398,41 @@ def _unrolled(analysis: Analysis, node: n.Fold, source: Size, size: Size, steps:
     return Out(made, cost, end)
 
 
-def _joined(groups: Sequence[Group], skip: bool) -> Size | None:
-    """The list of what bodies give. `skip`: an item that fails is left out."""
+def _joined(groups: Sequence[Group], skip: bool, ordered: bool) -> Size | None:
+    """The list of what bodies give. `skip`: an item that fails is left out; `ordered`: the groups are in the order of the items."""
     if not groups:
         return Exact([])
     if not skip and any(group.out.size is None and group.surely for group in groups):
         return None
     given = [(group, group.out.size) for group in groups if group.out.size is not None]
-    if all(isinstance(size, Exact) and group.count == ONE for group, size in given):
-        return Exact([size.value for _, size in given if isinstance(size, Exact)])
+    values = [size.value for _, size in given if isinstance(size, Exact)]
+    one_by_one = len(values) == len(given) and all(group.count in (ONE, PERHAPS) for group, _ in given)
+    if one_by_one and ordered and all(group.count == ONE for group, _ in given):
+        return Exact(values)
     count, total = ZERO, ZERO
     for group, _ in given:
         count = count + group.count
         total = total + group.content
-    return ListSize(count, hull_all(size for _, size in given), total)
+    known = Known(tuple(values), tuple(group.count == ONE and not skip for group, _ in given)) if one_by_one else None
+    return ListSize(count, hull_all(size for _, size in given), total, known)
 
 
-def _groups(xs: Sequence[Any], most: int) -> list[Sequence[Any]]:
-    """A long list's items in at most so many groups of like size."""
-    order = xs if isinstance(xs, range) else sorted(xs, key=_weight)
+def _groups(xs: Sequence[Any], most: int) -> list[Sequence[int]]:
+    """The positions of a long list's items in at most so many groups of like size."""
+    if isinstance(xs, range):
+        order: Sequence[int] = range(len(xs))
+    else:
+        weights = list(map(_weight, xs))
+        order = sorted(range(len(xs)), key=weights.__getitem__)
     width = -(-len(order) // most)
     return [order[at : at + width] for at in range(0, len(order), width)]
+
+
+def _at(xs: Sequence[Any], members: Sequence[int]) -> Sequence[Any]:
+    """The items at some positions."""
+    if isinstance(xs, range) and isinstance(members, range):
+        return xs[members.start : members.stop]
+    return [xs[i] for i in members]
 
 
 def _typical(items: Sequence[Any]) -> Size:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from attrs import define, frozen
 
@@ -13,8 +14,17 @@ from rlmlang.sizes import (
     ZERO,
     Interval,
     Size,
+    truth,
 )
 from rlmlang.syntax import nodes as n
+
+
+@frozen(eq=False)
+class Choices:
+    """What a pure value is for each of several known items that are looked at together; `group` tells whose they are."""
+
+    group: object
+    values: Sequence[Any]
 
 
 @frozen(eq=False)
@@ -24,6 +34,15 @@ class Out:
     size: Size | None
     cost: Cost
     round: Interval
+    choices: Choices | None = None
+
+
+def decided(out: Out) -> bool | None:
+    """What a condition on the value decides, for each of the items that are looked at together; None where that is not known."""
+    if out.choices is not None:
+        told = set(map(bool, out.choices.values))
+        return told.pop() if len(told) == 1 else None
+    return None if out.size is None else truth(out.size)
 
 
 @frozen(eq=False)
@@ -35,6 +54,7 @@ class Bound:
     late: bool = False
     last: Quantity = 0  # the last round of its calls
     safe: bool = True  # no call of a model went into it, so it is not by a failed call that it fails
+    choices: Choices | None = None
 
 
 Env = Mapping[Variable, Bound]

@@ -3,7 +3,8 @@
     Exact        the value itself, where nothing that is unknown decides it
     TextSize     bytes; the parts that it was joined of, where each ends a line
     NumberSize   the number
-    ListSize     how many items, and what each is at most and at least; the bytes of all items together where they are unequal
+    ListSize     how many items, and what each is at most and at least; the bytes of all items together where they are unequal;
+                 the items that it may have, where they are known
     RecordSize   field by field
     MaybeSize    none, or this
     FileSize     a file's text and path;  DirSize: how many files, their bytes, the largest
@@ -38,11 +39,13 @@ from rlmlang.sizes.measure import list_total as list_total
 from rlmlang.sizes.measure import longest_number as longest_number
 from rlmlang.sizes.measure import measure as measure
 from rlmlang.sizes.measure import measured_list as measured_list
+from rlmlang.sizes.measure import one_of as one_of
 from rlmlang.sizes.measure import str_bytes as str_bytes
 from rlmlang.sizes.measure import str_total as str_total
 from rlmlang.sizes.measure import unfold as unfold
 from rlmlang.sizes.shapes import ANY as ANY
 from rlmlang.sizes.shapes import ONE as ONE
+from rlmlang.sizes.shapes import PERHAPS as PERHAPS
 from rlmlang.sizes.shapes import ZERO as ZERO
 from rlmlang.sizes.shapes import AnySize as AnySize
 from rlmlang.sizes.shapes import BoolSize as BoolSize
@@ -51,6 +54,7 @@ from rlmlang.sizes.shapes import Exact as Exact
 from rlmlang.sizes.shapes import FileSize as FileSize
 from rlmlang.sizes.shapes import FunctionSize as FunctionSize
 from rlmlang.sizes.shapes import Interval as Interval
+from rlmlang.sizes.shapes import Known as Known
 from rlmlang.sizes.shapes import Lines as Lines
 from rlmlang.sizes.shapes import ListSize as ListSize
 from rlmlang.sizes.shapes import MaybeSize as MaybeSize

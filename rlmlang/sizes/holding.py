@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rlmlang.files import DirValue, FileValue
@@ -19,6 +20,7 @@ from rlmlang.sizes.shapes import (
     Exact,
     FileSize,
     Interval,
+    Known,
     Lines,
     ListSize,
     MaybeSize,
@@ -48,10 +50,10 @@ def holds(size: Size, value: Any) -> bool:
             return value is None
         case MaybeSize(item):
             return value is None or holds(item, value)
-        case ListSize(count, item, total):
+        case ListSize(count, item, total, known):
             if not isinstance(value, SEQUENCES) or not _within(len(value), count) or not all(holds(item, x) for x in value):
                 return False
-            return total is None or _meets(_content_of(value), total)
+            return (total is None or _meets(_content_of(value), total)) and (known is None or _some_of(value, known))
         case TupleSize(items):
             return isinstance(value, SEQUENCES) and len(value) == len(items) and all(map(holds, items, value))
         case RecordSize(fields):
@@ -71,6 +73,17 @@ def holds(size: Size, value: Any) -> bool:
         case AnySize(bytes_):
             return _within(text_bytes(to_json_text(value)), bytes_)
     return callable(value)
+
+
+def _some_of(value: Sequence[Any], known: Known) -> bool:
+    """Whether a list has some of the known items, each once at most, and those that are sure."""
+    left = list(range(len(known.items)))
+    for item in value:
+        at = next((i for i in left if same(known.items[i], item)), None)
+        if at is None:
+            return False
+        left.remove(at)
+    return not any(known.sure[at] for at in left)
 
 
 def _in_lines(text: str, lines: Lines) -> bool:

@@ -175,6 +175,20 @@ def hull_all(sizes: Iterable[Size]) -> Size:
     return NoneSize() if result is None else result
 
 
+def one_of(size: Size, values: Sequence[Any]) -> Size:
+    """A size that holds all of the values, told closer by them: how long a list is, which number, true or false."""
+    if not values:
+        return size
+    if isinstance(size, ListSize):
+        counts = list(map(len, values))
+        return ListSize(Interval(min(counts), max(counts)), size.item, size.total)
+    if isinstance(size, BoolSize):
+        return Exact(values[0]) if len(set(values)) == 1 else size
+    if isinstance(size, NumberSize):
+        return NumberSize(min(values), max(values), size.whole)
+    return size
+
+
 def unfold(size: Size) -> Size:
     """The size without its content."""
     if not isinstance(size, Exact):

@@ -42,6 +42,7 @@ class Interval:
 
 ZERO = Interval(0, 0)
 ONE = Interval(1, 1)
+PERHAPS = Interval(0, 1)
 ANY = Interval(0, INFINITE)
 
 
@@ -86,13 +87,23 @@ class NoneSize:
     """none"""
 
 
+@frozen(eq=False)
+class Known:
+    """The items of which a list has some, each once at most, in whatever order. `sure`: whether it has that one in any case."""
+
+    items: tuple[Any, ...]
+    sure: tuple[bool, ...]
+
+
 @frozen
 class ListSize:
-    """`total`: the content of all items together (`content_bytes`; of files the bytes of their texts); None: count x item."""
+    """`total`: the content of all items together (`content_bytes`; of files the bytes of their texts); None: count x item. `known`: what
+    was kept of known items, where a reply decides which."""
 
     count: Interval
     item: Size
     total: Interval | None = None
+    known: Known | None = None
 
 
 @frozen
