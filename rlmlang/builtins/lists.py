@@ -323,7 +323,9 @@ def _zip_size(*lists: Size | None) -> Size:
     count = Interval(minimum(*(w.count.low for w in wholes)), minimum(*(w.count.high for w in wholes)))
     total: Quantity = 0
     for whole in wholes:
-        total = plus(total, minimum(list_total(whole).high, times(count.high, content_bytes(whole.item).high)))
+        all_, largest = list_total(whole).high, times(count.high, content_bytes(whole.item).high)
+        # as formulas, all items together say more than as many of the largest, and are easier to read
+        total = plus(total, all_ if isinstance(all_, Formula) and isinstance(largest, Formula) else minimum(all_, largest))
     known = any(w.total is not None for w in wholes)
     return ListSize(count, TupleSize(tuple(w.item for w in wholes)), Interval(0, total) if known else None)
 

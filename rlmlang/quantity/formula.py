@@ -47,7 +47,7 @@ class Applied:
         first = self.args[0]
         if self.op == "ceil":
             over = f"({first})" if isinstance(first, Formula) and len(first.terms) > 1 else f"{first}"
-            return f"⌈{over}/{self.args[1]}⌉"
+            return f"{over}/2" if self.args[1] == 2 and _is_pairs(first) else f"⌈{over}/{self.args[1]}⌉"
         if self.op == "log2":
             return f"⌈log2({first})⌉"
         if self.op == "cut":
@@ -79,6 +79,14 @@ class Formula:
 
 
 Quantity = int | float | Formula
+
+
+def _is_pairs(q: Quantity) -> bool:
+    """Whether it is `n^2 - n` of a symbol, which is even."""
+    if not isinstance(q, Formula) or len(q.terms) != 2:
+        return False
+    (up, more), (down, less_) = sorted(q.terms, key=lambda term: -term[1])
+    return more == 1 and less_ == -1 and len(down) == 1 and isinstance(down[0][0], Symbol) and down[0][1] == 1 and up == ((down[0][0], 2),)
 
 
 def symbol(name: str, meaning: str, low: Number = 0, high: Number = INFINITE) -> Formula:
