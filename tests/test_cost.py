@@ -347,6 +347,8 @@ def test_formulas(cost: Callable[..., Done]) -> None:
     assert done.code == 0, done.err
     assert re.search(r"^calls +≤ 3·n \+ 1, ≥ n \+ 1$", done.out, re.M)
     assert re.search(r"^with n = len\(docs\), b = bytes\(docs\), c = bytes\(topic\)$", done.out, re.M)
+    assert re.search(r"^line 4: 2 x read, at most 2·n calls$", done.out, re.M)
+    assert re.search(r"^most depends on n = len\(docs\): give that input, or try --at n=1000$", done.out, re.M)
     report = cost("--json").json
     assert report["formula"]["calls"] == "3·n + 1" and report["formula"]["where"]["n"] == "len(docs)"
     assert report["bound"]["calls"] == {"min": None, "expected": None, "max": None}
@@ -355,7 +357,9 @@ def test_formulas(cost: Callable[..., Done]) -> None:
 def test_formulas_at_sizes(cost: Callable[..., Done]) -> None:
     one = cost("--at", "n=1e3,b=2M", "--at", "c=5", "--json").json
     assert one["bound"]["calls"] == {"min": 1001, "expected": None, "max": 3001} and one["formula"] == {}
-    assert re.search(r"^calls +1,001 +3,001$", cost("--at", "n=1k,b=2M,c=5").out, re.M)
+    all_known = cost("--at", "n=1k,b=2M,c=5").out
+    assert re.search(r"^calls +1,001 +3,001$", all_known, re.M) and "depends on" not in all_known
+    assert "most depends on c = bytes(topic)" in cost("--at", "n=1000").out
     part = cost("--at", "n=1_000", "--json").json
     assert part["bound"]["calls"]["max"] == 3001 and set(part["formula"]["where"]) == {"b", "c"}
 

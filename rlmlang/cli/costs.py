@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rlmlang.cost.preview import Preview
     from rlmlang.cost.sampled import Range
     from rlmlang.cost.weight import Loop
+    from rlmlang.quantity import Symbol
     from rlmlang.run.rehearse import Asked, Rehearsal
     from rlmlang.session import Estimate
     from rlmlang.syntax.nodes import Call, Solve
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 NANO = 1_000_000_000
 _NAMES = {"input_tokens": "input tokens", "output_tokens": "output tokens"}
 _WIDTH = 70  # characters of a call that are shown
+_BRIEF = 48  # of a formula in a line with other things
 
 
 @frozen
@@ -98,7 +100,7 @@ def sites_text(bound: Bound, main: str) -> str:
     rows = [["line", "calls ≤", "share", ""]]
     for site in bound.sites:
         part = share(site, bound)
-        rows.append([_place(site, main), amount("calls", site.figures["calls"].most), percent(part), _call(site)])
+        rows.append([_place(site, main), _brief(site.figures["calls"].most), percent(part), _call(site)])
     if not any(part for _, _, part, _ in rows[1:]):
         rows = [[line, calls, text] for line, calls, _, text in rows]
     return "\n".join([*_aligned(rows, left=(0, len(rows[0]) - 1)), *_batches(bound, main)])
@@ -150,6 +152,12 @@ def _place(site: SiteBound, main: str) -> str:
     return f"{span.line}" if span.source.name == main else f"{printable(span.source.name, 60)}:{span.line}"
 
 
+def _brief(calls: Quantity) -> str:
+    """A number of calls; of a formula that nobody would read, its beginning: `--json` has it all."""
+    text = amount("calls", calls)
+    return text if len(text) <= _BRIEF else text[: _BRIEF - 1] + "…"
+
+
 def _call(site: SiteBound) -> str:
     text = printable(" ".join(site.node.span.text.split()))
     return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
@@ -158,9 +166,18 @@ def _call(site: SiteBound) -> str:
 def loop_text(loop: Loop, main: str) -> str:
     """`line 7: 3 x hits, at most 3,000 calls, 96 % of the bound`"""
     span = loop.node.span
-    much = "which nothing bounds" if loop.calls == INFINITE else f"at most {terminal.plural(round(loop.calls), 'call')}"
+    if isinstance(loop.calls, Formula):
+        much = f"at most {_brief(loop.calls)} calls"
+    else:
+        much = "which nothing bounds" if loop.calls == INFINITE else f"at most {terminal.plural(round(loop.calls), 'call')}"
     part = f", {percent(loop.share)} of the bound" if loop.share is not None else ""
     return f"{_where(span, main)}: {loop.each} x {printable(loop.over, 80)}, {much}{part}"
+
+
+def missing_text(size: Symbol) -> str:
+    """`most depends on n = len(docs): give that input, or try --at n=1000`"""
+    name = printable(size.name, 60)
+    return f"most depends on {name} = {printable(size.meaning, 100)}: give that input, or try --at {name}=1000"
 
 
 def prompts_text(estimate: Estimate, bound: Bound, previews: Mapping[Call | Solve, Preview]) -> str:

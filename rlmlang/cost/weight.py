@@ -6,21 +6,23 @@ from attrs import frozen
 
 from rlmlang.check.checked import Checked, Function
 from rlmlang.cost.bound import Bound, SiteBound
-from rlmlang.quantity import INFINITE, Formula, Number
+from rlmlang.quantity import INFINITE, Formula, Number, Quantity, Symbol, plus, symbols, value_at
 from rlmlang.run.facts import parts
 from rlmlang.syntax import nodes as n
 
+_LARGE = 1_000_000
 _MEASURES = ("dollars", "input_tokens", "calls")  # a share is one of the first of these that says anything
 
 
 @frozen
 class Loop:
-    """A loop with calls in it: `each` places call in its body; at most `calls` in all, which are `share` of the bound (None: infinite)."""
+    """A loop with calls in it: `each` places call in its body; at most `calls` in all, which are `share` of the bound (None: infinite, or
+    a formula)."""
 
     node: n.Node
     over: str
     each: int
-    calls: Number
+    calls: Quantity
     share: float | None
 
 
@@ -43,26 +45,39 @@ def _share(sites: list[SiteBound], bound: Bound) -> float | None:
 
 
 def heaviest_loop(checked: Checked, bound: Bound) -> Loop | None:
-    """The loop, in the program or what it uses, whose calls make most of the bound; of those that hold one another, the innermost. None
-    where no loop calls, or the calls are known as formulas only."""
+    """The loop, in the program or what it uses, whose calls make most of the bound, or rise fastest where sizes are not known; of those
+    that hold one another, the innermost. None where no loop calls."""
     sites = {site.node: site for site in bound.sites}
     below = _Below(checked)
     best: Loop | None = None
     for root in _roots(checked):
         for node in below.loops(root):
             own = [sites[call] for call in below.calls(_body(node)) if call in sites]
-            most = [site.figures["calls"].most for site in own]
-            if not own or any(isinstance(m, Formula) for m in most):
-                continue
-            calls = sum(m for m in most if not isinstance(m, Formula))
-            found = Loop(node, _over(node), len(own), calls, None if calls == INFINITE else _share(own, bound))
-            if calls > 1 and (best is None or _weight(found) >= _weight(best)):
+            calls = plus(*(site.figures["calls"].most for site in own))
+            share_ = None if calls == INFINITE or isinstance(calls, Formula) else _share(own, bound)
+            found = Loop(node, _over(node), len(own), calls, share_)
+            if own and at_large(calls) > 1 and (best is None or _weight(found) >= _weight(best)):
                 best = found
     return best
 
 
 def _weight(loop: Loop) -> tuple[bool, float, float]:
-    return loop.calls == INFINITE, loop.share or 0.0, float(loop.calls)
+    return loop.calls == INFINITE, loop.share or 0.0, at_large(loop.calls)
+
+
+def at_large(q: Quantity) -> Number:
+    """What a quantity is where all sizes are large, so that the highest powers decide."""
+    return value_at(q, {s.name: _LARGE for s in symbols(q)})
+
+
+def missing_size(bound: Bound) -> Symbol | None:
+    """The size that is not known on which the bound depends most: of its calls, else of its tokens. None where all are known."""
+    for measure in ("calls", "input_tokens"):
+        most = bound.figures[measure].most
+        if isinstance(most, Formula) and (whole := at_large(most)) != INFINITE:
+            sizes = {s.name: _LARGE for s in symbols(most)}
+            return min(bound.symbols, key=lambda s: value_at(most, sizes | {s.name: 0}) / max(whole, 1))
+    return None
 
 
 def _roots(checked: Checked) -> list[n.Node]:

@@ -124,7 +124,7 @@ def _sample(args: argparse.Namespace) -> tuple[Estimate, Sample, RlmError | None
 
 def _show(found: Estimate, bound: Bound, seconds: Any, sample: Sample | None, args: argparse.Namespace) -> None:
     from rlmlang.cli import costs
-    from rlmlang.cost.weight import heaviest_loop
+    from rlmlang.cost.weight import heaviest_loop, missing_size
 
     main = found.checked.program.source.name
     parts = [costs.figures_text(bound, seconds, None if sample is None else sample.sampled.ranges)]
@@ -133,8 +133,9 @@ def _show(found: Estimate, bound: Bound, seconds: Any, sample: Sample | None, ar
     if not args.quiet and bound.sites:
         parts.append(costs.sites_text(bound, main))
         loop = heaviest_loop(found.checked, bound)
-        if loop is not None:
-            parts.append(costs.loop_text(loop, main))
+        missing = missing_size(bound)
+        told = [*([costs.loop_text(loop, main)] if loop is not None else []), *([costs.missing_text(missing)] if missing else [])]
+        parts.append("\n".join(told))
         parts.append(costs.prices_text(found, bound))
     if args.prompts:
         parts.append(costs.prompts_text(found, bound, _previews(found)))
