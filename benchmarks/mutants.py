@@ -46,6 +46,7 @@ from attrs import define, field, frozen
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import test_cost
 import test_exact_sizes
+import test_formula_ends
 import test_sizes
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -108,8 +109,17 @@ OTHERS = {
     "_rate",
 }
 GIVES = ("Size", "Interval", "Quantity", "Out", "Cost", "Number", "Bound", "Figure", "Formula", "int", "bool | None")
-# as they are told what they told before: (module, function, change) -> why nothing can notice
-EQUAL: dict[tuple[str, str, str], str] = {}
+# (module, function, change) -> why nothing can be wrong with it
+_PLAIN = "isinstance(node, (n.Literal, n.Name, n.FString, n.Record, n.ListExpr))"
+EQUAL: dict[tuple[str, str, str], str] = {
+    (
+        "rlmlang/cost/analysis.py",
+        "Analysis.of",
+        f"node not in self.checked.effects and (not {_PLAIN}) and (not self._reads_file(node, env)) without not {_PLAIN}",
+    ): "what these give is computed for real, which takes longer, and is as true",
+    ("rlmlang/cost/analysis.py", "Analysis.of", f"not {_PLAIN} -> {_PLAIN}"): "all but these is bound by its rules, which are as true",
+    ("rlmlang/cost/bound.py", "_Names.size", "0 -> -1"): "nothing has fewer than 0 items or bytes",
+}
 BOUND = sys.modules["rlmlang.cost.bound"]  # the module: rlmlang.cost has a function of that name
 _program: Callable[[Analysis, Env], Cost] = BOUND._program
 SECONDS = 1.5  # of a core, for one check of one mutant
@@ -120,6 +130,10 @@ EXACT = (
     test_sizes.test_comparisons_are_decided,
     test_sizes.test_what_is_seen_to_be_at_most,
     test_sizes.test_ends_of_quantities,
+    test_formula_ends.test_exact_ends_without_a_symbol,
+    test_formula_ends.test_exact_sums,
+    test_formula_ends.test_exact_shorter_formulas,
+    test_formula_ends.test_exact_quotients,
 )
 
 
@@ -416,7 +430,7 @@ class Judge:
                     self._remember(partial(self._program, known), partial(self._learn, known))
 
     def _learn_laws(self) -> None:
-        s = test_sizes
+        s, f = test_sizes, test_formula_ends
         seeds = st.integers(0, 1 << 30)
         for law, table in ((s.check_holds, s.ARGUMENTS), (s.check_operator, s.OPERANDS)):
             for name, arguments in table.items():
@@ -429,6 +443,9 @@ class Judge:
             (s.test_indented_json, (s.data, st.integers(0, 8))),
             (s.test_formatted_values, (s.data, s.specs, seeds)),
             (s.test_operations_on_formulas_are_those_on_numbers, (s.quantities, s.quantities, st.integers(1, 6), s.at)),
+            (f.test_without_a_symbol, (s.quantities | f.sums, s.at, st.sampled_from([f.N, 9, f.K]), st.integers(0, 9))),
+            (f.test_summed_over_things, (s.quantities | f.sums, f.things, st.integers(0, 9), st.booleans(), st.integers(0, 3))),
+            (f.test_shorter, (f.sums, f.sums, s.at)),
         ):
             for example in drawn(*parts):
                 self._remember(partial(_law, test.hypothesis.inner_test, *example))  # type: ignore[attr-defined]
