@@ -377,7 +377,8 @@ def test_files(tmp_path: Any) -> None:
 NAMES = """
 len str json same lower upper strip split lines words join replace startswith endswith contains find findall matches extract format chunks
 paragraphs sentences head tail count title dedent int float abs round min max sum mean floor ceil clamp first last take drop reversed
-sorted unique set flatten zip enumerate range any all index group_by batch pairs windows argmax argmin sample keys values items get parse_json
+sorted unique set flatten zip enumerate range any all index group_by batch pairs windows argmax argmin sample keys values items get
+parse_json
 files
 """
 

@@ -54,7 +54,7 @@ class GgufProvider:
         self._closed = False
 
     async def complete(self, request: Request) -> Completion:
-        """One reply. Cancelling ends it at its next token, or step of the prompt. ProviderError when the prompt does not fit the context."""
+        """One reply. Cancelling ends it at its next token, or step of the prompt. ProviderError where the prompt does not fit."""
         if self._closed:
             raise ProviderError("the model was closed")
         stop = threading.Event()
