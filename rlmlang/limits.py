@@ -25,6 +25,7 @@ INT_BITS: Final = 4_096  # an integer: `9**9**9` must not be attempted
 VALUE_DEPTH: Final = 100  # nested lists and records: json, hash, == and repr recurse on them
 PRINT_CHARS: Final = 16 * 1024 * 1024  # a value as JSON text: shared parts print once each time they occur
 PURE_STEPS: Final = 1_000_000_000  # of one pure stage, by the bound; some minutes of one core
+PREFIX_STEPS: Final = 300_000  # of what a bound computes for real, and as many as its inputs are large: some 20 ms
 RUN_STEPS: Final = 20 * PURE_STEPS  # of all pure stages of a run together
 CALL_DEPTH: Final = 120  # nested calls of functions at run time, all functions together
 

@@ -131,6 +131,28 @@ class Cost:
 FREE = Cost()
 
 
+class Bill:
+    """A sum of many costs, each place added to once."""
+
+    def __init__(self) -> None:
+        self._sites: dict[n.Node, SiteCost] = {}
+        self._total = _NOTHING
+        self._rounds = ZERO
+
+    def add(self, cost: Cost) -> None:
+        if not cost:
+            return
+        sites = self._sites
+        for node, site in cost.sites.items():
+            sites[node] = sites[node] + site if node in sites else site
+        self._rounds = later(self._rounds, cost.rounds)
+        self._total = self._total + cost.total
+
+    def cost(self) -> Cost:
+        """All together."""
+        return Cost(self._sites, self._rounds, self._total) if self._sites or self._rounds.high != 0 else FREE
+
+
 def later(a: Interval, b: Interval) -> Interval:
     """The later of two rounds."""
     if a is b or (a.low == b.low and a.high == b.high):

@@ -18,7 +18,7 @@ from attrs import define, evolve, field
 
 from rlmlang.check.checked import Checked, Function
 from rlmlang.cost import bindings, expressions, functions, loops
-from rlmlang.cost.account import FREE, Cost, SiteCost, later
+from rlmlang.cost.account import FREE, Bill, Cost, SiteCost, later
 from rlmlang.cost.bindings import read
 from rlmlang.cost.outcome import Choices, Env, Out, Policy
 from rlmlang.cost.prefix import Prefix
@@ -31,7 +31,6 @@ from rlmlang.sizes import (
     ANY,
     Exact,
     Interval,
-    NoneSize,
     NumberSize,
     Size,
     of_type,
@@ -109,12 +108,7 @@ class Analysis:
             if bound is None or not isinstance(bound.size, Exact):
                 return None
             values[variable] = bound.size.value
-        try:
-            return Exact(self.prefix.value(node, values)), False
-        except Failure:
-            return NoneSize(), True
-        except LimitError:
-            return None  # the run may not come here; if it does, it is refused there
+        return self.prefix.size(node, values)
 
     def _for_each(self, node: n.Node, env: Env, start: Interval) -> Out:
         """A pure expression by its rule, and where it reads items that are looked at together, by what it really is for each."""
@@ -185,18 +179,18 @@ class Analysis:
         """Independent parts: costs add up, and the last one decides when all are there. None where one never is. `counted`: a list whose
         length decides how often something is called."""
         sizes: list[Size] = []
-        cost, end, never = FREE, start, False
+        bill, end, never = Bill(), start, False
         for node in nodes:
             out = self.of(node, env, start)
             if node is counted:
                 self.differ(out, len)
-            cost = cost + out.cost
+            bill.add(out.cost)
             end = later(end, out.round)
             if out.size is None:
                 never = True
             else:
                 sizes.append(out.size)
-        return (None if never else sizes), cost, end
+        return (None if never else sizes), bill.cost(), end
 
     def is_safe(self, node: n.Node, env: Env) -> bool:
         return node not in self.checked.effects and all(env[v].safe for v in self.facts.mentions(node) if v in env)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from rlmlang.cost.account import FREE, Cost, later
+from rlmlang.cost.account import FREE, Bill, Cost, later
 from rlmlang.cost.outcome import Bound, Choices, Env, Out
 from rlmlang.quantity import at_most, maximum, plus
 from rlmlang.run.facts import Variable
@@ -61,20 +61,21 @@ def block_bindings(analysis: Analysis, bindings: Sequence[n.Bind | n.Unpack], va
         own = {binding for binding in bindings if binding in analysis.facts.kept}
         sure, begun = sure | own, begun | own
     inner = dict(env)
-    cost = FREE
+    bill = Bill()
     for binding in bindings:
         variables = analysis.facts.bound[binding]
         if not any(v.uses for v in variables):
             continue
         out = analysis.of(binding.value, inner, start)
         bound, paid = as_bound(analysis, out, binding in sure, binding in begun, start)
-        bound = evolve(bound, safe=analysis.is_safe(binding.value, inner))
-        cost = cost + paid
+        if not analysis.is_safe(binding.value, inner):
+            bound = evolve(bound, safe=False)
+        bill.add(paid)
         if isinstance(binding, n.Bind):
             inner[variables[0]] = bound
         else:
             inner |= taken_apart(variables, bound)
-    return inner, cost
+    return inner, bill.cost()
 
 
 def _used(

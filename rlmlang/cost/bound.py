@@ -154,15 +154,18 @@ def bound(
     pricing = Pricing(checked, model_of, experience, models)
     facts, variables = resolve(checked)
     named = _Names()
+    prefix = Prefix(facts)
+    for value in (*(inputs or {}).values(), *(past or {}).values()):
+        prefix.given(value)
     fuel = fuel_for(sum(map(_characters, (inputs or {}).values())))
-    analysis = Analysis(checked, facts, Prefix(facts), pricing, Policy(), fuel)
+    analysis = Analysis(checked, facts, prefix, pricing, Policy(), fuel)
     start = _inputs(analysis, variables, inputs, named)
     for node, values in (past or {}).items():
         start |= {variable: Variable_(Exact(value)) for variable, value in zip(facts.bound[node], values, strict=True)}
     cost = _program(analysis, start)
     guess: Cost | None = None
     if not named.made:
-        guess = _program(Analysis(checked, facts, analysis.prefix, pricing, Policy(True, _chance(experience)), fuel), start)
+        guess = _program(Analysis(checked, facts, prefix, pricing, Policy(True, _chance(experience)), fuel), start)
     if guess is not None:
         guess = _whole_requests(guess, pricing)
     figures = _figures(cost, guess, memo)
@@ -190,6 +193,8 @@ def expected_at(
     """What is expected of each figure by each of several experiences, not held within the bound. `inputs` are those of a run."""
     facts, variables = resolve(checked)
     prefix, named = Prefix(facts), _Names()
+    for value in inputs.values():
+        prefix.given(value)
     found = []
     for experience in experiences:
         pricing = Pricing(checked, model_of, experience)
@@ -262,24 +267,13 @@ def _program(analysis: Analysis, start: Env) -> Cost:
 
 
 def _figures(cost: Cost, guess: Cost | None, memo: bool) -> dict[str, Figure]:
-    calls = cost.calls
-    surely = isinstance(calls.low, (int, float)) and calls.low >= 1
-    expected = SiteCost() if guess is None else guess.total
-    known = guess is not None
-
-    def figure(least: Quantity, likely: Quantity, most: Quantity) -> Figure:
-        return Figure(least, _between(least, likely, most) if known else None, most)
-
-    total = cost.total
-    depth = Interval(1 if surely else 0, 0 if calls.high == 0 else total.depth)
+    calls, rounds, deepest = cost.calls, cost.rounds, cost.total.depth
+    depth = Interval(1 if isinstance(calls.low, (int, float)) and calls.low >= 1 else 0, 0 if calls.high == 0 else deepest)
+    likely = None if guess is None else depth.high if guess.calls.high else depth.low
     return {
-        "calls": figure(calls.low, expected.calls.high, calls.high),
-        "requests": figure(0 if memo or not surely else 1, expected.requests, total.requests),
-        "input_tokens": figure(0, expected.input_tokens, total.input_tokens),
-        "output_tokens": figure(0, expected.output_tokens, total.output_tokens),
-        "dollars": figure(0, expected.nanodollars, total.nanodollars),
-        "depth": figure(depth.low, depth.high if known and expected.calls.high else depth.low, depth.high),
-        "rounds": figure(cost.rounds.low, guess.rounds.high if guess is not None else 0, cost.rounds.high),
+        **_site_figures(cost.total, None if guess is None else guess.total, memo),
+        "depth": Figure(depth.low, None if likely is None else _between(depth.low, likely, depth.high), depth.high),
+        "rounds": Figure(rounds.low, None if guess is None else _between(rounds.low, guess.rounds.high, rounds.high), rounds.high),
     }
 
 
@@ -295,11 +289,20 @@ def _whole_requests(guess: Cost, pricing: Pricing) -> Cost:
 
 
 def _site_figures(site: SiteCost, guess: SiteCost | None, memo: bool) -> dict[str, Figure]:
-    whole = _figures(Cost({_NOWHERE: site}), None if guess is None else Cost({_NOWHERE: guess}), memo)
-    return {name: whole[name] for name in ("calls", "requests", "input_tokens", "output_tokens", "dollars")}
+    """The figures of one place, or of all of them."""
+    surely = isinstance(site.calls.low, (int, float)) and site.calls.low >= 1
+    likely = SiteCost() if guess is None else guess
 
+    def figure(least: Quantity, expected: Quantity, most: Quantity) -> Figure:
+        return Figure(least, None if guess is None else _between(least, expected, most), most)
 
-_NOWHERE: Any = object()
+    return {
+        "calls": figure(site.calls.low, likely.calls.high, site.calls.high),
+        "requests": figure(0 if memo or not surely else 1, likely.requests, site.requests),
+        "input_tokens": figure(0, likely.input_tokens, site.input_tokens),
+        "output_tokens": figure(0, likely.output_tokens, site.output_tokens),
+        "dollars": figure(0, likely.nanodollars, site.nanodollars),
+    }
 
 
 def _between(least: Quantity, likely: Quantity, most: Quantity) -> Number | None:

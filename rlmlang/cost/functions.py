@@ -125,7 +125,7 @@ def _parameters(
         out = analysis.of(value, env, start)
         bound, paid = as_bound(analysis, out, param in facts.awaits, param in facts.needs, start)
         cost = cost + paid
-        bounds.append(evolve(bound, safe=analysis.is_safe(value, env)))
+        bounds.append(bound if analysis.is_safe(value, env) else evolve(bound, safe=False))
     return cost, bounds
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
+from rlmlang import limits
 from rlmlang.builtins.declare import Builtin
 from rlmlang.check.checked import Checked, Function
 from rlmlang.cost.prefix import Prefix
@@ -62,13 +63,13 @@ def preview(checked: Checked, model_of: Callable[[str | None], Model], inputs: M
     """The prompt of each call that can be reached. `inputs` and `model_of` as for `bound`. Raises LimitError, and what reading files
     raises."""
     facts, variables = resolve(checked)
-    walker = _Walker(checked, facts, Prefix(facts), model_of)
+    walker = _Walker(checked, facts, Prefix(facts, limits.PURE_STEPS), model_of)
     env: dict[Variable, Seen] = {}
     for declared in checked.inputs:
         if inputs is not None and declared.name in inputs:
             seen = Seen(inputs[declared.name])
         elif inputs is not None and declared.node.default is not None:
-            seen = Seen(Prefix(facts).value(declared.node.default, {}))
+            seen = Seen(walker.prefix.value(declared.node.default, {}))
         else:
             seen = Seen(Hole.of(declared.name), False)
         env[variables[declared.name]] = seen

@@ -176,13 +176,17 @@ def by_key(keys: Keys, calls: Mapping[n.Node, Figures], choices: Mapping[n.Node,
     return rows
 
 
+def _nothing(key: bytes) -> Figures:
+    return {}
+
+
 @frozen(eq=False)
 class Experience:
     """What is expected of the places of a program by what was seen there: the `sample`, where it saw something, else all earlier runs
     (`stored`). `ends` replaces means, to see what difference they make."""
 
     keys: Keys
-    stored: Callable[[bytes], Figures] = lambda key: {}
+    stored: Callable[[bytes], Figures] = _nothing
     sample: Seen = field(factory=dict)
     ends: Mapping[tuple[bytes, str], float] = field(factory=dict)
 
@@ -202,6 +206,8 @@ class Experience:
 
     def tokens_per_byte(self, node: n.Call) -> float | None:
         """Input tokens that a byte of a call's prompt takes: at this place, else of its model."""
+        if self._is_blank:
+            return None
         for key in (self.keys[node], self.keys.model(self.keys.model_of(node))):
             if (key, DENSITY) in self.ends:
                 return self.ends[key, DENSITY]
@@ -212,15 +218,24 @@ class Experience:
 
     def reply_bytes_per_token(self, node: n.Call) -> float | None:
         """Bytes of a reply that one of its tokens takes, by all that the call's model has said."""
+        if self._is_blank:
+            return None
         key = self.keys.model(self.keys.model_of(node))
         said, tokens = self._moments(key, REPLY_BYTES), self._moments(key, OUTPUT_TOKENS)
         return said.mean / tokens.mean if said is not None and tokens is not None and tokens.total > 0 else None
 
     def of_call(self, node: n.Call, figure: str) -> float | None:
-        return self.mean(self.keys[node], figure)
+        return None if self._is_blank else self.mean(self.keys[node], figure)
+
+    @property
+    def _is_blank(self) -> bool:
+        """Whether nothing was ever seen: keys need not be made."""
+        return self.stored is _nothing and not self.sample and not self.ends
 
     def chance(self, node: n.Node) -> float | None:
         """How often the condition of a filter or an `if` holds."""
+        if self._is_blank:
+            return None
         return self.mean(self.keys[node], CHOSEN) if isinstance(node, (n.Filter, n.First, n.If)) else None
 
     def seconds(self, model: Model) -> float | None:

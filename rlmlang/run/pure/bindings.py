@@ -37,10 +37,11 @@ def needed_bindings(
 ) -> set[n.Node]:
     """Those that every way to a value which needs `wanted` uses; `needs` says what their own values need."""
     needed: set[n.Node] = set()
+    found = set(wanted)
     for binding in reversed(bindings):
-        if not wanted.isdisjoint(facts.bound[binding]):
+        if not found.isdisjoint(facts.bound[binding]):
             needed.add(binding)
-            wanted = wanted | needs(binding.value)
+            found |= needs(binding.value)
     return needed
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class FunctionCode:
     """A function with a pure body, or with one where nothing that may need a model is left to wait for."""
 
-    __slots__ = ("body", "depth", "frame", "name", "slots", "strict")
+    __slots__ = ("body", "depth", "frame", "name", "slots", "steps", "strict")
 
     def __init__(self, name: str, frame: Frame, depth: int | None, slots: list[int], strict: list[bool]) -> None:
         self.name = name
@@ -32,6 +32,7 @@ class FunctionCode:
         self.depth = depth
         self.slots = slots
         self.strict = strict
+        self.steps = 1  # of one call of it, without those of the loops in it
         self.body: Pure = _unset
 
 
@@ -109,6 +110,7 @@ def _calling(c: PureCode, code: FunctionCode, arguments: list[Pure], same_functi
             frame = enter(code, env, same_function)
         except RlmError as error:
             raise located(error, span) from None
+        frame[0].run.step(code.steps, span)
         for there, here in copies:
             frame[there] = env[here]
         for slot, argument in pairs:
