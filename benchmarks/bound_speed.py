@@ -100,7 +100,7 @@ PROGRAMS: dict[str, Callable[[], str]] = {
     "100 functions, each twice the one before": lambda: functions(100),
     "recursion, 50 deep, three ways": lambda: RECURSIVE,
     "nested folds": lambda: FOLDED,
-    "a text of 20,000 holes": lambda: joined(20_000),
+    "a text of 9,000 holes": lambda: joined(9_000),
     "3,500 calls, one after another": lambda: long(3_500),
 }
 

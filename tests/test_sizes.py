@@ -69,6 +69,7 @@ from rlmlang.sizes import (
     json_bytes,
     length,
     list_of,
+    list_total,
     measure,
     of_type,
     str_bytes,
@@ -770,4 +771,5 @@ def test_ends_of_quantities() -> None:
 )
 @QUICK
 def test_a_list_is_measured_as_its_items_are(values: list[Any]) -> None:
-    assert measure(values) == list_of([measure(value) for value in values])
+    quick, slow = measure(values), list_of([measure(value) for value in values])
+    assert isinstance(quick, ListSize) and (quick.count, quick.item) == (slow.count, slow.item) and list_total(quick) == list_total(slow)

@@ -32,6 +32,8 @@ class SiteCost:
     depth: int = 0
 
     def __add__(self, other: SiteCost) -> SiteCost:
+        if self is _NOTHING:
+            return other
         return SiteCost(
             self.calls + other.calls,
             coarse(plus(self.input_tokens, other.input_tokens)),
@@ -72,8 +74,8 @@ _NOTHING = SiteCost()
 
 @frozen
 class Cost:
-    """`rounds` is the interval of the last round that any of its calls is in: 0 where there is none. `total` is that of all sites together,
-    less than their sum where one of two branches is taken."""
+    """`rounds` is the interval of the last round that any of its calls is in: 0 where there is none. `total` is that of all sites together
+    (but for prompts), less than their sum where one of two branches is taken."""
 
     sites: Mapping[n.Node, SiteCost] = field(factory=dict)
     rounds: Interval = ZERO

@@ -38,11 +38,11 @@ from rlmlang.sizes import (
 )
 from rlmlang.syntax import nodes as n
 
-_FUEL = 6_000  # nodes visited, after which a body is taken as unknown; some 50 ms
+_FUEL = 4_000  # nodes visited, after which a body is taken as unknown; some 50 ms
 _BYTES_PER_NODE = 200  # of texts that are given: much is cut into much, and to read and cut it takes longer than so many nodes
 _MORE_FUEL = 60_000
 _VALUES_PER_NODE = 8  # values computed in the time that a node takes
-_ITEMS = 1_000  # of nested known lists that are looked at one by one, or group by group: the product
+_ITEMS = 400  # of nested known lists that are looked at one by one, or group by group: the product
 
 
 def fuel_for(given: int) -> int:
@@ -67,6 +67,7 @@ class Analysis:
     seen: dict[Any, Out] = field(factory=dict)
     choosing: bool = True  # not inside of an expression that is computed for each item
     parted: dict[object, list[int]] = field(factory=dict)  # by group of items: what tells them apart
+    below: dict[n.Node, frozenset[n.Node]] = field(factory=dict)
 
     def of(self, node: n.Node, env: Env, start: Interval) -> Out:
         """Size, cost and end of an expression whose flow starts at `start`."""
@@ -161,17 +162,26 @@ class Analysis:
         cost = Cost(sites, ANY) if sites else FREE
         return Out(of_type(self.checked.types[node]), cost, Interval(start.low, INFINITE if sites else start.high))
 
-    def _calls_below(self, node: n.Node, seen: frozenset[n.Fn] = frozenset()) -> set[n.Node]:
+    def _calls_below(self, node: n.Node) -> frozenset[n.Node]:
+        """The places that call a model when an expression is evaluated, also in the functions that it calls."""
+        known = self.below.get(node)
+        if known is not None:
+            return known
         found: set[n.Node] = set()
-        if isinstance(node, (n.Call, n.Solve)):
-            found.add(node)
-        if isinstance(node, n.Apply):
-            callee = self.checked.callees[node]
-            if isinstance(callee, Function) and callee.effectful and callee.node not in seen:
-                found |= self._calls_below(callee.node.body, seen | {callee.node})
-        for part in parts(node):
-            found |= self._calls_below(part, seen)
-        return found
+        pending, functions = [node], set[n.Fn]()
+        while pending:
+            part = pending.pop()
+            if part not in self.checked.effects and not isinstance(part, n.Name):
+                continue
+            if isinstance(part, (n.Call, n.Solve)):
+                found.add(part)
+            callee = self.checked.callees.get(part) if isinstance(part, (n.Apply, n.Name)) else None
+            if isinstance(callee, Function) and callee.node not in functions:
+                functions.add(callee.node)
+                pending.append(callee.node.body)
+            pending += parts(part)
+        self.below[node] = frozenset(found)
+        return self.below[node]
 
     def all_of(
         self, nodes: Sequence[n.Node], env: Env, start: Interval, counted: n.Node | None = None

@@ -82,12 +82,12 @@ def _used(
     analysis: Analysis, bindings: Sequence[n.Bind | n.Unpack], value: n.Expr, needs: Callable[[n.Node], frozenset[Variable]]
 ) -> set[n.Node]:
     """The bindings that every way to the value uses, by what `needs` says of an expression."""
-    wanted = needs(value)
+    wanted = set(needs(value))
     used: set[n.Node] = set()
     for binding in reversed(bindings):
         if not wanted.isdisjoint(analysis.facts.bound[binding]):
             used.add(binding)
-            wanted = wanted | needs(binding.value)
+            wanted |= needs(binding.value)
     return used
 
 

@@ -17,6 +17,7 @@ from rlmlang.files import FileValue
 from rlmlang.quantity import INFINITE, Quantity, less, maximum, minimum, plus, times
 from rlmlang.run.facts import parts
 from rlmlang.sizes import (
+    ZERO,
     AnySize,
     BoolSize,
     Exact,
@@ -290,7 +291,7 @@ def call(analysis: Analysis, node: n.Call, env: Env, start: Interval) -> Out:
     paid = analysis.pricing.cost(node, prompt, analysis.policy.expected)
     after = Interval(plus(end.low, 1), plus(end.high, 1))
     reply = analysis.pricing.reply(node, analysis.policy.expected)
-    return Out(reply, cost + Cost({node: paid}, after), after)
+    return Out(reply, cost + Cost({node: paid}, after, evolve(paid, prompt=ZERO)), after)
 
 
 def solve(analysis: Analysis, node: n.Solve, env: Env, start: Interval) -> Out:
@@ -300,7 +301,7 @@ def solve(analysis: Analysis, node: n.Solve, env: Env, start: Interval) -> Out:
     paid = analysis.pricing.solve(node, analysis.policy.expected)
     # each of its calls may wait for the one before
     after = Interval(plus(end.low, 1), plus(end.high, paid.calls.high))
-    return Out(analysis.pricing.answer(node, analysis.policy.expected), cost + Cost({node: paid}, after), after)
+    return Out(analysis.pricing.answer(node, analysis.policy.expected), cost + Cost({node: paid}, after, evolve(paid, prompt=ZERO)), after)
 
 
 def _sliced(base: Size, start: Size | None, stop: Size | None) -> Size:

@@ -73,18 +73,23 @@ class Pricing:
         self._checked = checked
         self._model_of = model_of
         self._models = models
-        self._overheads: dict[tuple[n.Call, bool, int], int] = {}
+        self._of_calls: dict[n.Call | n.Solve, Model] = {}
+        self._longest: dict[n.Call, int] = {}
+        self._overheads: dict[tuple[int, Type, str, bool, int], int] = {}
         self._prices: dict[str, Price | None] = {}
         self.unpriced: set[str] = set()
         self.widest: dict[n.Call, tuple[int, float]] = {}  # the datum that can be largest (-1: the instruction), and its bytes
 
     def model(self, node: n.Call | n.Solve) -> Model:
         """The model of a call, or of a solve the one that writes its programs."""
-        option = next((o.value for o in node.options if o.name == "model"), None)
-        name = option.value if isinstance(option, n.Literal) and isinstance(option.value, str) else None
-        if name is None and isinstance(node, n.Solve) and self._models is not None:
-            name = self._models.root
-        return self._model_of(name)
+        found = self._of_calls.get(node)
+        if found is None:
+            option = next((o.value for o in node.options if o.name == "model"), None)
+            name = option.value if isinstance(option, n.Literal) and isinstance(option.value, str) else None
+            if name is None and isinstance(node, n.Solve) and self._models is not None:
+                name = self._models.root
+            found = self._of_calls[node] = self._model_of(name)
+        return found
 
     def price(self, model: Model) -> Price | None:
         if model.name not in self._prices:
@@ -95,11 +100,13 @@ class Pricing:
 
     def max_tokens(self, node: n.Call) -> int:
         """The limit that a call's reply is sent with, hidden reasoning included."""
-        model = self.model(node)
-        option = next((o.value for o in node.options if o.name == "max_tokens"), None)
-        given = option.value if isinstance(option, n.Literal) and isinstance(option.value, int) else None
-        tokens = (reply_tokens(self._type(node)) if given is None else given) + model.reasoning_tokens
-        return tokens if model.max_output_tokens is None else min(tokens, model.max_output_tokens)
+        if node not in self._longest:
+            model = self.model(node)
+            option = next((o.value for o in node.options if o.name == "max_tokens"), None)
+            given = option.value if isinstance(option, n.Literal) and isinstance(option.value, int) else None
+            tokens = (reply_tokens(self._type(node)) if given is None else given) + model.reasoning_tokens
+            self._longest[node] = tokens if model.max_output_tokens is None else min(tokens, model.max_output_tokens)
+        return self._longest[node]
 
     def batch(self, node: n.Call | n.Solve) -> int:
         """How many calls of a place may share a request."""
@@ -132,7 +139,7 @@ class Pricing:
 
     def _overhead(self, node: n.Call, system: bool, items: int = 1) -> int:
         """Bytes of a request for so many calls whose instruction and data are empty."""
-        key = (node, system, items)
+        key = (len(node.data), self._type(node), self.model(node).name, system, items)
         if key not in self._overheads:
             request = render("", [(None, "")] * len(node.data), self._type(node), self.model(node), system="" if system else None)
             if items > 1:

@@ -6,6 +6,7 @@ from rlmlang.quantity.coarse import coarse as coarse
 from rlmlang.quantity.coarse import coarse_below as coarse_below
 from rlmlang.quantity.coarse import summed as summed
 from rlmlang.quantity.formula import INFINITE as INFINITE
+from rlmlang.quantity.formula import SATURATED as SATURATED
 from rlmlang.quantity.formula import Formula as Formula
 from rlmlang.quantity.formula import Number as Number
 from rlmlang.quantity.formula import Quantity as Quantity

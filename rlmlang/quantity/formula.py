@@ -113,11 +113,18 @@ def made(terms: dict[Monomial, Number]) -> Quantity:
         return 0
     if set(kept) == {()}:
         return kept[()]
+    if len(kept) == 1:
+        return Formula(tuple(kept.items()))
     return Formula(tuple(sorted(kept.items(), key=_order)))
 
 
 def _order(term: tuple[Monomial, Number]) -> str:
-    return str([(str(a), p) for a, p in term[0]])
+    return _written(term[0])
+
+
+@lru_cache(16384)
+def _written(monomial: Monomial) -> str:
+    return str([(str(a), p) for a, p in monomial])
 
 
 def _saturate(number: Number) -> Number:

@@ -7,7 +7,8 @@ are there; one that only some ways use waits until it is asked for. The variable
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from attrs import define, field
 
@@ -18,6 +19,20 @@ from rlmlang.syntax import nodes as n
 Names = dict[str, "Variable"]
 Variables = frozenset["Variable"]
 _NONE: Variables = frozenset()
+STRICT = (  # what reads all of its parts
+    n.Literal,
+    n.Binary,
+    n.FString,
+    n.Call,
+    n.FieldAccess,
+    n.ListExpr,
+    n.Record,
+    n.Unary,
+    n.Index,
+    n.Slice,
+    n.Fail,
+    n.Solve,
+)
 
 
 @define(eq=False)
@@ -53,6 +68,7 @@ class Facts:
     checked: Checked
     given: dict[str, Variable] = field(factory=dict)
     kept: set[n.Node] = field(factory=set)
+    takes_failures: bool = False  # whether there is an `otherwise` anywhere
     variables: dict[n.Name, Variable] = field(factory=dict)
     bound: dict[n.Node, tuple[Variable, ...]] = field(factory=dict)
     functions: dict[n.Fn, FunctionFacts] = field(factory=dict)
@@ -138,6 +154,8 @@ class Facts:
 
     def awaits(self, node: n.Node) -> Variables:
         """Those of them whose failure is the failure of `node`, because no `otherwise` stands between: they may be computed before it."""
+        if not self.takes_failures:
+            return self._needed(node, self._needs, True)
         return self._needed(node, self._awaits, False)
 
     def _needed(self, node: n.Node, known: dict[n.Node, Variables], guarded: bool) -> Variables:
@@ -147,13 +165,16 @@ class Facts:
         return found
 
     def _find_needed(self, node: n.Node, known: dict[n.Node, Variables], guarded: bool) -> Variables:
+        if isinstance(node, n.Name):
+            return _NONE if node in self.checked.callees else frozenset((self.variables[node],))
+        if isinstance(node, STRICT):
+            below = parts(node)
+            return frozenset().union(*[self._needed(part, known, guarded) for part in below]) if below else _NONE
+
         def of(part: n.Node) -> Variables:
             return self._needed(part, known, guarded)
 
         match node:
-            case n.Name():
-                callee = self.checked.callees.get(node)
-                return _NONE if callee is not None else frozenset((self.variables[node],))
             case n.If():
                 return of(node.condition) | (of(node.then) & of(node.orelse))
             case n.Logic() | n.Default():
@@ -186,7 +207,7 @@ class Facts:
             case n.Apply():
                 return self._apply_needs(node, of, guarded)
             case _:
-                return frozenset().union(*(of(child) for child in parts(node)))
+                raise TypeError(f"no expression: {node!r}")
 
     def _apply_needs(self, node: n.Apply, of: Callable[[n.Node], Variables], guarded: bool) -> Variables:
         callee = self.checked.callees[node]
@@ -211,80 +232,54 @@ def not_empty(source: n.Expr) -> bool:
     return isinstance(source, n.ListExpr) and bool(source.items)
 
 
-def parts(node: n.Node) -> Iterator[n.Node]:
+def parts(node: n.Node) -> Sequence[n.Node]:
     """The expressions directly below an expression (of a binding construct, all of them: source, body …), in program order."""
-    match node:
-        case n.Literal() | n.Name():
-            return
-        case n.FString():
-            for piece in node.parts:
-                if not isinstance(piece, str):
-                    yield piece.value
-        case n.ListExpr():
-            yield from node.items
-        case n.Record():
-            for item in node.items:
-                yield item.value
-        case n.Unary():
-            yield node.operand
-        case n.Binary() | n.Logic() | n.Default():
-            yield node.left
-            yield node.right
-        case n.Compare():
-            yield from node.operands
-        case n.Index():
-            yield node.base
-            yield node.index
-        case n.Slice():
-            yield node.base
-            yield from _given(node.start, node.stop)
-        case n.FieldAccess():
-            yield node.base
-        case n.Lambda():
-            yield node.body
-        case n.Apply():
-            for argument in node.args:
-                yield argument.value
-        case n.Block():
-            for binding in node.bindings:
-                yield binding.value
-            yield node.value
-        case n.If():
-            yield node.condition
-            yield node.then
-            yield node.orelse
-        case n.Otherwise():
-            yield node.value
-            yield node.fallback
-        case n.Fail():
-            yield node.message
-        case n.Call() | n.Solve():
-            yield node.prompt
-            for datum in node.data:
-                yield datum.value
-            for option in node.options:
-                yield option.value
-        case n.Map():
-            yield node.source
-            yield node.body
-        case n.Filter():
-            yield node.source
-            yield node.condition
-        case n.Reduce():
-            yield node.source
-            yield from _given(node.initial)
-            yield node.body
-        case n.Fold():
-            yield node.source
-            yield node.initial
-            yield node.body
-        case n.First():
-            yield node.source
-            yield node.count
-            yield node.condition
-        case _:
-            raise TypeError(f"no expression: {node!r}")
+    return _PARTS[type(node)](node)
 
 
-def _given(*nodes: n.Expr | None) -> Iterable[n.Expr]:
-    return (node for node in nodes if node is not None)
+def _given(*nodes: n.Expr | None) -> list[n.Expr]:
+    return [node for node in nodes if node is not None]
+
+
+def _two(node: n.Binary | n.Logic | n.Default) -> Sequence[n.Node]:
+    return (node.left, node.right)
+
+
+def _asked(node: n.Call | n.Solve) -> Sequence[n.Node]:
+    return (node.prompt, *[datum.value for datum in node.data], *[option.value for option in node.options])
+
+
+# by the type of a node, and not by `match`, which would ask for one type after the other: everything that looks at a program asks this
+_PARTS: dict[type[n.Node], Callable[[Any], Sequence[n.Node]]] = {
+    n.Literal: lambda node: (),
+    n.Name: lambda node: (),
+    n.FString: lambda node: [piece.value for piece in node.parts if not isinstance(piece, str)],
+    n.ListExpr: lambda node: node.items,
+    n.Record: lambda node: [item.value for item in node.items],
+    n.Unary: lambda node: (node.operand,),
+    n.Binary: _two,
+    n.Logic: _two,
+    n.Default: _two,
+    n.Compare: lambda node: node.operands,
+    n.Index: lambda node: (node.base, node.index),
+    n.Slice: lambda node: (node.base, *_given(node.start, node.stop)),
+    n.FieldAccess: lambda node: (node.base,),
+    n.Lambda: lambda node: (node.body,),
+    n.Apply: lambda node: [argument.value for argument in node.args],
+    n.Block: lambda node: [*[binding.value for binding in node.bindings], node.value],
+    n.If: lambda node: (node.condition, node.then, node.orelse),
+    n.Otherwise: lambda node: (node.value, node.fallback),
+    n.Fail: lambda node: (node.message,),
+    n.Call: _asked,
+    n.Solve: _asked,
+    n.Map: lambda node: (node.source, node.body),
+    n.Filter: lambda node: (node.source, node.condition),
+    n.Reduce: lambda node: (node.source, *_given(node.initial), node.body),
+    n.Fold: lambda node: (node.source, node.initial, node.body),
+    n.First: lambda node: (node.source, node.count, node.condition),
+}
+
+
+def weight_of(body: n.Node) -> int:
+    """How many nodes one evaluation of a body visits, roughly: what pure code is counted by."""
+    return 1 + sum(weight_of(part) for part in parts(body))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import define
 
 from rlmlang.check.checked import Checked
-from rlmlang.run.facts import Facts, FunctionFacts, Names, Variable, parts
+from rlmlang.run.facts import STRICT, Facts, FunctionFacts, Names, Variable, parts
 from rlmlang.syntax import nodes as n
 
 
@@ -94,6 +94,10 @@ class _Resolver:
         self.bind(node, (node.name,) if isinstance(node, n.Bind) else node.names, names)
 
     def expr(self, node: n.Node, names: Names) -> None:
+        if isinstance(node, STRICT):
+            for part in parts(node):
+                self.expr(part, names)
+            return
         match node:
             case n.Name():
                 if node not in self.facts.checked.callees:
@@ -107,6 +111,7 @@ class _Resolver:
                     self.binding(binding, inner)
                 self.expr(node.value, inner)
             case n.Otherwise():
+                self.facts.takes_failures = True
                 self.guards += 1
                 self.expr(node.value, names)
                 self.guards -= 1
@@ -114,11 +119,13 @@ class _Resolver:
             case n.Map():
                 self.expr(node.source, names)
                 written = node.target if node.position is None else (*node.target, node.position)
+                self.facts.takes_failures |= node.skip
                 self.guards += node.skip
                 self.inside(node, written, node.body, names)
                 self.guards -= node.skip
             case n.Filter():
                 self.expr(node.source, names)
+                self.facts.takes_failures |= node.skip
                 self.guards += node.skip
                 self.inside(node, node.target, node.condition, names)
                 self.guards -= node.skip

@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 
-from rlmlang.quantity import INFINITE, Quantity, coarse, coarse_below, maximum, minimum, plus, times
+from rlmlang.quantity import INFINITE, SATURATED, Quantity, coarse, coarse_below, maximum, minimum, plus, times
 
 
 @frozen
@@ -21,6 +21,11 @@ class Interval:
         return Interval(amount, amount)
 
     def __add__(self, other: Interval) -> Interval:
+        low, high = self.low, self.high
+        if low.__class__ is high.__class__ is other.low.__class__ is other.high.__class__ is int:  # by far the most frequent
+            high += other.high
+            if high <= SATURATED:
+                return Interval(low + other.low, high)
         return Interval(coarse_below(plus(self.low, other.low)), coarse(plus(self.high, other.high)))
 
     def __mul__(self, other: Interval) -> Interval:

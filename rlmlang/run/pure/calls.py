@@ -10,6 +10,7 @@ from rlmlang import limits
 from rlmlang.builtins.declare import Builtin
 from rlmlang.check.checked import Function
 from rlmlang.errors import Failure, LimitError, RlmError
+from rlmlang.run.facts import weight_of
 from rlmlang.run.flow import Env, Pure, Thunk, located
 from rlmlang.run.frames import Frame
 from rlmlang.run.pure.guarded import guarded1, guarded2
@@ -66,6 +67,7 @@ def compiled(c: PureCode, function: Function) -> FunctionCode:
         strict = [param in facts.awaits for param in facts.params]
         slots = [frame.place(p, "value" if needed else "thunk") for p, needed in zip(facts.params, strict, strict=True)]
         code = c.functions[function.node] = FunctionCode(function.node.name, frame, function.node.depth, slots, strict)
+        code.steps = weight_of(function.node.body)
         code.body = c.inside(frame, function.node).compile(function.node.body)
     return code
 

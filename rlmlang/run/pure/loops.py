@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rlmlang import limits
 from rlmlang.builtins.declare import Builtin
 from rlmlang.errors import Failure, LimitError, RlmError
-from rlmlang.run.facts import parts
+from rlmlang.run.facts import weight_of
 from rlmlang.run.flow import Env, Pure, label, located
 from rlmlang.run.pure.bindings import take_apart
 from rlmlang.syntax import nodes as n
@@ -32,7 +32,7 @@ def mapped(c: PureCode, node: n.Map) -> Pure:
     source = c.compile(node.source)
     slots = _targets(c, node)
     body = c.compile(node.body)
-    weight = _weight(node.body)
+    weight = weight_of(node.body)
     each: _Each
     current = slots[0]
     if node.position is not None:
@@ -89,7 +89,7 @@ def filtered(c: PureCode, node: n.Filter) -> Pure:
         def each(env: Env, xs: Sequence[Any], start: int) -> list[Any]:
             return [env[slot] for env[slot] in xs if condition(env)]
 
-    return _looping(source, _skipping(each) if node.skip else each, current, _weight(node.condition), node.span)
+    return _looping(source, _skipping(each) if node.skip else each, current, weight_of(node.condition), node.span)
 
 
 def _looping(source: Pure, each: _Each, current: int, weight: int, span: Span, *, flatten: bool = False) -> Pure:
@@ -229,7 +229,7 @@ def reduce(c: PureCode, node: n.Reduce) -> Pure:
     source = c.compile(node.source)
     initial = None if node.initial is None else c.compile(node.initial)
     left, right = (c.frame.place(variable, "value") for variable in c.facts.bound[node])
-    body, span, weight = c.compile(node.body), node.span, _weight(node.body)
+    body, span, weight = c.compile(node.body), node.span, weight_of(node.body)
 
     def reduce(env: Env) -> Any:
         level = source(env)
@@ -257,7 +257,7 @@ def empty_reduce(env: Env, initial: Pure | None, span: Span) -> Any:
 def fold(c: PureCode, node: n.Fold) -> Pure:
     source, initial = c.compile(node.source), c.compile(node.initial)
     accumulator, item = (c.frame.place(variable, "value") for variable in c.facts.bound[node])
-    body, span, weight = c.compile(node.body), node.span, _weight(node.body)
+    body, span, weight = c.compile(node.body), node.span, weight_of(node.body)
     deep = may_nest(c.type_of(node.body))
 
     def fold(env: Env) -> Any:
@@ -277,8 +277,3 @@ def fold(c: PureCode, node: n.Fold) -> Pure:
 def may_nest(type_: Type) -> bool:
     """Whether values of a type can be nested without limit."""
     return type_ == JSON or (isinstance(type_, ListOf) and may_nest(type_.item))
-
-
-def _weight(body: n.Node) -> int:
-    """How many nodes one evaluation of a body visits, roughly: what a pure stage is counted by."""
-    return 1 + sum(_weight(part) for part in parts(body))
