@@ -82,6 +82,39 @@ def test_the_kept_program_gives_the_same_answer(rlm: Shell) -> None:
     assert rlm("fmt", "--check", "kept.rlm").code == 0
 
 
+@pytest.mark.parametrize(
+    ("program_text", "wanted"),
+    [
+        ("answer 3", "float"),
+        ("answer len(book) / 2", "float"),
+        ("answer len(book) / 7 if len(book) > 99 else 3", "float"),
+        ("# how many\nanswer [1, 2]  # as they are", "[float]"),
+        ("answer [1, 2.5, none]", "[float?]"),
+        ("answer {b: 1, a: 2, c: 3}", "{a: int, b: float}"),
+        ('answer {a: "x"}', "{a: text, b: int?}"),
+        ("result = 1\nanswer [{a: [{b: i, c: i}], d: 1} for i in range(3)]", "[{a: [{b: float}]}]"),
+        ("answer get([{a: 1, b: 2}], 5)", "{a: float}?"),
+        ("answer get([{a: 1, b: 2}], 0)", "{a: float}?"),
+        ("answer [get([{a: 1, b: 2}], i) for i in range(2)]", "[{a: float}?]"),
+        ("xs = [{n: 1} if i > 0 else {} for i in range(2)]\nanswer xs", "[{n: float?}]"),
+        ('answer "yes"', '"yes" | "no"'),
+        ('answer call "Is it?" on book -> "yes" | "no"', '"yes" | "no" | "maybe"'),
+        ("answer none", "float?"),
+        ("answer {a: 1, b: none}", "{a: int, b: float?}"),
+        ('answer {"answer": 3}', "{answer: float}"),
+    ],
+)
+def test_the_kept_program_gives_the_answer_in_the_type_asked_for(rlm: Shell, program_text: str, wanted: str) -> None:
+    rlm.write("book.txt", BOOK)
+    model = rlm.rules(*root(program_text))
+    first = rlm("solve", "Which?", "--context", "book.txt", "--model", model, "--type", wanted, "--save", "kept.rlm")
+    assert first.code == 0, first.err
+    kept = (rlm.folder / "kept.rlm").read_text()
+    given = ["book=@book.txt"] if "input book" in kept else []
+    assert rlm("run", "kept.rlm", *given, "--model", model).out == first.out, kept
+    assert rlm("fmt", "--check", "kept.rlm").code == 0
+
+
 def test_several_contexts(rlm: Shell) -> None:
     rlm.write("book.txt", BOOK)
     rlm.write("rows.csv", "name,age\nana,3\nbo,5\n")
@@ -104,7 +137,7 @@ def test_no_answer(rlm: Shell) -> None:
     model = rlm.rules({"reply": program("half = 21\nhalf * 2")})
     done = rlm("solve", "Q?", "--model", model, "--save", "kept.rlm", "--out", "answer.json")
     assert (done.code, done.out) == (1, "")
-    assert "no answer: the root model wrote the same 3 times in a row" in done.err
+    assert "error: no answer: the root model wrote the same 3 times in a row\n  = hint: allow more with --turns" in done.err
     assert "bound at the end: half: int" in done.err and "42" in done.err
     assert not (rlm.folder / "kept.rlm").exists() and not (rlm.folder / "answer.json").exists()
     report = rlm("solve", "Q?", "--model", model, "--json")
@@ -126,7 +159,8 @@ def test_a_spent_budget(rlm: Shell) -> None:
     ("words", "message"),
     [
         (["Q?", "--context", "missing.txt"], "missing.txt"),
-        (["Q?", "--type", "nonsense"], "nonsense"),
+        (["Q?", "--type", "nonsense"], "the type nonsense: "),
+        (["Q?", "--type", "dir"], "the type dir: a model cannot reply with dir"),
         (["Q?", "--turns", "0"], "turns is a whole number from 1 up to 100"),
         (["Q?", "--turns", "x"], "expected a whole number"),
         (["  "], "there is no question"),
@@ -139,7 +173,7 @@ def test_a_spent_budget(rlm: Shell) -> None:
 def test_wrong_usage(rlm: Shell, words: list[str], message: str) -> None:
     model = rlm.rules({"reply": "answer 1"})
     done = rlm("solve", *words, "--model", model)
-    assert done.code == 2 and message in done.err and done.out == ""
+    assert done.code == 2 and message in done.err and done.out == "" and "<solve>" not in done.err
 
 
 def test_a_root_model_of_its_own(rlm: Shell) -> None:
@@ -230,7 +264,7 @@ def test_the_embedded_model_writes_programs(rlm: Shell, tmp_path: Path, monkeypa
     for turn in report["turns"]:
         assert turn["outcome"] is not None
         if turn["program"] is None:
-            assert turn["outcome"] == "no program" and "cut off" in turn["error"]
+            assert turn["outcome"] == "no program" and "stopped at its limit of 40 tokens" in turn["error"]
         else:
             try:
                 parse(turn["program"])

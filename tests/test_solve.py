@@ -195,6 +195,19 @@ def test_the_answer_has_the_type_that_is_asked_for(program: str, wanted: str, an
     assert solution.type == wanted
 
 
+def test_a_solve_inside_gives_a_text_where_it_names_no_type() -> None:
+    # the outermost gives its answer as it is: nothing computes with it
+    roots = Roots(
+        replies={"Q?": [block('inside = solve "In?" with {calls: 9}\nanswer [inside, inside.upper()]')], "In?": [block("answer [1, true]")]}
+    )
+    with scripted(roots):
+        assert rlmlang.solve("Q?", OFF, depth=2).answer == ["[1, true]", "[1, TRUE]"]
+    long = [block(f'answer "x" * {limits.SOLVE_ANSWER_BYTES + 1}'), block("answer 1")]
+    roots = Roots(replies={"Q?": [block('answer solve "In?" with {calls: 9}')], "In?": long})
+    with scripted(roots):
+        assert rlmlang.solve("Q?", OFF, depth=2).answer == "1"
+
+
 def test_a_wrong_type_is_a_failed_turn() -> None:
     # seen before it runs, and seen on the value
     solution, roots = solved(block('answer call "echo 3"'), block('answer call "echo maybe"'), block("answer 3"), type='"yes" | "no" | "3"')

@@ -69,8 +69,9 @@ class Question:
         text = f"answer solve {asked}{on}{wanted} with {{turns: {turns}, calls: {calls}, depth: {depth}}}"
         names: dict[str, Type] = {asked: TEXT, **{c.name: c.type for c in contexts}}
         checked = check(parse(text, "<solve>"), turn=Turn(names))
-        if checked.errors:
-            raise ProgramError(checked.diagnostics)
+        if checked.errors:  # of the type, for nothing else in it is the caller's
+            wrong = checked.errors[0]
+            raise UsageError(f"the type {printable(str(type))}: {wrong.message}", hint=wrong.hint)
         settings = settings or Settings()
         inputs = {asked: question, **{c.name: c.value for c in contexts}}
         self.loop: Loop
@@ -91,8 +92,10 @@ class Question:
         return self.session.start()
 
     def report(self, answer: Any, error: RlmError | None) -> Solution:
-        """The outcome."""
+        """The outcome. An error of the question as a whole has no place any more: nobody has seen the program that it is."""
         result = self.session.report(answer, error)
+        if error is not None and error.span is not None and error.span.source is self.session.checked.program.source:
+            error.span = None
         record = self.record or SolveRecord(self.question, 0, outcome="failed" if error else "under way")
         given = {f.name: getattr(result, f.name) for f in fields(Result)}
         if record.accepted and record.outcome == "answered" and record.accepted[-1].result is not None and record.wanted is None:
@@ -110,7 +113,8 @@ class Question:
         if record.outcome != "answered":
             return None
         try:
-            return kept_program(record.accepted, {c.name: c.type for c in self.contexts}, self.question)
+            wanted = record.wanted if record.converted else None
+            return kept_program(record.accepted, {c.name: c.type for c in self.contexts}, self.question, wanted)
         except UsageError:  # all turns together are longer than a program may be: the answer stands
             return None
 

@@ -22,6 +22,7 @@ from rlmlang.check import check
 from rlmlang.check.checked import Checked, Function
 from rlmlang.check.unify import item_of
 from rlmlang.errors import ProgramError, UsageError
+from rlmlang.solve.shape import shaped
 from rlmlang.syntax import format_program, parse
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax.diagnostics import printable
@@ -32,12 +33,14 @@ from rlmlang.types import JSON, NEVER, UNKNOWN, ListOf, Optional, RecordOf, Tupl
 
 _QUESTION_CHARS: Final = 1_000
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ANSWER: Final = re.compile(r"^answer\b", re.M)  # the first line that begins so: comments above it do not
 _AFTER_TYPE: Final = re.compile(r"type\s+")
 
 
-def kept_program(turns: Sequence[Checked], inputs: Mapping[str, Type], question: str = "") -> str:
+def kept_program(turns: Sequence[Checked], inputs: Mapping[str, Type], question: str = "", wanted: Type | None = None) -> str:
     """The whole program, formatted: `turns` are the accepted ones in order, the last of which has the answer (or shows it), `inputs` the
-    names and types that they found bound. Inputs that the answer does not use are left out. The question is a comment on top.
+    names and types that they found bound. Inputs that the answer does not use are left out. The question is a comment on top. `wanted` is
+    the type that the answer was made to have, where it had to be.
 
     Raises UsageError where no turn has an answer, or all of them are too large for one program.
     """
@@ -58,7 +61,13 @@ def kept_program(turns: Sequence[Checked], inputs: Mapping[str, Type], question:
         edits = [(span, renamed[place]) for span, place in uses.references(at) if place in renamed]
         if at in renamed:
             edits.append((_name_span(statement.node), renamed[at]))
-        parts.append(_written(statement, edits, apart=statement.turn is not above))
+        written = _written(statement, edits, apart=statement.turn is not above)
+        if at == last and wanted is not None and statement.turn.result is not None:
+            name = "result" if "result" not in taken else _new_name("result", taken)
+            shape = shaped(name, statement.turn.result, wanted)
+            if shape is not None:
+                written = f"{_ANSWER.sub(f'{name} =', written, count=1)}\nanswer {shape}"
+        parts.append(written)
         above = statement.turn
     try:
         program = parse("\n".join(parts), "<kept>")

@@ -64,7 +64,7 @@ class _Again(Exception):
 @define(eq=False)
 class Loop:
     """The solver of one run (`run.nesting.Solver`). `records` describes the solves of the program itself, those inside them below their
-    turns. `whole`: a solve that names no type gives its answer as it is, not as a text."""
+    turns. `whole`: the program is nothing but a solve, whose answer is given as it is: of any size, and no text where it names no type."""
 
     models: Models
     budget: Budget
@@ -155,6 +155,11 @@ class _Solving:
         return self.task.options.model or self.loop.models.root
 
     @property
+    def _whole(self) -> bool:
+        """Whether the answer goes out as it is, for no program computes with it."""
+        return self.loop.whole and self.here.run.nesting.ledger is None
+
+    @property
     def names(self) -> Mapping[str, Type]:
         """What is bound now."""
         return {name: type_ for name, type_, _ in self.task.data} if self.earlier is None else self.earlier.names
@@ -208,7 +213,8 @@ class _Solving:
         raise self._unsolved(f"its {turns} turns are used" if turns != 1 else "its only turn is used")
 
     def _unsolved(self, why: str) -> Unsolved:
-        error = Unsolved(f"no answer: {why}", span=self.task.node.span, hint="allow more with {turns: …, calls: …}, or ask for less")
+        allow = "--turns and --calls (from Python turns= and calls=)" if self._whole else "{turns: …, calls: …}"
+        error = Unsolved(f"no answer: {why}", span=self.task.node.span, hint=f"allow more with {allow}, or ask for less")
         error.names = {name: str(type_) for name, type_ in self.names.items()}
         error.shown = self.last_shown
         return error
@@ -408,10 +414,11 @@ class _Solving:
         """The answer in the type that was asked for. Raises Mismatch; Failure and LimitError from writing it."""
         wanted = self.task.type
         if wanted is not None:
-            value = conform(value, wanted, "the answer")
-        elif not self.loop.whole and not isinstance(value, str):
+            value, given = conform(value, wanted, "the answer"), value
+            self.record.converted = to_json_text(value) != to_json_text(given)
+        elif not self._whole and not isinstance(value, str):
             value = to_text(value)
-        if not self.loop.whole:
+        if not self._whole:
             written = value if isinstance(value, str) else to_json_text(value)
             size = len(written.encode("utf-8", "surrogatepass"))
             if size > limits.SOLVE_ANSWER_BYTES:

@@ -53,7 +53,8 @@ class TurnRecord:
 
 @define(eq=False)
 class SolveRecord:
-    """One solve. `names` are the variables that were bound when it ended, with their types; `accepted` the programs that ran, in order."""
+    """One solve. `names` are the variables that were bound when it ended, with their types; `accepted` the programs that ran, in order;
+    `converted`: the answer is not as its program gave it, but of the type that was wanted."""
 
     question: str
     turns_most: int
@@ -63,6 +64,7 @@ class SolveRecord:
     outcome: Outcome = "under way"
     error: str | None = None
     names: Mapping[str, str] = field(factory=dict)
+    converted: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -1,0 +1,43 @@
+"""How a program writes that its answer has a type, where the values of the two differ: an int for a float, fields in another order or more
+than were asked for. A solve makes its answer so (`values.conform`); the program that is kept has to say it.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Final
+
+from rlmlang.check.unify import item_of
+from rlmlang.types import FLOAT, INT, NONE, ListOf, Optional, RecordOf, Tuple, Type
+
+_ITEM: Final = "item"
+
+
+def shaped(name: str, given: Type, wanted: Type) -> str | None:
+    """The expression that makes the variable `name`, of type `given`, a value of type `wanted` that it fits; None where it is one as it
+    stands, or where its type does not tell (`json`)."""
+    return _shaped(name, given, wanted, frozenset((name,)))
+
+
+def _shaped(value: str, given: Type, wanted: Type, taken: frozenset[str]) -> str | None:
+    match given, wanted:
+        case Optional(item=item), Optional(item=asked):
+            inner = _shaped(value, item, asked, taken)
+            return None if inner is None else f"({inner} if {value} != none else none)"
+        case _, Optional(item=asked):
+            return None if given is NONE else _shaped(value, given, asked, taken)
+        case RecordOf(fields=have), RecordOf(fields=asked_fields):
+            return _record(value, have, asked_fields, taken)
+        case ((ListOf() | Tuple()), (ListOf() | Tuple())):
+            item = next(name for at in count(1) if (name := _ITEM if at == 1 else f"{_ITEM}{at}") not in taken)
+            inner = _shaped(item, item_of(given), item_of(wanted), taken | {item})
+            return None if inner is None else f"[{inner} for {item} in {value}]"
+    return f"float({value})" if wanted == FLOAT and given in (INT, FLOAT) else None
+
+
+def _record(value: str, have: tuple[tuple[str, Type], ...], asked: tuple[tuple[str, Type], ...], taken: frozenset[str]) -> str | None:
+    types = dict(have)
+    fields = {name: _shaped(f"{value}.{name}", types[name], type_, taken) if name in types else "none" for name, type_ in asked}
+    if list(types) == list(fields) and not any(fields.values()):
+        return None
+    return "{" + ", ".join(f"{name}: {written or f'{value}.{name}'}" for name, written in fields.items()) + "}"
