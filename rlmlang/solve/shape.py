@@ -29,9 +29,9 @@ def _shaped(value: str, given: Type, wanted: Type, taken: frozenset[str]) -> str
         case RecordOf(fields=have), RecordOf(fields=asked_fields):
             return _record(value, have, asked_fields, taken)
         case ((ListOf() | Tuple()), (ListOf() | Tuple())):
-            item = next(name for at in count(1) if (name := _ITEM if at == 1 else f"{_ITEM}{at}") not in taken)
-            inner = _shaped(item, item_of(given), item_of(wanted), taken | {item})
-            return None if inner is None else f"[{inner} for {item} in {value}]"
+            own = next(name for at in count(1) if (name := _ITEM if at == 1 else f"{_ITEM}{at}") not in taken)
+            inner = _shaped(own, item_of(given), item_of(wanted), taken | {own})
+            return None if inner is None else f"[{inner} for {own} in {value}]"
     return f"float({value})" if wanted == FLOAT and given in (INT, FLOAT) else None
 
 
