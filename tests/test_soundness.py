@@ -58,6 +58,11 @@ def test_a_bound_that_is_wrong_is_noticed(said: str, monkeypatch: pytest.MonkeyP
     """In a figure, in a site, in a size."""
     theme, name, wrong = WRONG[said]
     monkeypatch.setattr(name, wrong)
-    with Soundness() as soundness, pytest.raises(Violation, match=said):
+    noticed: list[str] = []
+    with Soundness() as soundness:
         for turn in range(30):
-            soundness.examine(turn * len(THEMES) + THEMES.index(theme))
+            try:
+                soundness.examine(turn * len(THEMES) + THEMES.index(theme))
+            except Violation as violation:
+                noticed.append(str(violation))
+    assert any(said in text for text in noticed)

@@ -13,7 +13,7 @@ from rlmlang.builtins.operators import check_int, finite, keys_of, need_int, nee
 from rlmlang.builtins.rules import given, number_of
 from rlmlang.errors import Failure
 from rlmlang.limits import INT_BITS
-from rlmlang.quantity import INFINITE, Formula, Quantity, greatest, least, maximum, minimum, times
+from rlmlang.quantity import INFINITE, Formula, Quantity, ceil_div, greatest, is_whole, least, less, maximum, minimum, times
 from rlmlang.sizes import Exact, FunctionSize, NoneSize, NumberSize, Size, TupleSize, as_list, hull_all, unfold
 from rlmlang.values import Value, describe, quote
 
@@ -30,8 +30,10 @@ def _number(value: Value, what: str) -> int | float:
 def _at_ends(compute: Callable[[Any], Any], whole: bool) -> Callable[..., Size]:
     """The rule of a function that keeps the order of numbers, and leaves ints as they are."""
 
-    def at(end: Quantity) -> Quantity:
-        if isinstance(end, Formula) or abs(end) == INFINITE:
+    def at(end: Quantity, up: bool) -> Quantity:
+        if isinstance(end, Formula):
+            return end if not whole or is_whole(end) else ceil_div(end, 1) if up else less(end, 1)
+        if abs(end) == INFINITE:
             return end
         try:
             number: int | float = compute(end)
@@ -41,7 +43,7 @@ def _at_ends(compute: Callable[[Any], Any], whole: bool) -> Callable[..., Size]:
 
     def rule(x: Size) -> Size:
         size = number_of(x)
-        return NumberSize(at(size.low), at(size.high), whole)
+        return NumberSize(at(size.low, up=False), at(size.high, up=True), whole)
 
     return rule
 

@@ -23,6 +23,7 @@ from rlmlang.quantity import (
     difference,
     floor_div,
     greatest,
+    is_whole,
     least,
     maximum,
     minimum,
@@ -207,7 +208,7 @@ def _without_zero(b: NumberSize) -> list[Number] | None:
 
 def _floor_divided(a: NumberSize, b: NumberSize) -> NumberSize:
     whole, by = a.whole and b.whole, b.low
-    if _symbolic(a) and is_natural(a.low) and isinstance(by, int) and by >= 1 and by == b.high:
+    if _symbolic(a) and is_natural(a.low) and isinstance(by, int) and by >= 1 and by == b.high and is_whole(a.low) and is_whole(a.high):
         return NumberSize(floor_div(_floor(a.low), by), floor_div(_ceil(a.high), by), whole)
     parts = _without_zero(b)
     if parts is None:
@@ -215,7 +216,7 @@ def _floor_divided(a: NumberSize, b: NumberSize) -> NumberSize:
     if whole:
         ends = [_floor_quotient(x, y) for x in _numbers(a) for y in parts]
         return NumberSize(min(ends), max(ends), True)
-    ratio = _divided(a, b)
+    ratio = _divided(NumberSize(*_numbers(a)), b)
     low = _floor(ratio.low)
     return rounded(low - 1 if not isinstance(low, Formula) else low, _ceil(ratio.high), False)  # 1.0 // 0.1 is 9.0, 1.0 / 0.1 is 10.0
 

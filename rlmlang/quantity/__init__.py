@@ -16,6 +16,7 @@ from rlmlang.quantity.formula import ceil_div as ceil_div
 from rlmlang.quantity.formula import difference as difference
 from rlmlang.quantity.formula import floor_div as floor_div
 from rlmlang.quantity.formula import greatest as greatest
+from rlmlang.quantity.formula import is_whole as is_whole
 from rlmlang.quantity.formula import least as least
 from rlmlang.quantity.formula import less as less
 from rlmlang.quantity.formula import log2_ceil as log2_ceil

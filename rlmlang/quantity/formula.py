@@ -45,6 +45,8 @@ class Applied:
 
     def __str__(self) -> str:
         first = self.args[0]
+        if self.op == "ceil" and self.args[1] == 1:
+            return f"⌈{first}⌉"
         if self.op == "ceil":
             over = f"({first})" if isinstance(first, Formula) and len(first.terms) > 1 else f"{first}"
             return f"{over}/2" if self.args[1] == 2 and _is_pairs(first) else f"⌈{over}/{self.args[1]}⌉"
@@ -267,7 +269,7 @@ def _at_most_by_parts(x: Applied | None, y: Applied | None, a: Formula, b: Formu
             return True
         if x.op == "ceil" and y is not None and y.op == "ceil" and at_most(y.args[1], x.args[1]) and at_most(x.args[0], y.args[0]):
             return True
-        if x.op in ("ceil", "log2") and _whole(x.args[0]) and at_most(x.args[0], b):
+        if x.op in ("ceil", "log2") and is_whole(x.args[0]) and at_most(x.args[0], b):
             return True
     if y is not None:
         if y.op == "min":
@@ -286,7 +288,7 @@ def _lone(q: Quantity) -> Applied | None:
     return None
 
 
-def _whole(q: Quantity) -> bool:
+def is_whole(q: Quantity) -> bool:
     """Whether a quantity is a whole number (or infinite) for whole symbols."""
     if not isinstance(q, Formula):
         return q == INFINITE or q == int(q)
@@ -294,7 +296,7 @@ def _whole(q: Quantity) -> bool:
         if count != int(count):
             return False
         if any(
-            isinstance(atom, Applied) and atom.op in ("min", "max", "mul", "cut") and not all(map(_whole, atom.args))
+            isinstance(atom, Applied) and atom.op in ("min", "max", "mul", "cut") and not all(map(is_whole, atom.args))
             for atom, _ in monomial
         ):
             return False
@@ -308,7 +310,7 @@ def _covered(rest: dict[Monomial, Number]) -> bool:
         if count >= 0:
             continue
         powers = dict(monomial)
-        if not all(isinstance(atom, Symbol) or _whole(alone(atom)) for atom in powers):
+        if not all(isinstance(atom, Symbol) or is_whole(alone(atom)) for atom in powers):
             return False
         for other, many in spare.items():
             if dict(other).keys() == powers.keys() and all(p >= powers[a] for a, p in other) and monomial:
@@ -367,19 +369,19 @@ def ceil_div(a: Quantity, by: int) -> Quantity:
     """`a / by`, rounded up; `by` at least 1."""
     if not isinstance(a, Formula):
         return a if a == INFINITE else math.ceil(a) if by == 1 else -(-math.ceil(a) // by)
-    if by == 1 and _whole(a):
+    if by == 1 and is_whole(a):
         return a
-    if all(c % by == 0 for _, c in a.terms):
+    if all(c % by == 0 for _, c in a.terms) and is_whole(a):
         return made({m: c // by for m, c in a.terms})
     return alone(Applied("ceil", (a, by)))
 
 
 def floor_div(a: Quantity, by: int) -> Quantity:
-    """`a / by`, rounded down; `by` at least 1."""
+    """`a / by`, rounded down, but not where `a` is a formula that is not always whole; `by` at least 1."""
     if not isinstance(a, Formula):
         return a if a == INFINITE else math.floor(a) // by
-    if by == 1 or all(c % by == 0 for _, c in a.terms) or not _whole(a):
-        return ceil_div(a, by) if _whole(a) else times(a, 1 / by)
+    if by == 1 or all(c % by == 0 for _, c in a.terms) or not is_whole(a):
+        return ceil_div(a, by) if is_whole(a) else times(a, 1 / by)
     return ceil_div(made(terms_of(a) | {(): dict(a.terms).get((), 0) + 1 - by}), by)
 
 
