@@ -14,7 +14,7 @@ The names in them are those of `KNOWN`. A size is written as
 
 and a cost as
 
-    rounds 1..2: calls 2..4, 48 requests, 1,200 + 60 tokens, 250,000 nano-dollars, prompt 20..40 | calls 1..2, ... | ...
+    rounds 1..2: calls 2..4, 48 requests, 1,200 + 60 tokens, 250,000 nano-dollars | calls 1..2, ..., prompt 20..40 | ...
 
 of all together and then, where there are several, of each place that calls. `rounds`: when the last call ends; `there`: when the value
 is there, if that is not the same. The models are those of adversary.py.
@@ -207,8 +207,8 @@ def _amount(q: Quantity) -> str:
 
 def shown_cost(cost: Cost, end: Interval) -> str:
     """A cost as it stands in the file. `end`: when the value is there, in rounds; told where that is not when the last call is."""
-    sites = list(cost.sites.values())
-    texts = map(_site, sites if len(sites) == 1 else [cost.total, *sites])
+    sites = [f"{_site(site)}, prompt{_interval(site.prompt)}" for site in cost.sites.values()]
+    texts = sites if len(sites) == 1 else [_site(cost.total), *sites]
     there = "" if end == cost.rounds else f", there{_interval(end)}"
     return f"rounds{_interval(cost.rounds)}{there}: " + " | ".join(texts)
 
@@ -216,7 +216,7 @@ def shown_cost(cost: Cost, end: Interval) -> str:
 def _site(site: SiteCost) -> str:
     amounts = [_amount(q) for q in (site.requests, site.input_tokens, site.output_tokens, site.nanodollars)]
     tokens = "{} requests, {} + {} tokens, {} nano-dollars".format(*amounts)
-    return f"calls{_interval(site.calls)}, {tokens}, prompt{_interval(site.prompt)}" + (f", depth {site.depth}" if site.depth != 1 else "")
+    return f"calls{_interval(site.calls)}, {tokens}" + (f", depth {site.depth}" if site.depth != 1 else "")
 
 
 if __name__ == "__main__":
