@@ -126,6 +126,7 @@ SECONDS = 1.5  # of a core, for one check of one mutant
 
 
 EXACT = (
+    test_cost.test_only_a_sure_call_that_no_store_answers_sends_something,
     test_sizes.test_sizes_that_programs_rely_on,
     test_sizes.test_comparisons_are_decided,
     test_sizes.test_what_is_seen_to_be_at_most,

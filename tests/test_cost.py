@@ -16,12 +16,13 @@ import io
 import json
 import re
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
 from commandline import Done, Shell, rlm
 from scripted import SETTINGS, FakeModel, scripted
 
@@ -110,6 +111,17 @@ def _check_run(chunk: Chunk, bound: rlmlang.Bound) -> None:
         figure, got = bound.figures[name], getattr(used, name)
         assert got <= figure.most, (name, got, figure)
         assert not answered or figure.least <= got, (name, got, figure)
+
+
+def test_only_a_sure_call_that_no_store_answers_sends_something() -> None:
+    """Of all places together, and of each."""
+    program = 'input sure: bool\nanswer [call "echo a", (call "echo b") if sure else "c"]'
+    least = []
+    with tempfile.TemporaryDirectory() as folder:
+        for settings in (SETTINGS, evolve(SETTINGS, memo=Path(folder) / "memo")):
+            bound = rlmlang.bound(program, settings)
+            least.append([figures["requests"].least for figures in (bound.figures, *(site.figures for site in bound.sites))])
+    assert least == [[1, 1, 0], [0, 0, 0]]
 
 
 def test_every_form_stands_in_the_chunks() -> None:
