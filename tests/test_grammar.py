@@ -325,4 +325,4 @@ class InAHurry(GgufProvider):
 
     def _body(self, request: Request) -> dict[str, Any]:
         end_of_turn = 2
-        return super()._body(request) | {"logit_bias": [[end_of_turn, 4.0]]}
+        return super()._body(request) | {"logit_bias": [[end_of_turn, 5.5]]}
