@@ -118,6 +118,11 @@ EQUAL: dict[tuple[str, str, str], str] = {
         f"node not in self.checked.effects and (not {_PLAIN}) and (not self._reads_file(node, env)) without not {_PLAIN}",
     ): "what these give is computed for real, which takes longer, and is as true",
     ("rlmlang/cost/analysis.py", "Analysis.of", f"not {_PLAIN} -> {_PLAIN}"): "all but these is bound by its rules, which are as true",
+    (
+        "rlmlang/cost/loops.py",
+        "fold",
+        "isinstance(steps, int) and steps <= _UNROLLED and (whole.count.low == steps) and (analysis.fuel > 0) without steps <= _UNROLLED",
+    ): "more steps looked at one by one take longer, and are as true",
     ("rlmlang/cost/bound.py", "_Names.size", "0 -> -1"): "nothing has fewer than 0 items or bytes",
 }
 BOUND = sys.modules["rlmlang.cost.bound"]  # the module: rlmlang.cost has a function of that name
