@@ -31,6 +31,7 @@ from rlmlang.lm.client import Client
 from rlmlang.lm.config import Config, Models, load_config, resolve_models
 from rlmlang.lm.request import Model
 from rlmlang.quantity import Number, value_at
+from rlmlang.run import garbage
 from rlmlang.run.budget import Budget, Limit, parse_budget
 from rlmlang.run.calls import Calls, Site, Tally
 from rlmlang.run.evaluate import Compiled, Run, compile_program, evaluate
@@ -225,7 +226,8 @@ class Session:
             alarm = loop.call_later(remaining, self._time_is_up, task)
         try:
             async with self.client:
-                value = await evaluate(self.compiled, self._inputs, self.run, on_item)
+                with garbage.seldom():
+                    value = await evaluate(self.compiled, self._inputs, self.run, on_item)
             self.through = True
             return value
         except asyncio.CancelledError:
