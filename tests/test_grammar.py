@@ -291,7 +291,7 @@ def test_what_the_embedded_model_writes_parses() -> None:
     grammar = grammar_for(model)
     assert grammar is not None and grammar.startswith(HEADER) == reads_llguidance()
     prompt = "Repeat one of these lines with small changes:\n\n" + "\n".join(LINES)
-    one = Request(model, (Message("user", prompt),), max_tokens=40, temperature=1.0, grammar=grammar)
+    one = Request(model, (Message("user", prompt),), max_tokens=20, temperature=1.0, grammar=grammar)
 
     async def samples() -> list[str]:
         provider = InAHurry(model)
@@ -325,4 +325,4 @@ class InAHurry(GgufProvider):
 
     def _body(self, request: Request) -> dict[str, Any]:
         end_of_turn = 2
-        return super()._body(request) | {"logit_bias": [[end_of_turn, 8.0]]}
+        return super()._body(request) | {"logit_bias": [[end_of_turn, 5.5]]}
