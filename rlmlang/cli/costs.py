@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from rlmlang.cli import terminal
 from rlmlang.quantity import INFINITE, Formula, Quantity, ceil_div, difference, maximum, plus, times
-from rlmlang.syntax.diagnostics import printable
+from rlmlang.syntax.diagnostics import plural, printable
 
 if TYPE_CHECKING:
     from rlmlang.cost.bound import Bound, Figure, SiteBound
@@ -169,7 +169,7 @@ def loop_text(loop: Loop, main: str) -> str:
     if isinstance(loop.calls, Formula):
         much = f"at most {_brief(loop.calls)} calls"
     else:
-        much = "which nothing bounds" if loop.calls == INFINITE else f"at most {terminal.plural(round(loop.calls), 'call')}"
+        much = "which nothing bounds" if loop.calls == INFINITE else f"at most {plural(round(loop.calls), 'call')}"
     part = f", {percent(loop.share)} of the bound" if loop.share is not None else ""
     return f"{_where(span, main)}: {loop.each} x {printable(loop.over, 80)}, {much}{part}"
 

@@ -11,6 +11,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from rlmlang.cli import terminal
+from rlmlang.syntax.diagnostics import plural
 
 if TYPE_CHECKING:
     from rlmlang.session import Session
@@ -49,7 +50,7 @@ def describe(session: Session) -> str:
     parts = []
     if run.expected_items:
         parts.append(f"{run.done_items:,}/{run.expected_items:,} items")
-    parts.append(terminal.plural(used.calls, "call"))
+    parts.append(plural(used.calls, "call"))
     if used.from_memo:
         parts.append(f"{used.from_memo:,} from memo")
     if under_way := session.budget.reserved["calls"]:

@@ -13,7 +13,7 @@ from rlmlang.cost.sampled import CONFIDENCE, Range, Sampled, SeenFigure
 from rlmlang.run.report import Result
 from rlmlang.run.seen import AMOUNT, CHOSEN, OUTPUT_TOKENS, REPLY_BYTES
 from rlmlang.syntax import nodes as n
-from rlmlang.syntax.diagnostics import printable
+from rlmlang.syntax.diagnostics import plural, printable
 
 _NANO = 1_000_000_000
 _FAILURES = 5
@@ -32,13 +32,13 @@ class Sample:
     def text(self) -> str:
         """What it took, and a line for each call or condition that it met."""
         used = self.result.used
-        took = [f"{terminal.plural(used.calls, 'call')} ({used.from_memo:,} from memo)"]
+        took = [f"{plural(used.calls, 'call')} ({used.from_memo:,} from memo)"]
         if used.failed:
             took.append(f"{used.failed:,} failed")
         took.append(f"{used.input_tokens:,} + {used.output_tokens:,} tokens")
         if used.dollars is not None:
             took.append(terminal.money(used.dollars))
-        lines = [f"sample: {terminal.plural(self.items, 'item')} of each list, {', '.join(took)}, {used.seconds:.1f} s"]
+        lines = [f"sample: {plural(self.items, 'item')} of each list, {', '.join(took)}, {used.seconds:.1f} s"]
         failures = self.result.failures
         lines += [f"failed in line {failure.line}: {printable(failure.error, 200)}" for failure in failures[:_FAILURES]]
         if len(failures) > _FAILURES:

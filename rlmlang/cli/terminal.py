@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from rlmlang.errors import BudgetError, Failure, Interrupted, LimitError, ProgramError, RlmError, UsageError
 from rlmlang.limits import FILE_BYTES
-from rlmlang.syntax.diagnostics import Diagnostic, printable, render, render_all
+from rlmlang.syntax.diagnostics import Diagnostic, plural, printable, render, render_all
 from rlmlang.values import CONTAINERS, to_json_text
 
 # what could move a terminal's cursor, colour it, or turn the direction of its text
@@ -146,11 +146,6 @@ def item_and_attempts(item: str | None, attempts: int) -> str:
     if attempts:
         known.append(plural(attempts, "request") + " sent")
     return ", ".join(known)
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 call`, `1,200 calls`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def kept(calls: int) -> str:

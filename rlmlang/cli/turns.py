@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from rlmlang.cli import terminal
 from rlmlang.cli.progress import Line, describe
-from rlmlang.syntax.diagnostics import printable
+from rlmlang.syntax.diagnostics import plural, printable
 
 if TYPE_CHECKING:
     from rlmlang.solve.ask import Question
@@ -63,7 +63,7 @@ class View:
 
 
 def _end(turn: TurnRecord) -> str:
-    used = terminal.plural(turn.used["calls"], "call")
+    used = plural(turn.used["calls"], "call")
     if turn.used["dollars"]:
         used += f", {terminal.money(turn.used['dollars'])}"
     lines = [f"── turn {turn.turn} {_WORDS[turn.outcome or 'failed']}: {used}"]

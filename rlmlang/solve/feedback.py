@@ -14,7 +14,7 @@ from rlmlang.lm.render import fence_for
 from rlmlang.quantity import INFINITE, Formula, Quantity
 from rlmlang.run.nesting import Share
 from rlmlang.syntax import nodes as n
-from rlmlang.syntax.diagnostics import Diagnostic, printable, render_all
+from rlmlang.syntax.diagnostics import Diagnostic, plural, printable, render_all
 from rlmlang.types import ListOf, Type
 
 _ERRORS: Final = 6  # of one program: more would only push out what matters
@@ -31,17 +31,13 @@ SAME_PROGRAM: Final = (
 
 def status(turn: int, turns: int, calls: int, left: Share) -> str:
     """`Turn 2 of 8. Left: 87 calls, 120,000 tokens, $1.20.`"""
-    parts = [_plural(calls if left.requests is None else min(calls, left.requests or calls), "call")]
+    parts = [plural(calls if left.requests is None else min(calls, left.requests or calls), "call")]
     if left.tokens:
-        parts.append(_plural(left.tokens, "token"))
+        parts.append(plural(left.tokens, "token"))
     if left.nanodollars:
         parts.append(f"${left.nanodollars / _NANO:,.4f}".rstrip("0").rstrip("."))
     last = " This is the last turn: end with `answer`, with the best that there is." if turn == turns else ""
     return f"Turn {turn} of {turns}. Left: {', '.join(parts)}.{last} Write the next program."
-
-
-def _plural(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def errors(diagnostics: Sequence[Diagnostic]) -> str:
@@ -111,7 +107,7 @@ def _from_reply(loop: n.Node, checked: Checked) -> bool:
 
 
 def _calls(q: Quantity) -> str:
-    return "any number of calls" if q == INFINITE or isinstance(q, Formula) else _plural(round(q), "call")
+    return "any number of calls" if q == INFINITE or isinstance(q, Formula) else plural(round(q), "call")
 
 
 def _number(q: Quantity) -> float:

@@ -46,7 +46,7 @@ from rlmlang.solve.prompt import Conversation, first_message, written
 from rlmlang.solve.record import SolveRecord, TurnRecord, add_solve, counted, difference
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax import parse
-from rlmlang.syntax.diagnostics import Diagnostic, printable
+from rlmlang.syntax.diagnostics import Diagnostic, plural, printable
 from rlmlang.types import JSON, NEVER, TEXT, UNKNOWN, Enum, ListOf, Optional, RecordOf, Tuple, Type
 from rlmlang.values import Mismatch, conform, to_json_text, to_text
 
@@ -452,4 +452,4 @@ def _sum(a: Quantity | None, b: Quantity | None) -> str:
 def _count(number: float, what: str) -> str:
     if number == INFINITE:
         return f"any number of {what}s"
-    return f"{round(number):,} {what}{'' if number == 1 else 's'}"
+    return plural(round(number), what)

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from rlmlang.files import DirValue, FileValue
 from rlmlang.limits import CONTEXT_CHARS, SHOWN_CHARS
+from rlmlang.syntax.diagnostics import plural
 from rlmlang.types import Type
 from rlmlang.values import SEQUENCES, to_text
 
@@ -58,9 +59,9 @@ def observe(type: Type, value: Any) -> str:
     head = _type(type)
     room = SHOWN_CHARS - len(head) - 80
     if isinstance(value, str):
-        shown = [f"{head}, {_count(len(value), 'character')}", *_head_and_tail(value, room)]
+        shown = [f"{head}, {plural(len(value), 'character')}", *_head_and_tail(value, room)]
     elif isinstance(value, SEQUENCES):
-        shown = [f"{head}, {_count(len(value), 'item')}", *_items(value, room)]
+        shown = [f"{head}, {plural(len(value), 'item')}", *_items(value, room)]
     else:
         shown = [head, "  " + _json(value, room, len)]
     return _cut("\n".join(shown), SHOWN_CHARS)
@@ -76,12 +77,12 @@ def _directory(value: DirValue, room: int) -> list[str]:
     endings = Counter(os.path.splitext(file.name)[1].lower() or "no ending" for file in files)
     common = [f"{_safe(ending, 20)} {count:,}" for ending, count in endings.most_common(_ENDINGS)]
     if len(endings) > _ENDINGS:
-        common.append(f"{_count(len(endings) - _ENDINGS, 'other ending')}")
-    lines = [f"  {_count(len(files), 'file')}, {_count(sum(f.size for f in files), 'byte')}; {', '.join(common)}"]
+        common.append(f"{plural(len(endings) - _ENDINGS, 'other ending')}")
+    lines = [f"  {plural(len(files), 'file')}, {plural(sum(f.size for f in files), 'byte')}; {', '.join(common)}"]
     some = _spread(files, _PATHS)
     if len(some) < len(files):
         lines.append("  some of them, by path:")
-    return _fitting(lines, (f"  {_path(file)} ({_count(file.size, 'byte')})" for file in some), room, len(files), "file")
+    return _fitting(lines, (f"  {_path(file)} ({plural(file.size, 'byte')})" for file in some), room, len(files), "file")
 
 
 def _path(file: FileValue) -> str:
@@ -91,7 +92,7 @@ def _path(file: FileValue) -> str:
 def _text(value: str, room: int) -> list[str]:
     if not value:
         return ["  an empty text"]
-    size = f"  {_count(len(value), 'character')} in {_count(value.count(chr(10)) + (not value.endswith(chr(10))), 'line')}"
+    size = f"  {plural(len(value), 'character')} in {plural(value.count(chr(10)) + (not value.endswith(chr(10))), 'line')}"
     return [size, *_head_and_tail(value, room - len(size) - 1)]
 
 
@@ -107,7 +108,7 @@ def _head_and_tail(value: str, room: int) -> list[str]:
     last = [line if len(line) <= _LINE_CHARS else "…" + line[-_LINE_CHARS + 1 :] for line in rest[-room:].rstrip("\n").split("\n")]
     tail = _while_fits(map(_bar, reversed(last[-_LAST_LINES:])), room // 4)[::-1]
     left = len(rest) - sum(len(line) + 1 for line in last[len(last) - len(tail) :])
-    return [*head, f"  … about {_count(max(left, 1), 'character')} not shown …", *tail]
+    return [*head, f"  … about {plural(max(left, 1), 'character')} not shown …", *tail]
 
 
 def _bar(line: str) -> str:
@@ -123,10 +124,10 @@ def _list(value: Sequence[Any], room: int) -> list[str]:
 
 def _list_size(value: Sequence[Any]) -> str:
     """How many items, and how long their texts are."""
-    count = _count(len(value), "item")
+    count = plural(len(value), "item")
     if isinstance(value[0], str):
         lengths = [len(item) for item in value if isinstance(item, str)]
-        return f"{count}, {_count(sum(lengths), 'character')} together, the longest {max(lengths):,}"
+        return f"{count}, {plural(sum(lengths), 'character')} together, the longest {max(lengths):,}"
     if isinstance(value[0], dict):
         longest: dict[str, int] = {}
         for record in value:
@@ -150,11 +151,11 @@ def _items(value: Sequence[Any], room: int) -> list[str]:
 
 def _one(value: Any, room: int) -> list[str]:
     if isinstance(value, dict):
-        size = f"  {_count(len(value), 'field')}"
+        size = f"  {plural(len(value), 'field')}"
         fields = (f"  {_name(name)}: {_json(part, _LINE_CHARS, lambda text: _CELL_CHARS)}" for name, part in islice(value.items(), _ROWS))
         return _fitting([size], fields, room, len(value), "field")
     if isinstance(value, FileValue):
-        return [f"  {_path(value)}, {_count(value.size, 'byte')}"]
+        return [f"  {_path(value)}, {plural(value.size, 'byte')}"]
     return ["  " + _json(value, room, len)]
 
 
@@ -253,7 +254,7 @@ def _fitting(lines: list[str], more: Iterable[str], room: int, total: int, noun:
     left = room - sum(len(line) + 1 for line in lines) - 40
     shown = _while_fits(more, left)
     missing = total - len(shown)
-    return [*lines, *shown, *([f"  … {_count(missing, f'more {noun}' if shown else noun)} not shown"] if missing else [])]
+    return [*lines, *shown, *([f"  … {plural(missing, f'more {noun}' if shown else noun)} not shown"] if missing else [])]
 
 
 def _while_fits(lines: Iterable[str], room: int) -> list[str]:
@@ -269,10 +270,6 @@ def _while_fits(lines: Iterable[str], room: int) -> list[str]:
 def _spread(items: Sequence[FileValue], count: int) -> list[FileValue]:
     """So many of them, evenly over the whole."""
     return [items[at * len(items) // count] for at in range(count)] if len(items) > count else list(items)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _cut(text: str, most: int) -> str:

@@ -43,6 +43,11 @@ class Diagnostic:
         }
 
 
+def plural(count: int, noun: str) -> str:
+    """`1 call`, `1,200 calls`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def printable(text: str, limit: int = MESSAGE_CHARS) -> str:
     """`text` with control, bidirectional, line-ending and unassigned characters escaped (`\\n` kept), cut to `limit` characters."""
     if len(text) > limit:

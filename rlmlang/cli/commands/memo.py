@@ -12,7 +12,7 @@ from attrs import asdict
 
 from rlmlang.cli import terminal
 from rlmlang.errors import RlmError, UsageError
-from rlmlang.syntax.diagnostics import printable
+from rlmlang.syntax.diagnostics import plural, printable
 
 if TYPE_CHECKING:
     from rlmlang.run.memo import Memo, MemoStats
@@ -98,7 +98,7 @@ def _export(memo: Memo, out: str | None) -> None:
 
 
 def _answers(count: int) -> str:
-    return terminal.plural(count, "answer")
+    return plural(count, "answer")
 
 
 def _bytes(size: float) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rlmlang.cli import options, terminal
 from rlmlang.errors import RlmError, UsageError
-from rlmlang.syntax.diagnostics import printable
+from rlmlang.syntax.diagnostics import plural, printable
 from rlmlang.types import JSON, Type
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _evaluate(repl: Repl, text: str, *, by_hand: bool, quiet: bool) -> None:
     if entry.checked.warnings and not quiet:
         terminal.say(terminal.describe_all(entry.checked.warnings))
     if by_hand and not quiet and entry.most_calls >= _WORTH_SAYING:
-        most = "any number of calls" if entry.most_calls == float("inf") else terminal.plural(int(entry.most_calls), "call")
+        most = "any number of calls" if entry.most_calls == float("inf") else plural(int(entry.most_calls), "call")
         terminal.say(f"at most {most}; Ctrl-C stops it")
     if not repl.offline:
         fetch_embedded(entry.models, quiet=quiet)
@@ -133,7 +133,7 @@ def _evaluate(repl: Repl, text: str, *, by_hand: bool, quiet: bool) -> None:
         value = repl.run(entry)
     finally:
         if (made := repl.calls.calls - before) and not quiet:
-            terminal.say(f"{terminal.plural(made, 'call')}; {_spent(repl)}")
+            terminal.say(f"{plural(made, 'call')}; {_spent(repl)}")
     if entry.shows:
         terminal.write(_shown(entry.checked.result or JSON, value, whole=not by_hand))
 
@@ -155,7 +155,7 @@ def _shown(type_: Type, value: Any, *, whole: bool) -> str:
 def _spent(repl: Repl) -> str:
     """What all entries have taken so far."""
     counters, tally = repl.client.counters, repl.tally
-    parts = [f"so far {terminal.plural(repl.calls.calls, 'call')}, {terminal.plural(counters.requests, 'request')}"]
+    parts = [f"so far {plural(repl.calls.calls, 'call')}, {plural(counters.requests, 'request')}"]
     if tally.nanodollars and not repl.calls.unpriced:
         parts.append(terminal.money(tally.nanodollars / 1e9))
     return ", ".join(parts)

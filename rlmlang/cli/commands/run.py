@@ -17,7 +17,7 @@ from attrs import evolve
 from rlmlang.cli import options, terminal
 from rlmlang.cli.running import evaluate, fetch_embedded
 from rlmlang.errors import BudgetError, Interrupted, RlmError, UsageError
-from rlmlang.syntax.diagnostics import printable
+from rlmlang.syntax.diagnostics import plural, printable
 
 if TYPE_CHECKING:
     from rlmlang.cli.answer import OutFile
@@ -129,8 +129,8 @@ def _amount(session: Session, limit: Limit, most: float) -> str:
     if most == math.inf:
         return "unbounded"
     if limit.kind == "calls":
-        calls = terminal.plural(int(_calls(session)), "call")
-        return f"{calls} ({terminal.plural(int(most), 'request')} if all are tried again)"
+        calls = plural(int(_calls(session)), "call")
+        return f"{calls} ({plural(int(most), 'request')} if all are tried again)"
     return str(evolve(limit, most=int(most)))
 
 
@@ -205,7 +205,7 @@ def _conclude(session: Session, result: Result, failed: RlmError | None, out: Ou
     for warning in result.warnings:
         terminal.say(f"warning: {printable(warning)}")
     if out is not None and failed is None:
-        what = terminal.plural(out.items, "item") if out.items else "the answer"
+        what = plural(out.items, "item") if out.items else "the answer"
         terminal.say(f"{what} written to {printable(out.path, 300)}")
     terminal.say(summary(result))
     if failed is not None and session.calls.kept and not isinstance(failed, Interrupted):
@@ -215,10 +215,10 @@ def _conclude(session: Session, result: Result, failed: RlmError | None, out: Ou
 def summary(result: Result) -> str:
     """`40 calls (38 requests, 2 from memo), 4,210 + 320 tokens, $0.0012, 3.4 s`"""
     used = result.used
-    how = [terminal.plural(used.requests, "request")] if used.requests else []
+    how = [plural(used.requests, "request")] if used.requests else []
     counts = {"from memo": used.from_memo, "shared": used.shared, "failed": used.failed}
     how += [f"{count:,} {what}" for what, count in counts.items() if count]
-    parts = [terminal.plural(used.calls, "call") + (f" ({', '.join(how)})" if how else "")]
+    parts = [plural(used.calls, "call") + (f" ({', '.join(how)})" if how else "")]
     if used.input_tokens or used.output_tokens:
         parts.append(f"{used.input_tokens:,} + {used.output_tokens:,} tokens")
     if used.dollars is not None and used.requests:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlmlang.cli import options, terminal
 from rlmlang.errors import Interrupted, RlmError, Unsolved, UsageError
-from rlmlang.syntax.diagnostics import printable
+from rlmlang.syntax.diagnostics import plural, printable
 
 if TYPE_CHECKING:
     from rlmlang.cli.answer import OutFile
@@ -156,7 +156,7 @@ def _conclude(asked: Question, solution: Solution, error: RlmError | None, args:
     if args.save is not None and error is None:
         kept = "kept in " + printable(args.save, 300) if solution.program is not None else "too long to be kept"
         terminal.say(f"the program is {kept}")
-    turns = terminal.plural(len(solution.turns), "turn")
+    turns = plural(len(solution.turns), "turn")
     terminal.say(f"{turns}, {summary(solution)}")
     if error is not None and asked.session.calls.kept and not isinstance(error, (Interrupted, Unsolved)):
         terminal.say(f"{terminal.kept(asked.session.calls.kept)}: the same command goes on from there")
