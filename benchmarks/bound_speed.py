@@ -90,18 +90,18 @@ PROGRAMS: dict[str, Callable[[], str]] = {
     "texts doubled, 1,000 lines": lambda: doubled(1_000, "t"),
     "replies doubled, 1,000 lines": lambda: doubled(1_000, 'call "a" on t'),
     "lists doubled, 1,000 lines": lambda: doubled(1_000, '[call "a" on t]'),
-    "products of 12 sizes, 1,000 lines": lambda: products(1_000),
+    "products of 12 sizes, 800 lines": lambda: products(800),
     "8 nested maps": lambda: nested(8, "xs"),
     "8 nested maps of chunks": lambda: nested(8, "chunks(join(xs, ''), 10)"),
     "3 nested maps of known lists": lambda: nested(3, "range(50)"),
     "nested records, 9 deep": lambda: deep_record(9),
     "a record of 400 texts": lambda: wide(400),
-    "800 branches": lambda: branches(800),
+    "700 branches": lambda: branches(700),
     "100 functions, each twice the one before": lambda: functions(100),
     "recursion, 50 deep, three ways": lambda: RECURSIVE,
     "nested folds": lambda: FOLDED,
     "a text of 9,000 holes": lambda: joined(9_000),
-    "3,500 calls, one after another": lambda: long(3_500),
+    "1,900 calls, one after another": lambda: long(1_900),
 }
 
 

@@ -6,7 +6,7 @@ from typing import Final
 SOURCE_CHARS: Final = 100_000  # a program, not data: beyond this the parse alone takes seconds
 BRACKET_DEPTH: Final = 100  # nested brackets; checked as tokens arrive, before any tree exists
 TREE_DEPTH: Final = 150  # nested nodes; a walker uses at most four Python frames a level, of 1,000
-NODES: Final = 20_000  # of one program, some 2,500 lines: checking and bounding take some microseconds for each
+NODES: Final = 10_000  # of one program, some 1,200 lines: checking and bounding take some microseconds for each
 NAME_CHARS: Final = 200  # an identifier that nobody can read is an attack on messages
 NUMBER_DIGITS: Final = 300  # a literal; Python itself refuses to convert more than 4,300
 ERRORS: Final = 20  # diagnostics of severity error reported at once; the rest is counted

@@ -6,11 +6,12 @@ Costs are added, multiplied by how often, and joined where one of several happen
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from attrs import evolve, field, frozen
 
-from rlmlang.quantity import Quantity, coarse, maximum, plus, times
-from rlmlang.sizes import ZERO, Interval
+from rlmlang.quantity import INFINITE, Quantity, coarse, maximum, plus, times
+from rlmlang.sizes import ANY, ZERO, Interval
 from rlmlang.syntax import nodes as n
 
 
@@ -32,7 +33,7 @@ class SiteCost:
     depth: int = 0
 
     def __add__(self, other: SiteCost) -> SiteCost:
-        if self is _NOTHING:
+        if self is _NOTHING or self is other is _endless(self.depth):
             return other
         return SiteCost(
             self.calls + other.calls,
@@ -45,13 +46,15 @@ class SiteCost:
         )
 
     def times(self, count: Interval) -> SiteCost:
-        return evolve(
-            self,
-            calls=self.calls * count,
-            input_tokens=coarse(times(self.input_tokens, count.high)),
-            output_tokens=coarse(times(self.output_tokens, count.high)),
-            nanodollars=coarse(times(self.nanodollars, count.high)),
-            requests=coarse(times(self.requests, count.high)),
+        high = count.high
+        return SiteCost(
+            self.calls * count,
+            coarse(times(self.input_tokens, high)),
+            coarse(times(self.output_tokens, high)),
+            coarse(times(self.nanodollars, high)),
+            self.prompt,
+            coarse(times(self.requests, high)),
+            self.depth,
         )
 
     def hull(self, other: SiteCost) -> SiteCost:
@@ -66,7 +69,7 @@ class SiteCost:
         )
 
     def optional(self) -> SiteCost:
-        return evolve(self, calls=self.calls.from_zero())
+        return self if self.calls.low == 0 else evolve(self, calls=self.calls.from_zero())
 
 
 _NOTHING = SiteCost()
@@ -131,6 +134,19 @@ class Cost:
 
 
 FREE = Cost()
+
+
+def endless(places: Mapping[n.Node, int]) -> Cost:
+    """Any cost of these places, which are so deep each."""
+    if not places:
+        return FREE
+    return Cost({node: _endless(depth) for node, depth in places.items()}, ANY, _endless(max(places.values())))
+
+
+@lru_cache
+def _endless(depth: int) -> SiteCost:
+    """Any number of calls at any price: the same object for all, for there may be many."""
+    return SiteCost(ANY, INFINITE, INFINITE, INFINITE, ANY, INFINITE, depth)
 
 
 class Bill:

@@ -11,43 +11,49 @@ counts them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 from attrs import define, evolve, field
 
 from rlmlang.check.checked import Checked, Function
 from rlmlang.cost import bindings, expressions, functions, loops
-from rlmlang.cost.account import FREE, Bill, Cost, SiteCost, later
+from rlmlang.cost.account import FREE, Bill, Cost, endless, later
 from rlmlang.cost.bindings import read
 from rlmlang.cost.outcome import Choices, Env, Out, Policy
 from rlmlang.cost.prefix import Prefix
 from rlmlang.cost.pricing import Pricing
 from rlmlang.errors import Failure, LimitError
-from rlmlang.quantity import INFINITE, Formula, coarse, coarse_below
+from rlmlang.quantity import INFINITE, Formula, coarse, coarse_below, weight_of
 from rlmlang.run.facts import Facts, Variable, parts
 from rlmlang.run.nesting import nested_depth
 from rlmlang.sizes import (
-    ANY,
     Exact,
     Interval,
     NumberSize,
+    RecordSize,
     Size,
     of_type,
     one_of,
 )
 from rlmlang.syntax import nodes as n
 
-_FUEL = 4_000  # nodes visited, after which a body is taken as unknown; some 50 ms
-_BYTES_PER_NODE = 200  # of texts that are given: much is cut into much, and to read and cut it takes longer than so many nodes
-_MORE_FUEL = 60_000
-_VALUES_PER_NODE = 8  # values computed in the time that a node takes
+_FUEL = 16_000  # work, after which what is left is taken as unknown
+_RESERVED = 0.4  # of the fuel, at most, that is kept for what comes later
+_A_NODE = 10  # work that is kept for each node of the program
+_GUESSED = 0.7  # of it, for what is expected
+_BYTES_A_UNIT = 20  # of texts that are given: much is cut into much, and to read and cut it takes longer than so much work
+_MORE_FUEL = 600_000
+_COMPUTED = 16  # work of computing a value
+_FIELD = 4  # work for each field of a record
+_WEIGHT = 1  # work for each part of a formula
 _ITEMS = 400  # of nested known lists that are looked at one by one, or group by group: the product
 
 
-def fuel_for(given: int) -> int:
-    """Nodes that may be visited where the inputs have so many characters of text."""
-    return _FUEL + min(given // _BYTES_PER_NODE, _MORE_FUEL)
+def fuel_for(given: int, expected: bool = False) -> float:
+    """Work that may be done, in microseconds roughly, where the inputs have so many characters of text."""
+    fuel = _FUEL + min(given // _BYTES_A_UNIT, _MORE_FUEL)
+    return fuel * _GUESSED if expected else fuel
 
 
 @define(eq=False)
@@ -59,7 +65,8 @@ class Analysis:
     prefix: Prefix
     pricing: Pricing
     policy: Policy = field(factory=Policy)
-    fuel: int = _FUEL
+    fuel: float = _FUEL
+    reserved: float = field(init=False)  # with no more left, every list is taken as one group, so that the rest of the program is looked at
     nesting: int = 0  # of functions
     loops: int = 0  # that are around
     items: int = _ITEMS
@@ -67,28 +74,41 @@ class Analysis:
     seen: dict[Any, Out] = field(factory=dict)
     choosing: bool = True  # not inside of an expression that is computed for each item
     parted: dict[object, list[int]] = field(factory=dict)  # by group of items: what tells them apart
-    below: dict[n.Node, frozenset[n.Node]] = field(factory=dict)
+    below: dict[n.Node, Mapping[n.Node, int]] = field(factory=dict)
+
+    @reserved.default
+    def _for_the_rest(self) -> float:
+        return min(self.fuel * _RESERVED, len(self.checked.types) * _A_NODE)
 
     def of(self, node: n.Node, env: Env, start: Interval) -> Out:
         """Size, cost and end of an expression whose flow starts at `start`."""
-        self.fuel -= 1
-        if self.fuel < 0 and node in self.checked.effects:
-            return self.unknown(node, start)
-        if (
-            node not in self.checked.effects
-            and not isinstance(node, (n.Literal, n.Name, n.FString, n.Record, n.ListExpr))
-            and not self._reads_file(node, env)
-        ):
+        kind = type(node)
+        self.fuel -= _WORK.get(kind, _USUAL)
+        if kind is n.Name:
+            return expressions.name(self, cast(n.Name, node), env, start)
+        if self.fuel < 0 and kind is not n.Literal:
+            if node in self.checked.effects:
+                return self.unknown(node, start)
+            return self._when(node, env, start, of_type(self.checked.types[node]))
+        if node not in self.checked.effects and kind not in _BY_RULE and not self._reads_file(node, env):
             exact = self._exactly(node, env)
             if exact is not None:
                 size, failed = exact
                 return self._when(node, env, start, None if failed else size)
             out = self._for_each(node, env, start)
         else:
-            out = _RULES[type(node)](self, node, env, start)
+            out = _RULES[kind](self, node, env, start)
+        if out.cost is not FREE:
+            for q in (out.cost.total.calls.high, out.cost.total.input_tokens):
+                if isinstance(q, Formula):
+                    self.fuel -= q.weight * _WEIGHT
         made = out.size
         if isinstance(made, NumberSize) and (isinstance(made.high, Formula) or isinstance(made.low, Formula)):
-            return evolve(out, size=NumberSize(coarse_below(made.low), coarse(made.high), made.whole))
+            low, high = coarse_below(made.low), coarse(made.high)
+            self.fuel -= (weight_of(low) + weight_of(high)) * _WEIGHT
+            return Out(NumberSize(low, high, made.whole), out.cost, out.round, out.choices)
+        if isinstance(made, RecordSize):
+            self.fuel -= len(made.fields) * _FIELD
         return out
 
     def _when(self, node: n.Node, env: Env, start: Interval, size: Size | None) -> Out:
@@ -109,15 +129,17 @@ class Analysis:
             if bound is None or not isinstance(bound.size, Exact):
                 return None
             values[variable] = bound.size.value
+        self.fuel -= _COMPUTED
         return self.prefix.size(node, values)
 
     def _for_each(self, node: n.Node, env: Env, start: Interval) -> Out:
         """A pure expression by its rule, and where it reads items that are looked at together, by what it really is for each."""
-        choices = self._choices(node, env)
+        choices, out = self._choices(node, env), Out(None, FREE, start)
         if choices is None:
-            return evolve(_RULES[type(node)](self, node, env, start), choices=None)
+            out = _RULES[type(node)](self, node, env, start)
+            return out if out.choices is None else evolve(out, choices=None)
         self.choosing = False  # the parts need not be computed again
-        out: Out = _RULES[type(node)](self, node, env, start)
+        out = _RULES[type(node)](self, node, env, start)
         self.choosing = True
         return out if out.size is None else evolve(out, size=one_of(out.size, choices.values), choices=choices)
 
@@ -136,7 +158,7 @@ class Analysis:
         if len({id(choices.group) for choices in items.values()}) != 1:
             return None
         count = len(next(iter(items.values())).values)
-        self.fuel -= count // _VALUES_PER_NODE
+        self.fuel -= count
         if self.fuel < 0:
             return None
         try:
@@ -158,30 +180,29 @@ class Analysis:
 
     def unknown(self, node: n.Node, start: Interval) -> Out:
         """Too much to look at: anything of its type, at any cost."""
-        sites = {site: SiteCost(ANY, INFINITE, INFINITE, INFINITE, ANY, INFINITE, nested_depth(site)) for site in self._calls_below(node)}
-        cost = Cost(sites, ANY) if sites else FREE
-        return Out(of_type(self.checked.types[node]), cost, Interval(start.low, INFINITE if sites else start.high))
+        cost = endless(self.calls_below(node))
+        return Out(of_type(self.checked.types[node]), cost, Interval(start.low, INFINITE if cost else start.high))
 
-    def _calls_below(self, node: n.Node) -> frozenset[n.Node]:
-        """The places that call a model when an expression is evaluated, also in the functions that it calls."""
+    def calls_below(self, node: n.Node) -> Mapping[n.Node, int]:
+        """The places that call a model when an expression is evaluated, also in the functions that it calls, and how deep each."""
         known = self.below.get(node)
         if known is not None:
             return known
-        found: set[n.Node] = set()
+        found: dict[n.Node, int] = {}
         pending, functions = [node], set[n.Fn]()
         while pending:
             part = pending.pop()
             if part not in self.checked.effects and not isinstance(part, n.Name):
                 continue
             if isinstance(part, (n.Call, n.Solve)):
-                found.add(part)
+                found[part] = nested_depth(part)
             callee = self.checked.callees.get(part) if isinstance(part, (n.Apply, n.Name)) else None
             if isinstance(callee, Function) and callee.node not in functions:
                 functions.add(callee.node)
                 pending.append(callee.node.body)
             pending += parts(part)
-        self.below[node] = frozenset(found)
-        return self.below[node]
+        self.below[node] = found
+        return found
 
     def all_of(
         self, nodes: Sequence[n.Node], env: Env, start: Interval, counted: n.Node | None = None
@@ -194,8 +215,10 @@ class Analysis:
             out = self.of(node, env, start)
             if node is counted:
                 self.differ(out, len)
-            bill.add(out.cost)
-            end = later(end, out.round)
+            if out.cost is not FREE:
+                bill.add(out.cost)
+            if out.round is not end:
+                end = later(end, out.round)
             if out.size is None:
                 never = True
             else:
@@ -206,6 +229,11 @@ class Analysis:
         return node not in self.checked.effects and all(env[v].safe for v in self.facts.mentions(node) if v in env)
 
 
+# what is made of parts, which are looked at each for itself though the whole is known
+_BY_RULE = frozenset({n.Literal, n.Name, n.FString, n.Record, n.ListExpr})
+_LOOPS = (n.Map, n.Filter, n.Reduce, n.Fold, n.First)
+_WORK: dict[type[n.Node], int] = {n.Literal: 1, n.Name: 2, n.Call: 40, n.Solve: 40, **dict.fromkeys(_LOOPS, 40)}
+_USUAL = 8  # work of visiting any other node
 _RULES: dict[type[n.Node], Callable[[Analysis, Any, Env, Interval], Out]] = {
     n.Literal: expressions.literal,
     n.Name: expressions.name,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from rlmlang.cost.account import FREE, Bill, Cost, later
+from rlmlang.cost.account import FREE, Bill, Cost, endless, later
 from rlmlang.cost.outcome import Bound, Choices, Env, Out
-from rlmlang.quantity import at_most, maximum, plus
+from rlmlang.quantity import INFINITE, at_most, maximum, plus
 from rlmlang.run.facts import Variable
 from rlmlang.sizes import (
     Exact,
@@ -17,6 +17,7 @@ from rlmlang.sizes import (
     Size,
     TupleSize,
     as_list,
+    of_type,
     unfold,
 )
 from rlmlang.syntax import nodes as n
@@ -62,7 +63,11 @@ def block_bindings(analysis: Analysis, bindings: Sequence[n.Bind | n.Unpack], va
         sure, begun = sure | own, begun | own
     inner = dict(env)
     bill = Bill()
-    for binding in bindings:
+    for at, binding in enumerate(bindings):
+        if analysis.fuel < 0:
+            more, cost = _unknown(analysis, bindings[at:], start)
+            bill.add(cost)
+            return {**inner, **more}, bill.cost()
         variables = analysis.facts.bound[binding]
         if not any(v.uses for v in variables):
             continue
@@ -76,6 +81,19 @@ def block_bindings(analysis: Analysis, bindings: Sequence[n.Bind | n.Unpack], va
         else:
             inner |= taken_apart(variables, bound)
     return inner, bill.cost()
+
+
+def _unknown(analysis: Analysis, bindings: Sequence[n.Bind | n.Unpack], start: Interval) -> tuple[Env, Cost]:
+    """Bindings that there is no time to look at: anything of their types, at any time and cost."""
+    anytime = Interval(start.low, INFINITE)
+    inner: dict[Variable, Bound] = {}
+    places: dict[n.Node, int] = {}
+    for binding in bindings:
+        variables = analysis.facts.bound[binding]
+        whole = Bound(of_type(analysis.checked.types[binding.value]), anytime, safe=False)
+        inner |= {variables[0]: whole} if isinstance(binding, n.Bind) else taken_apart(variables, whole)
+        places |= analysis.calls_below(binding.value)
+    return inner, endless(places)
 
 
 def _used(

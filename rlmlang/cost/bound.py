@@ -24,6 +24,7 @@ from rlmlang.cost.pricing import BYTES_PER_TOKEN, Pricing
 from rlmlang.lm.config import Models
 from rlmlang.lm.request import Model
 from rlmlang.quantity import INFINITE, Formula, Number, Quantity, Symbol, minimum, plus, symbol, symbols, times, value_at
+from rlmlang.run import garbage
 from rlmlang.run.facts import Variable
 from rlmlang.run.resolve import resolve
 from rlmlang.run.seen import Experience, Keys
@@ -62,6 +63,7 @@ def _number(q: Quantity | None, unit: float) -> int | float | None:
 
 
 _UNITS = {"dollars": NANO}
+_NOTHING = SiteCost()
 FIGURES = ("calls", "requests", "input_tokens", "output_tokens", "dollars", "depth", "rounds")
 
 
@@ -150,41 +152,49 @@ def bound(
     With `memo`, answers may come from the memo store, so what is paid is at least 0. `experience` decides what is expected.
     Raises LimitError where the pure prefix is too large, and what reading its files raises.
     """
-    experience = experience or Experience(Keys(checked, model_of))
+    with garbage.seldom():
+        return _bound(checked, model_of, inputs, memo, experience or Experience(Keys(checked, model_of)), models, past)
+
+
+def _bound(
+    checked: Checked,
+    model_of: Callable[[str | None], Model],
+    inputs: Mapping[str, Any] | None,
+    memo: bool,
+    experience: Experience,
+    models: Models | None,
+    past: Mapping[n.Node, tuple[Any, ...]] | None,
+) -> Bound:
     pricing = Pricing(checked, model_of, experience, models)
     facts, variables = resolve(checked)
     named = _Names()
     prefix = Prefix(facts)
     for value in (*(inputs or {}).values(), *(past or {}).values()):
         prefix.given(value)
-    fuel = fuel_for(sum(map(_characters, (inputs or {}).values())))
-    analysis = Analysis(checked, facts, prefix, pricing, Policy(), fuel)
+    given = sum(map(_characters, (inputs or {}).values()))
+    analysis = Analysis(checked, facts, prefix, pricing, Policy(), fuel_for(given))
     start = _inputs(analysis, variables, inputs, named)
     for node, values in (past or {}).items():
         start |= {variable: Variable_(Exact(value)) for variable, value in zip(facts.bound[node], values, strict=True)}
     cost = _program(analysis, start)
     guess: Cost | None = None
     if not named.made:
-        guess = _program(Analysis(checked, facts, prefix, pricing, Policy(True, _chance(experience)), fuel), start)
+        guess = _program(Analysis(checked, facts, prefix, pricing, Policy(True, _chance(experience)), fuel_for(given, True)), start)
     if guess is not None:
         guess = _whole_requests(guess, pricing)
     figures = _figures(cost, guess, memo)
-    sites = tuple(
-        SiteBound(
-            node,
-            _site_figures(site, None if guess is None else guess.sites.get(node, SiteCost()), memo),
-            site.prompt,
-            pricing.model(node).name,
-            pricing.batch(node),
-        )
-        for node, site in sorted(
-            cost.sites.items(), key=lambda item: (item[0].span.source is not checked.program.source, item[0].span.start)
-        )
-        if isinstance(node, (n.Call, n.Solve))
-    )
+    alike: dict[tuple[int, int], Mapping[str, Figure]] = {}  # of many places that have no bound the figures are made once
+    sites = []
+    for node, site in sorted(cost.sites.items(), key=lambda item: (item[0].span.source is not checked.program.source, item[0].span.start)):
+        likely = None if guess is None else guess.sites.get(node, _NOTHING)
+        own = alike.get((id(site), id(likely)))
+        if own is None:
+            own = alike[id(site), id(likely)] = _site_figures(site, likely, memo)
+        if isinstance(node, (n.Call, n.Solve)):
+            sites.append(SiteBound(node, own, site.prompt, pricing.model(node).name, pricing.batch(node)))
     used = frozenset().union(*(symbols(f.most) | symbols(f.least) for f in figures.values()))
-    warnings, errors = _warnings(sites, pricing, not named.made)
-    return Bound(figures, sites, tuple(s for s in named.made if s in used), tuple(warnings), tuple(errors))
+    warnings, errors = _warnings(sites, pricing, not named.made, analysis.fuel >= 0)
+    return Bound(figures, tuple(sites), tuple(s for s in named.made if s in used), tuple(warnings), tuple(errors))
 
 
 def expected_at(
@@ -313,12 +323,15 @@ def _between(least: Quantity, likely: Quantity, most: Quantity) -> Number | None
     return None if math.isinf(value) else value
 
 
-def _warnings(sites: tuple[SiteBound, ...], pricing: Pricing, known: bool) -> tuple[list[str], list[str]]:
-    """What has no bound, what does not fit, and which prices are not known; and of these what every run would fail by."""
+def _warnings(sites: Sequence[SiteBound], pricing: Pricing, known: bool, whole: bool) -> tuple[list[str], list[str]]:
+    """What has no bound, what does not fit, and which prices are not known; and of these what every run would fail by. `whole`: there was
+    time to look at all of the program."""
     found, errors = [], []
+    if not whole:
+        found.append("the program is too large to be bounded wholly: some of its calls count as any number; divide it into several")
     for site in sites:
         calls = site.figures["calls"].most
-        if calls == INFINITE:
+        if calls == INFINITE and whole:
             found.append(
                 f"line {site.node.span.line}: nothing bounds how often this is called; "
                 "clamp the count, or give a list in a reply a length: [T; 10]"

@@ -14,7 +14,7 @@ from rlmlang.cost.account import FREE, Cost
 from rlmlang.cost.bindings import read
 from rlmlang.cost.outcome import Env, Out, decided
 from rlmlang.files import FileValue
-from rlmlang.quantity import INFINITE, Quantity, less, maximum, minimum, plus, times
+from rlmlang.quantity import INFINITE, Quantity, at_most, less, maximum, minimum, plus, times
 from rlmlang.run.facts import parts
 from rlmlang.sizes import (
     ZERO,
@@ -42,6 +42,7 @@ from rlmlang.sizes import (
     of_type,
     str_bytes,
     text_bytes,
+    total_of,
     truth,
     unfold,
 )
@@ -50,6 +51,8 @@ from rlmlang.values import SEQUENCES
 
 if TYPE_CHECKING:
     from rlmlang.cost.analysis import Analysis
+
+_JOINED_BYTES = 1 << 20  # of a text that is put together; of a longer one only the size is known
 
 
 def literal(analysis: Analysis, node: n.Literal, env: Env, start: Interval) -> Out:
@@ -67,16 +70,12 @@ def fstring(analysis: Analysis, node: n.FString, env: Env, start: Interval) -> O
     sizes, cost, end = analysis.all_of([hole.value for hole in holes], env, start)
     if sizes is None:
         return Out(None, cost, end)
-    total = Interval.exactly(sum(text_bytes(part) for part in node.parts if isinstance(part, str)))
-    exact: list[str] | None = []
-    for hole, size in zip(holes, sizes, strict=True):
-        total = total + str_bytes(size if hole.spec is None else formatted_size(size, hole.spec))
-        if isinstance(size, Exact) and isinstance(size.value, str) and hole.spec is None and exact is not None:
-            exact.append(size.value)
-        else:
-            exact = None
-    if exact is not None:
-        values = iter(exact)
+    fixed = sum(text_bytes(part) for part in node.parts if isinstance(part, str))
+    filled = [str_bytes(size if hole.spec is None else formatted_size(size, hole.spec)) for hole, size in zip(holes, sizes, strict=True)]
+    total = total_of((Interval.exactly(fixed), *filled))
+    texts = [size.value for size in sizes if isinstance(size, Exact) and isinstance(size.value, str)]
+    if len(texts) == len(holes) and all(hole.spec is None for hole in holes) and at_most(total.high, _JOINED_BYTES):
+        values = iter(texts)
         return Out(Exact("".join(part if isinstance(part, str) else next(values) for part in node.parts)), cost, end)
     return Out(TextSize(total), cost, end)
 

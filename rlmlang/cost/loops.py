@@ -36,6 +36,7 @@ from rlmlang.sizes import (
     measure,
     measured_list,
     of_type,
+    total_of,
     unfold,
     whole_at_least_zero,
 )
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
 _ITEMS_ONE_BY_ONE = 64  # of a known list; more are taken together in groups of like size
 _GROUPS = 16
-_RESERVED = 2_000  # of the fuel: with no more left, every list is taken as one group, so that the rest of the program is still looked at
+_ITEMS_A_LOOP = 256  # of a known list, at most, that count as work: data is not what makes a bound slow, but loops in loops are
 _PARTS = 16  # of a group
 _CHOSEN = 4_096  # items of a list, at most, for each of which pure expressions are computed, and that are remembered
 _UNROLLED = 64  # steps of a fold
@@ -120,6 +121,12 @@ def over(
         split = [[i for i, sign in zip(members, signs, strict=True) if sign in part] for part in parts]
         return [g for part in split for g in together(part, xs, sure, most // len(parts))]
 
+    def several(members: Sequence[int], xs: Sequence[Any], sure: Sequence[bool] | None, most: int) -> list[Group]:
+        if not analysis.policy.expected:
+            return together(members, xs, sure, most)
+        usual = ListSize(Interval.exactly(len(members)), _typical(_at(xs, members)))
+        return [all_of(usual, NumberSize(0, max(0, len(xs) - 1), whole=True), members)]
+
     if isinstance(source, Exact) and isinstance(source.value, SEQUENCES):
         known: Known | None = None
         xs: Sequence[Any] = source.value
@@ -128,20 +135,25 @@ def over(
         xs = () if known is None else known.items
     if known is not None or isinstance(source, Exact):
         sure = None if known is None else known.sure
-        allowed = analysis.items if analysis.fuel > _RESERVED else 1
-        if len(xs) <= min(_ITEMS_ONE_BY_ONE, allowed):
-            analysis.items = allowed // max(1, len(xs))
-            index = NumberSize(0, max(0, len(xs) - 1), whole=True)
-            outs = [at(Exact(x), Exact(i) if known is None else index) for i, x in enumerate(xs)]
-            analysis.items = allowed
-            return [_one(out, i, sure is None or sure[i]) for i, out in enumerate(outs)]
-        groups = _groups(xs, max(1, min(_GROUPS, allowed)))
-        analysis.items = allowed // len(groups)
-        if analysis.policy.expected:
-            index = NumberSize(0, max(0, len(xs) - 1), whole=True)
-            found = [all_of(ListSize(Interval.exactly(len(g)), _typical(_at(xs, g))), index, g) for g in groups]
-        else:
-            found = [group for g in groups for group in together(g, xs, sure, max(1, min(_PARTS, allowed // len(groups))))]
+        analysis.fuel -= min(len(xs), _ITEMS_A_LOOP) // 4
+        allowed = analysis.items if analysis.fuel > analysis.reserved else 1
+        one_by_one = len(xs) <= min(_ITEMS_ONE_BY_ONE, allowed)
+        pieces = [[i] for i in range(len(xs))] if one_by_one else _groups(xs, max(1, min(_GROUPS, allowed)))
+        index = NumberSize(0, max(0, len(xs) - 1), whole=True)
+        analysis.items = allowed // max(1, len(pieces))
+        found: list[Group] = []
+        before = analysis.fuel
+        for done, members in enumerate(pieces, 1):
+            if one_by_one:
+                (i,) = members
+                out = at(Exact(xs[i]), Exact(i) if known is None else index)
+                found.append(_one(out, i, sure is None or sure[i]))
+            else:
+                found += several(members, xs, sure, max(1, min(_PARTS, allowed // len(pieces))))
+            left = len(pieces) - done
+            if left > 1 and analysis.fuel - left * (before - analysis.fuel) / done < analysis.reserved:
+                found += several([i for rest in pieces[done:] for i in rest], xs, sure, 1)  # there is no time for each
+                break
         analysis.items = allowed
         return found
     whole = as_list(source)
@@ -409,10 +421,7 @@ def _joined(groups: Sequence[Group], skip: bool, ordered: bool) -> Size | None:
     one_by_one = len(values) == len(given) and all(group.count in (ONE, PERHAPS) for group, _ in given)
     if one_by_one and ordered and all(group.count == ONE for group, _ in given):
         return Exact(values)
-    count, total = ZERO, ZERO
-    for group, _ in given:
-        count = count + group.count
-        total = total + group.content
+    count, total = total_of(group.count for group, _ in given), total_of(group.content for group, _ in given)
     known = Known(tuple(values), tuple(group.count == ONE and not skip for group, _ in given)) if one_by_one else None
     return ListSize(count, hull_all(size for _, size in given), total, known)
 

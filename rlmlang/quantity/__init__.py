@@ -28,3 +28,4 @@ from rlmlang.quantity.formula import symbol as symbol
 from rlmlang.quantity.formula import symbols as symbols
 from rlmlang.quantity.formula import times as times
 from rlmlang.quantity.formula import value_at as value_at
+from rlmlang.quantity.formula import weight_of as weight_of

@@ -7,6 +7,7 @@ ends of what is subtracted.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from rlmlang.quantity.formula import (
@@ -30,7 +31,6 @@ from rlmlang.quantity.formula import (
     symbols,
     terms_of,
     times,
-    weight,
 )
 
 _LONGEST: Final = 90  # the weight of a formula; one that is heavier nobody reads, and computing with it takes time
@@ -203,7 +203,7 @@ def _shared(shares: Mapping[Symbol, Quantity], high: Quantity, ends: Ends, total
 
 def coarse(q: Quantity) -> Quantity:
     """`q`, or where it is too long a shorter formula that is never below it."""
-    if not isinstance(q, Formula) or weight(q) <= _LONGEST:
+    if not isinstance(q, Formula) or q.weight <= _LONGEST:
         return q
     top = greatest(q)
     if top != INFINITE:
@@ -216,7 +216,7 @@ def coarse(q: Quantity) -> Quantity:
 
 def coarse_below(q: Quantity) -> Quantity:
     """`q`, or where it is too long a number that is never above it."""
-    return least(q) if isinstance(q, Formula) and weight(q) > _LONGEST else q
+    return least(q) if isinstance(q, Formula) and q.weight > _LONGEST else q
 
 
 Polynomial = dict[Monomial, Number]  # over symbols alone; nothing is subtracted
@@ -242,6 +242,7 @@ def _polynomial(q: Quantity) -> Polynomial | None:
     return _short(found)
 
 
+@lru_cache(4096)
 def _atom_polynomial(atom: Atom) -> Polynomial | None:
     if isinstance(atom, Symbol):
         return {((atom, 1),): 1}

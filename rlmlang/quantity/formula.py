@@ -19,6 +19,8 @@ INFINITE: Final = math.inf
 SATURATED: Final = 1 << 200  # nothing that is counted here comes near
 _TERMS: Final = 24  # a sum of more terms than a person reads is kept as an opaque product or minimum
 
+_TOO_LARGE: Final = 1_000  # the weight of a coefficient that nothing comes near
+
 Number = int | float
 
 
@@ -68,6 +70,16 @@ class Formula:
     """A sum of `coefficient x monomial`, at least one of which is no constant; coefficients are positive or negative, finite, never 0."""
 
     terms: tuple[tuple[Monomial, Number], ...]
+    weight: int = field(init=False, eq=False, repr=False)  # how much there is to read: numbers, names and operations
+
+    @weight.default
+    def _read(self) -> int:
+        total = 0
+        for monomial, count in self.terms:
+            total += 1 if abs(count) <= SATURATED else _TOO_LARGE
+            for atom, _ in monomial:
+                total += 1 if isinstance(atom, Symbol) else 1 + sum(map(weight_of, atom.args))
+        return total
 
     def __str__(self) -> str:
         shown = []
@@ -110,14 +122,12 @@ def terms_of(q: Quantity) -> dict[Monomial, Number]:
 
 def made(terms: dict[Monomial, Number]) -> Quantity:
     """The quantity that is the sum of finite terms."""
-    kept = {m: c for m, c in terms.items() if c}
-    if not kept:
-        return 0
-    if set(kept) == {()}:
-        return kept[()]
-    if len(kept) == 1:
-        return Formula(tuple(kept.items()))
-    return Formula(tuple(sorted(kept.items(), key=_order)))
+    kept = terms if all(terms.values()) else {m: c for m, c in terms.items() if c}
+    if len(kept) > 1:
+        return Formula(tuple(sorted(kept.items(), key=_order)))
+    if not kept or () in kept:
+        return kept[()] if kept else 0
+    return Formula(tuple(kept.items()))
 
 
 def _order(term: tuple[Monomial, Number]) -> str:
@@ -232,15 +242,9 @@ def _atom_ends(atom: Atom) -> tuple[Number, Number]:
     return _apply(atom.op, [first[0], *lows[1:]]), _apply(atom.op, [first[1], *highs[1:]])
 
 
-@lru_cache(16384)
-def weight(q: Formula) -> int:
-    """How much there is to read in a formula: its numbers, names and operations."""
-    return sum(1 + sum(1 if isinstance(atom, Symbol) else 1 + sum(map(weight_of, atom.args)) for atom, _ in m) for m, _ in q.terms)
-
-
 def weight_of(q: Quantity) -> int:
-    """`weight` of any quantity: of a number, 1."""
-    return weight(q) if isinstance(q, Formula) else 1
+    """The weight of any quantity: of a number, 1."""
+    return q.weight if isinstance(q, Formula) else 1
 
 
 @lru_cache(16384)

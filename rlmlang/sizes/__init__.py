@@ -64,5 +64,6 @@ from rlmlang.sizes.shapes import RecordSize as RecordSize
 from rlmlang.sizes.shapes import Size as Size
 from rlmlang.sizes.shapes import TextSize as TextSize
 from rlmlang.sizes.shapes import TupleSize as TupleSize
+from rlmlang.sizes.shapes import total_of as total_of
 from rlmlang.sizes.typed import of_type as of_type
 from rlmlang.sizes.typed import rewritten as rewritten

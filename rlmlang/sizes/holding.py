@@ -13,7 +13,6 @@ from rlmlang.sizes.measure import (
     measure,
 )
 from rlmlang.sizes.shapes import (
-    ZERO,
     AnySize,
     BoolSize,
     DirSize,
@@ -30,6 +29,7 @@ from rlmlang.sizes.shapes import (
     Size,
     TextSize,
     TupleSize,
+    total_of,
 )
 from rlmlang.values import SEQUENCES, same, to_json_text
 
@@ -112,7 +112,4 @@ def _content_of(value: Any) -> Interval:
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, SEQUENCES) else None
     if parts is None:
         return content_bytes(measure(value))
-    total = ZERO
-    for part in parts:
-        total = total + _content_of(part)
-    return total
+    return total_of(map(_content_of, parts))

@@ -31,6 +31,7 @@ from rlmlang.sizes.shapes import (
     Size,
     TextSize,
     TupleSize,
+    total_of,
 )
 
 NUMBER_BYTES: Final = 1_300  # an int of INT_BITS bits in decimal digits; a float is shorter
@@ -90,10 +91,7 @@ def _records(values: Sequence[dict[str, Any]]) -> ListSize:
     item = RecordSize(tuple((name, column.item) for name, column in columns))
     if all(column.total is None for _, column in columns):
         return ListSize(Interval.exactly(len(values)), item)
-    total = ZERO
-    for _, column in columns:
-        total = total + list_total(column)
-    return ListSize(Interval.exactly(len(values)), item, total)
+    return ListSize(Interval.exactly(len(values)), item, total_of(list_total(column) for _, column in columns))
 
 
 def list_of(items: Sequence[Size]) -> ListSize:
@@ -103,10 +101,7 @@ def list_of(items: Sequence[Size]) -> ListSize:
     item = hull_all(items)
     if all(one == items[0] for one in items):
         return ListSize(Interval.exactly(len(items)), item)
-    total = ZERO
-    for one in items:
-        total = total + content_bytes(one)
-    return ListSize(Interval.exactly(len(items)), item, total)
+    return ListSize(Interval.exactly(len(items)), item, total_of(map(content_bytes, items)))
 
 
 # ---- hulls ----
@@ -236,21 +231,19 @@ def content_bytes(size: Size) -> Interval:
         case MaybeSize(item):
             return content_bytes(item).hull(Interval(4, 4))
         case RecordSize(fields):
-            total = ZERO
-            for _, field in fields:
-                one = content_bytes(field)
-                total = total + (one.from_zero() if isinstance(field, MaybeSize) else one)
-            return total
+            return total_of(_perhaps(content_bytes(field), field) for _, field in fields)
         case TupleSize(items):
-            total = ZERO
-            for item in items:
-                total = total + content_bytes(item)
-            return total
+            return total_of(map(content_bytes, items))
         case ListSize():
             return list_total(size)
         case AnySize(bytes_):
             return bytes_.from_zero()
     return json_bytes(size)
+
+
+def _perhaps(bytes_: Interval, field: Size) -> Interval:
+    """Of a field that may be missing, perhaps nothing."""
+    return bytes_.from_zero() if isinstance(field, MaybeSize) else bytes_
 
 
 def data_bytes(size: Size) -> Interval:
@@ -276,18 +269,16 @@ def json_bytes(size: Size, indent: int | None = None, level: int = 1) -> Interva
         case MaybeSize(item):
             return json_bytes(item, indent, level).hull(Interval(4, 4))
         case RecordSize(fields):
-            total, sure = Interval(2, around if fields else 2), 0
-            for name, field in fields:
-                one = Interval.exactly(_key_bytes(name)) + json_bytes(field, indent, level + 1)
-                missing = isinstance(field, MaybeSize)
-                total = total + (one.from_zero() if missing else one)
-                sure += not missing
-            return total + Interval(max(0, sure - 1) * 2, max(0, len(fields) - 1) * between)
+            sure = sum(not isinstance(field, MaybeSize) for _, field in fields)
+            marks = Interval(2 + max(0, sure - 1) * 2, (around if fields else 2) + max(0, len(fields) - 1) * between)
+            keys = Interval(
+                sum(_key_bytes(name) for name, field in fields if not isinstance(field, MaybeSize)),
+                sum(_key_bytes(name) for name, _ in fields),
+            )
+            return total_of((marks, keys, *(_perhaps(json_bytes(field, indent, level + 1), field) for _, field in fields)))
         case TupleSize(items):
-            total = Interval(2, around if items else 2) + Interval(max(0, len(items) - 1) * 2, max(0, len(items) - 1) * between)
-            for item in items:
-                total = total + json_bytes(item, indent, level + 1)
-            return total
+            marks = Interval(2 + max(0, len(items) - 1) * 2, (around if items else 2) + max(0, len(items) - 1) * between)
+            return total_of((marks, *(json_bytes(item, indent, level + 1) for item in items)))
         case ListSize(count, item, _):
             each = count * json_bytes(item, indent, level + 1)
             content = list_total(size)

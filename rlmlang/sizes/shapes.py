@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
 from rlmlang.quantity import INFINITE, SATURATED, Quantity, coarse, coarse_below, maximum, minimum, plus, times
 
@@ -42,7 +43,16 @@ class Interval:
         return Interval(minimum(self.low, other.low), minimum(self.high, other.high))
 
     def from_zero(self) -> Interval:
-        return evolve(self, low=0)
+        return Interval(0, self.high)
+
+
+def total_of(intervals: Iterable[Interval]) -> Interval:
+    """Their sum, the ends each added up in one go."""
+    lows, highs = [], []
+    for interval in intervals:
+        lows.append(interval.low)
+        highs.append(interval.high)
+    return Interval(coarse_below(plus(*lows)), coarse(plus(*highs)))
 
 
 ZERO = Interval(0, 0)
