@@ -90,18 +90,18 @@ PROGRAMS: dict[str, Callable[[], str]] = {
     "texts doubled, 1,000 lines": lambda: doubled(1_000, "t"),
     "replies doubled, 1,000 lines": lambda: doubled(1_000, 'call "a" on t'),
     "lists doubled, 1,000 lines": lambda: doubled(1_000, '[call "a" on t]'),
-    "products of 12 sizes, 800 lines": lambda: products(800),
+    "products of 12 sizes, 700 lines": lambda: products(700),
     "8 nested maps": lambda: nested(8, "xs"),
     "8 nested maps of chunks": lambda: nested(8, "chunks(join(xs, ''), 10)"),
     "3 nested maps of known lists": lambda: nested(3, "range(50)"),
     "nested records, 9 deep": lambda: deep_record(9),
     "a record of 400 texts": lambda: wide(400),
-    "700 branches": lambda: branches(700),
+    "600 branches": lambda: branches(600),
     "100 functions, each twice the one before": lambda: functions(100),
     "recursion, 50 deep, three ways": lambda: RECURSIVE,
     "nested folds": lambda: FOLDED,
-    "a text of 9,000 holes": lambda: joined(9_000),
-    "1,900 calls, one after another": lambda: long(1_900),
+    "a text of 4,900 holes": lambda: joined(4_900),
+    "1,600 calls, one after another": lambda: long(1_600),
 }
 
 
