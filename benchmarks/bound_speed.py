@@ -96,7 +96,7 @@ PROGRAMS: dict[str, Callable[[], str]] = {
     "3 nested maps of known lists": lambda: nested(3, "range(50)"),
     "nested records, 9 deep": lambda: deep_record(9),
     "a record of 400 texts": lambda: wide(400),
-    "600 branches": lambda: branches(600),
+    "450 branches": lambda: branches(450),
     "100 functions, each twice the one before": lambda: functions(100),
     "recursion, 50 deep, three ways": lambda: RECURSIVE,
     "nested folds": lambda: FOLDED,

@@ -37,6 +37,7 @@ from rlmlang.check import check
 from rlmlang.cost.account import Cost, SiteCost
 from rlmlang.cost.analysis import Analysis
 from rlmlang.cost.outcome import Bound
+from rlmlang.cost.places import Places
 from rlmlang.cost.prefix import Prefix
 from rlmlang.cost.pricing import Pricing
 from rlmlang.lm.request import Model
@@ -132,7 +133,7 @@ class Table:
         """The size and cost of a line's value, as text."""
         with patch("rlmlang.cost.pricing.price_of", price_of):
             pricing = Pricing(self._checked, _model_of, Experience(Keys(self._checked, _model_of)))
-            analysis = Analysis(self._checked, self._facts, Prefix(self._facts), pricing)
+            analysis = Analysis(self._checked, self._facts, Prefix(self._facts), pricing, Places(self._checked))
             out = analysis.of(self._nodes[f"line{line.number}"], self._env, ZERO)
         return shown(out.size) + (f"   ### {shown_cost(out.cost, out.round)}" if out.cost else "")
 

@@ -11,22 +11,22 @@ counts them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from attrs import define, evolve, field
+from attrs import define, field
 
-from rlmlang.check.checked import Checked, Function
+from rlmlang.check.checked import Checked
 from rlmlang.cost import bindings, expressions, functions, loops
 from rlmlang.cost.account import FREE, Bill, Cost, endless, later
 from rlmlang.cost.bindings import read
 from rlmlang.cost.outcome import Choices, Env, Out, Policy
+from rlmlang.cost.places import Places
 from rlmlang.cost.prefix import Prefix
 from rlmlang.cost.pricing import Pricing
 from rlmlang.errors import Failure, LimitError
 from rlmlang.quantity import INFINITE, Formula, coarse, coarse_below, weight_of
-from rlmlang.run.facts import Facts, Variable, parts
-from rlmlang.run.nesting import nested_depth
+from rlmlang.run.facts import Facts, Variable
 from rlmlang.sizes import (
     Exact,
     Interval,
@@ -38,15 +38,15 @@ from rlmlang.sizes import (
 )
 from rlmlang.syntax import nodes as n
 
-_FUEL = 16_000  # work, after which what is left is taken as unknown
+_FUEL = 8_000  # work, after which what is left is taken as unknown
 _RESERVED = 0.4  # of the fuel, at most, that is kept for what comes later
 _A_NODE = 10  # work that is kept for each node of the program
-_GUESSED = 0.7  # of it, for what is expected
-_BYTES_A_UNIT = 20  # of texts that are given: much is cut into much, and to read and cut it takes longer than so much work
-_MORE_FUEL = 600_000
-_COMPUTED = 16  # work of computing a value
+_GUESSED = 0.5  # of it, for what is expected
+_BYTES_A_UNIT = 10  # of texts that are given: much is cut into much, and to read and cut it takes longer than so much work
+_MORE_FUEL = 8_000
+_COMPUTED = 24  # work of computing a value
 _FIELD = 4  # work for each field of a record
-_WEIGHT = 1  # work for each part of a formula
+_WEIGHT = 2  # work for each part of a formula
 _ITEMS = 400  # of nested known lists that are looked at one by one, or group by group: the product
 
 
@@ -64,6 +64,7 @@ class Analysis:
     facts: Facts
     prefix: Prefix
     pricing: Pricing
+    places: Places
     policy: Policy = field(factory=Policy)
     fuel: float = _FUEL
     reserved: float = field(init=False)  # with no more left, every list is taken as one group, so that the rest of the program is looked at
@@ -74,7 +75,6 @@ class Analysis:
     seen: dict[Any, Out] = field(factory=dict)
     choosing: bool = True  # not inside of an expression that is computed for each item
     parted: dict[object, list[int]] = field(factory=dict)  # by group of items: what tells them apart
-    below: dict[n.Node, Mapping[n.Node, int]] = field(factory=dict)
 
     @reserved.default
     def _for_the_rest(self) -> float:
@@ -137,11 +137,11 @@ class Analysis:
         choices, out = self._choices(node, env), Out(None, FREE, start)
         if choices is None:
             out = _RULES[type(node)](self, node, env, start)
-            return out if out.choices is None else evolve(out, choices=None)
+            return out if out.choices is None else Out(out.size, out.cost, out.round)
         self.choosing = False  # the parts need not be computed again
         out = _RULES[type(node)](self, node, env, start)
         self.choosing = True
-        return out if out.size is None else evolve(out, size=one_of(out.size, choices.values), choices=choices)
+        return out if out.size is None else Out(one_of(out.size, choices.values), out.cost, out.round, choices)
 
     def _choices(self, node: n.Node, env: Env) -> Choices | None:
         """What the expression is for each item, where it reads nothing else that is unknown; None also where it may fail."""
@@ -180,29 +180,8 @@ class Analysis:
 
     def unknown(self, node: n.Node, start: Interval) -> Out:
         """Too much to look at: anything of its type, at any cost."""
-        cost = endless(self.calls_below(node))
+        cost = endless(self.places.below(node))
         return Out(of_type(self.checked.types[node]), cost, Interval(start.low, INFINITE if cost else start.high))
-
-    def calls_below(self, node: n.Node) -> Mapping[n.Node, int]:
-        """The places that call a model when an expression is evaluated, also in the functions that it calls, and how deep each."""
-        known = self.below.get(node)
-        if known is not None:
-            return known
-        found: dict[n.Node, int] = {}
-        pending, functions = [node], set[n.Fn]()
-        while pending:
-            part = pending.pop()
-            if part not in self.checked.effects and not isinstance(part, n.Name):
-                continue
-            if isinstance(part, (n.Call, n.Solve)):
-                found[part] = nested_depth(part)
-            callee = self.checked.callees.get(part) if isinstance(part, (n.Apply, n.Name)) else None
-            if isinstance(callee, Function) and callee.node not in functions:
-                functions.add(callee.node)
-                pending.append(callee.node.body)
-            pending += parts(part)
-        self.below[node] = found
-        return found
 
     def all_of(
         self, nodes: Sequence[n.Node], env: Env, start: Interval, counted: n.Node | None = None
@@ -232,7 +211,7 @@ class Analysis:
 # what is made of parts, which are looked at each for itself though the whole is known
 _BY_RULE = frozenset({n.Literal, n.Name, n.FString, n.Record, n.ListExpr})
 _LOOPS = (n.Map, n.Filter, n.Reduce, n.Fold, n.First)
-_WORK: dict[type[n.Node], int] = {n.Literal: 1, n.Name: 2, n.Call: 40, n.Solve: 40, **dict.fromkeys(_LOOPS, 40)}
+_WORK: dict[type[n.Node], int] = {n.Literal: 1, n.Name: 2, n.Call: 60, n.Solve: 60, **dict.fromkeys(_LOOPS, 40)}
 _USUAL = 8  # work of visiting any other node
 _RULES: dict[type[n.Node], Callable[[Analysis, Any, Env, Interval], Out]] = {
     n.Literal: expressions.literal,

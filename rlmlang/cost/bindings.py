@@ -51,7 +51,7 @@ def as_bound(analysis: Analysis, out: Out, sure: bool, begun: bool, start: Inter
 def block(analysis: Analysis, node: n.Block, env: Env, start: Interval) -> Out:
     inner, cost = block_bindings(analysis, node.bindings, node.value, env, start)
     out = analysis.of(node.value, inner, start)
-    return evolve(out, cost=cost + out.cost)
+    return out.costing(cost + out.cost)
 
 
 def block_bindings(analysis: Analysis, bindings: Sequence[n.Bind | n.Unpack], value: n.Expr, env: Env, start: Interval) -> tuple[Env, Cost]:
@@ -92,7 +92,7 @@ def _unknown(analysis: Analysis, bindings: Sequence[n.Bind | n.Unpack], start: I
         variables = analysis.facts.bound[binding]
         whole = Bound(of_type(analysis.checked.types[binding.value]), anytime, safe=False)
         inner |= {variables[0]: whole} if isinstance(binding, n.Bind) else taken_apart(variables, whole)
-        places |= analysis.calls_below(binding.value)
+        places |= analysis.places.below(binding.value)
     return inner, endless(places)
 
 

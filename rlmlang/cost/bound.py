@@ -19,6 +19,7 @@ from rlmlang.cost.analysis import Analysis, fuel_for
 from rlmlang.cost.bindings import block_bindings
 from rlmlang.cost.outcome import Bound as Variable_
 from rlmlang.cost.outcome import Env, Policy
+from rlmlang.cost.places import Places
 from rlmlang.cost.prefix import Prefix
 from rlmlang.cost.pricing import BYTES_PER_TOKEN, Pricing
 from rlmlang.lm.config import Models
@@ -64,6 +65,7 @@ def _number(q: Quantity | None, unit: float) -> int | float | None:
 
 _UNITS = {"dollars": NANO}
 _NOTHING = SiteCost()
+_AN_ITEM = 400  # characters that an item of a list counts as
 FIGURES = ("calls", "requests", "input_tokens", "output_tokens", "dollars", "depth", "rounds")
 
 
@@ -171,15 +173,16 @@ def _bound(
     prefix = Prefix(facts)
     for value in (*(inputs or {}).values(), *(past or {}).values()):
         prefix.given(value)
-    given = sum(map(_characters, (inputs or {}).values()))
-    analysis = Analysis(checked, facts, prefix, pricing, Policy(), fuel_for(given))
+    given = sum(map(_amount, (inputs or {}).values()))
+    places = Places(checked)
+    analysis = Analysis(checked, facts, prefix, pricing, places, Policy(), fuel_for(given))
     start = _inputs(analysis, variables, inputs, named)
     for node, values in (past or {}).items():
         start |= {variable: Variable_(Exact(value)) for variable, value in zip(facts.bound[node], values, strict=True)}
     cost = _program(analysis, start)
     guess: Cost | None = None
     if not named.made:
-        guess = _program(Analysis(checked, facts, prefix, pricing, Policy(True, _chance(experience)), fuel_for(given, True)), start)
+        guess = _program(Analysis(checked, facts, prefix, pricing, places, Policy(True, _chance(experience)), fuel_for(given, True)), start)
     if guess is not None:
         guess = _whole_requests(guess, pricing)
     figures = _figures(cost, guess, memo)
@@ -202,13 +205,13 @@ def expected_at(
 ) -> list[dict[str, float]]:
     """What is expected of each figure by each of several experiences, not held within the bound. `inputs` are those of a run."""
     facts, variables = resolve(checked)
-    prefix, named = Prefix(facts), _Names()
+    prefix, named, places = Prefix(facts), _Names(), Places(checked)
     for value in inputs.values():
         prefix.given(value)
     found = []
     for experience in experiences:
         pricing = Pricing(checked, model_of, experience)
-        analysis = Analysis(checked, facts, prefix, pricing, Policy(True, _chance(experience)))
+        analysis = Analysis(checked, facts, prefix, pricing, places, Policy(True, _chance(experience)))
         cost = _whole_requests(_program(analysis, _inputs(analysis, variables, inputs, named)), pricing)
         total = cost.total
         figures: dict[str, Quantity] = {
@@ -242,12 +245,13 @@ def _inputs(
     return start
 
 
-def _characters(value: Any) -> int:
-    """Of the texts in an input, to the depth of a list of records."""
+def _amount(value: Any) -> int:
+    """How much there is in an input: the characters of its texts, to the depth of a list of records, and its items, as so many each."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, list):
-        return sum(len(x) if isinstance(x, str) else sum(map(_characters, x.values())) if isinstance(x, dict) else 0 for x in value)
+        texts = sum(len(x) if isinstance(x, str) else sum(map(_amount, x.values())) if isinstance(x, dict) else 0 for x in value)
+        return texts + _AN_ITEM * len(value)
     return 0
 
 

@@ -120,7 +120,7 @@ def unary(analysis: Analysis, node: n.Unary, env: Env, start: Interval) -> Out:
     if node.op == "not":
         out = analysis.of(node.operand, env, start)
         known = None if out.size is None else truth(out.size)
-        return evolve(out, size=None if out.size is None else BoolSize() if known is None else Exact(not known))
+        return out.giving(None if out.size is None else BoolSize() if known is None else Exact(not known))
     return _strict(analysis, node, env, start, lambda sizes: UNARY_SIZES[node.op](sizes[0]))
 
 
@@ -165,7 +165,7 @@ def default(analysis: Analysis, node: n.Default, env: Env, start: Interval) -> O
     right = analysis.of(node.right, env, left.round)
     if isinstance(size, NoneSize):
         return Out(right.size, left.cost + right.cost, right.round)
-    inner = evolve(left, size=size.item if isinstance(size, MaybeSize) else size)
+    inner = left.giving(size.item if isinstance(size, MaybeSize) else size)
     return _perhaps(analysis, inner, right, 0.5)
 
 
@@ -184,7 +184,7 @@ def if_(analysis: Analysis, node: n.If, env: Env, start: Interval) -> Out:
     known = decided(condition)
     if known is not None:
         chosen = analysis.of(node.then if known else node.orelse, env, condition.round)
-        return evolve(chosen, cost=condition.cost + chosen.cost)
+        return chosen.costing(condition.cost + chosen.cost)
     then, orelse = analysis.of(node.then, env, condition.round), analysis.of(node.orelse, env, condition.round)
     return _either(analysis, condition.cost, then, orelse, analysis.policy.chance(node))
 
@@ -214,7 +214,7 @@ def otherwise(analysis: Analysis, node: n.Otherwise, env: Env, start: Interval) 
 
 
 def fail(analysis: Analysis, node: n.Fail, env: Env, start: Interval) -> Out:
-    return evolve(analysis.of(node.message, env, start), size=None)
+    return analysis.of(node.message, env, start).giving(None)
 
 
 def index(analysis: Analysis, node: n.Index, env: Env, start: Interval) -> Out:
@@ -260,7 +260,7 @@ def field_(analysis: Analysis, node: n.FieldAccess, env: Env, start: Interval) -
         size = Exact(base.value.get(node.name))
     else:
         size = _field_of(analysis, unfold(base), node)
-    return evolve(out, size=size)
+    return out.giving(size)
 
 
 def _field_of(analysis: Analysis, base: Size, node: n.FieldAccess) -> Size:

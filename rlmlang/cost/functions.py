@@ -98,7 +98,7 @@ def _function_argument(analysis: Analysis, argument: n.Node, items: ListSize, en
     params = list(zip(analysis.facts.facts_of(callee).params, callee.node.params, strict=True))[1:]
     paid, others = _parameters(analysis, callee, [(param, declared.default) for param, declared in params], env, start)
     out = _enter(analysis, callee, [Bound(items.item, start), *others], env, start, argument)
-    return evolve(out, cost=(paid + out.cost).times(items.count))
+    return out.costing((paid + out.cost).times(items.count))
 
 
 def _call_function(
@@ -108,7 +108,7 @@ def _call_function(
     values = [(param, argument if argument is not None else declared.default) for param, argument, declared in params]
     cost, bounds = _parameters(analysis, callee, values, env, start)
     out = _enter(analysis, callee, bounds, env, start, node)
-    return evolve(out, cost=cost + out.cost)
+    return out.costing(cost + out.cost)
 
 
 def _parameters(

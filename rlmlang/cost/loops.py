@@ -93,7 +93,7 @@ def over(
     def all_of(items: ListSize, index: Size, members: Sequence[int] = (), choices: Choices | None = None) -> Group:
         if analysis.policy.expected:
             out = at(_average(items), index)
-            return Group(items.count, evolve(out, cost=out.cost.times(items.count)), items.count * _content(out.size), members)
+            return Group(items.count, out.costing(out.cost.times(items.count)), items.count * _content(out.size), members)
         alike = spread(items, analysis.loops)
         analysis.loops += 1
         out = at(alike.item, index, choices)
@@ -166,7 +166,7 @@ def _one(out: Out, member: int, sure: bool) -> Group:
     """One item, or perhaps one."""
     if sure:
         return Group(ONE, out, _content(out.size), (member,))
-    return Group(PERHAPS, evolve(out, cost=out.cost.optional()), _content(out.size).from_zero(), (member,))
+    return Group(PERHAPS, out.costing(out.cost.optional()), _content(out.size).from_zero(), (member,))
 
 
 def _has_files(value: Any) -> bool:
@@ -312,7 +312,7 @@ def reduce_(analysis: Analysis, node: n.Reduce, env: Env, start: Interval) -> Ou
         size = hull(size, of_type(body_type))
         out = _merged(analysis, node, (left, right), size, env, source.round)
     cost = source.cost + _chained(out.cost.times(merges), out.cost.rounds, levels, source.round)
-    still = {variable: evolve(bound, round=ZERO) for variable, bound in env.items()}
+    still = {**env, **{v: evolve(env[v], round=ZERO) for v in analysis.facts.mentions(node.body) if v in env}}
     alone = _merged(analysis, node, (left, right), size, still, ZERO) if out.cost else out
     # at least as much a level as its body takes by itself, at most what it takes with all that it waits for
     chain = Interval(alone.round.low if out.cost else 0, difference(out.round.high, source.round.high))

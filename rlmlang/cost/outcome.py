@@ -36,6 +36,14 @@ class Out:
     round: Interval
     choices: Choices | None = None
 
+    def costing(self, cost: Cost) -> Out:
+        """The same at another cost."""
+        return Out(self.size, cost, self.round, self.choices)
+
+    def giving(self, size: Size | None) -> Out:
+        """The same with another value."""
+        return Out(size, self.cost, self.round, self.choices)
+
 
 def decided(out: Out) -> bool | None:
     """What a condition on the value decides, for each of the items that are looked at together; None where that is not known."""

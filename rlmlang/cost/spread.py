@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from rlmlang.cost.account import Cost, SiteCost
 from rlmlang.quantity import INFINITE, Formula, Quantity, Symbol, above, at_most, below, coarse, greatest, summed, symbol, symbols, times
@@ -47,22 +47,21 @@ class Spread:
         if not self.ends or not cost or self.count.high == 0:
             return cost.times(self.count)
         sites = {node: self._site(site) for node, site in cost.sites.items()}
-        return evolve(cost.times(self.count), sites=sites, rounds=self._rounds(cost), total=self._site(cost.total))
+        return Cost(sites, self._rounds(cost), self._site(cost.total))
 
     def _rounds(self, cost: Cost) -> Interval:
         surely = isinstance(self.count.low, (int, float)) and self.count.low >= 1
         return self.one(cost.rounds) if surely else self.one(cost.rounds).from_zero()
 
     def _site(self, site: SiteCost) -> SiteCost:
-        one = site.times(self.count)
-        return evolve(
-            one,
-            calls=Interval(below(one.calls.low, self.ends), self.all(site.calls.high)),
-            input_tokens=self.all(site.input_tokens),
-            output_tokens=self.all(site.output_tokens),
-            nanodollars=self.all(site.nanodollars),
-            prompt=self.one(site.prompt),
-            requests=self.all(site.requests),
+        return SiteCost(
+            Interval(below((site.calls * self.count).low, self.ends), self.all(site.calls.high)),
+            self.all(site.input_tokens),
+            self.all(site.output_tokens),
+            self.all(site.nanodollars),
+            self.one(site.prompt),
+            self.all(site.requests),
+            site.depth,
         )
 
     def all(self, most: Quantity) -> Quantity:

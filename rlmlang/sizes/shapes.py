@@ -30,6 +30,11 @@ class Interval:
         return Interval(coarse_below(plus(self.low, other.low)), coarse(plus(self.high, other.high)))
 
     def __mul__(self, other: Interval) -> Interval:
+        low, high = self.low, self.high
+        if low.__class__ is high.__class__ is other.low.__class__ is other.high.__class__ is int:
+            high *= other.high
+            if -SATURATED <= high <= SATURATED:
+                return Interval(low * other.low, high)
         return Interval(coarse_below(times(self.low, other.low)), coarse(times(self.high, other.high)))
 
     def hull(self, other: Interval) -> Interval:
