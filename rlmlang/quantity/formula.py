@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final
 
 from attrs import field, frozen
@@ -81,18 +81,27 @@ class Formula:
                 total += 1 if isinstance(atom, Symbol) else 1 + sum(map(weight_of, atom.args))
         return total
 
-    def __str__(self) -> str:
+    @cached_property
+    def _text(self) -> str:
         shown = []
-        for monomial, count in sorted(self.terms, key=lambda t: (-sum(p for _, p in t[0]), str(t[0]))):
+        for monomial, count in sorted(self.terms, key=_rank):
             factors = [f"{atom}^{power}" if power > 1 else str(atom) for atom, power in monomial]
             if abs(count) != 1 or not factors:
                 factors.insert(0, f"{abs(count):,}" if isinstance(count, int) else f"{abs(count):,.6g}")
             shown.append(("- " if count < 0 else "+ ") + "·".join(factors))
-        text = " ".join(shown)
-        return text.removeprefix("+ ")
+        return " ".join(shown).removeprefix("+ ")
+
+    def __str__(self) -> str:
+        return self._text
 
 
 Quantity = int | float | Formula
+
+
+def _rank(term: tuple[Monomial, Number]) -> tuple[int, list[tuple[bool, str, int]]]:
+    """Highest powers first."""
+    monomial, _ = term
+    return -sum(power for _, power in monomial), [(isinstance(atom, Symbol), str(atom), power) for atom, power in monomial]
 
 
 def _is_pairs(q: Quantity) -> bool:
