@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 from rlmlang.syntax import nodes as n
@@ -26,6 +27,44 @@ _TEXTS = (
     "\u2028",
     "a" * 40,
 )
+
+
+# what mutations put into a program
+PIECES = (
+    *(
+        '"',
+        "'",
+        "{",
+        "}",
+        "(",
+        ")",
+        "[",
+        "]",
+        ",",
+        "\n",
+        " ",
+        ".",
+        "if ",
+        "for ",
+        "call ",
+        "on ",
+        'f"',
+        '"""',
+        "1",
+        "x",
+        "#",
+        "-> text",
+        "=",
+    ),
+    *("\\", "|", "?", "{{"),
+)
+
+
+def mutated(text: str, random: Random, pieces: Sequence[str] = PIECES) -> str:
+    """A program with something cut out or put in, at one place."""
+    at = random.randrange(len(text))
+    cut, put = (random.choice((1, 1, 3)), "") if random.random() < 0.4 else (0, random.choice(pieces))
+    return text[:at] + put + text[at + cut :]
 
 
 class Programs:

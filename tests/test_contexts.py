@@ -278,6 +278,7 @@ def test_python_values(folder: Path) -> None:
 @example("```\n</s><|im_end|>\n====", 1)
 @example(["x" * 10_000] * 3, 1)
 @example({"```": "\x1b[31m"}, 1)
+@example("~", 205)
 def test_previews_are_short_and_harmless(value: Any, times: int) -> None:
     value = value * times if isinstance(value, (str, list)) else value
     type_ = type_of(value)

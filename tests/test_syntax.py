@@ -14,7 +14,7 @@ from random import Random
 
 import pytest
 from lark import Lark, UnexpectedInput
-from programs import Programs
+from programs import Programs, mutated
 
 from rlmlang import limits
 from rlmlang.errors import ProgramError
@@ -365,42 +365,9 @@ def test_constrained_decoders_judge_as_the_parser_does() -> None:
     """Mutated programs. The decoder knows no contextual keywords, so it lets through a few names that we do not."""
     random = Random(3)
     texts = [text for text in programs() if len(text) < 1_500]
-    pieces = [
-        '"',
-        "'",
-        "{",
-        "}",
-        "(",
-        ")",
-        "[",
-        "]",
-        ",",
-        "\n",
-        " ",
-        ".",
-        "if ",
-        "for ",
-        "call ",
-        "on ",
-        'f"',
-        '"""',
-        "1",
-        "x",
-        "#",
-        "-> text",
-        "=",
-        "\\",
-        "|",
-        "?",
-        "{{",
-    ]
     looser = 0
     for _ in range(300):
-        text = random.choice(texts)
-        at = random.randrange(len(text))
-        cut, put = (random.choice((1, 1, 3)), "") if random.random() < 0.4 else (0, random.choice(pieces))
-        text = text[:at] + put + text[at + cut :]
-        text += "\n"
+        text = mutated(random.choice(texts), random) + "\n"
         theirs = constrained(text)
         if theirs and not parses(text):
             looser += 1

@@ -13,8 +13,9 @@ from rlmlang.cost.account import FREE, Cost, later
 from rlmlang.cost.bindings import as_bound, read
 from rlmlang.cost.loops import found_first, over
 from rlmlang.cost.outcome import Bound, Env, Out
-from rlmlang.quantity import at_most, maximum
+from rlmlang.quantity import at_most, maximum, minimum
 from rlmlang.run.facts import Variable
+from rlmlang.run.pure.loops import takes_first
 from rlmlang.sizes import (
     ANY,
     AnySize,
@@ -41,16 +42,23 @@ def apply(analysis: Analysis, node: n.Apply, env: Env, start: Interval) -> Out:
         first = _first_of_filter(analysis, node, given)
         if first is not None:
             return found_first(analysis, first[0], first[0].source, first[1], first[0].condition, env, start)
-        return _builtin(analysis, node, callee, given, env, start)
+        out = _builtin(analysis, node, callee, given, env, start)
+        if out.round.low == start.low or not takes_first(node, given):
+            return out
+        # with enough found, or none to find, it does not wait for what the condition reads
+        source, count = given[:2]
+        assert isinstance(source, n.Filter) and isinstance(count, n.Expr)
+        _, _, early = analysis.all_of([source.source, count], env, start)
+        return Out(out.size, out.cost, Interval(minimum(early.low, out.round.low), out.round.high))
     return _call_function(analysis, node, callee, given, env, start)
 
 
 def _first_of_filter(analysis: Analysis, node: n.Apply, given: Sequence[n.Expr | n.Lambda | None]) -> tuple[n.Filter, n.Expr] | None:
     """`take(filter(…), n)` stops as `first n x in …` does, where the filter calls a model."""
-    if node.name not in ("take", "first") or len(given) < 2:
+    if not takes_first(node, given):
         return None
-    source, count = given[0], given[1]
-    calls = isinstance(source, n.Filter) and not source.skip and source.condition in analysis.checked.effects
+    source, count = given[:2]
+    calls = isinstance(source, n.Filter) and source.condition in analysis.checked.effects
     return (source, count) if calls and isinstance(source, n.Filter) and isinstance(count, n.Expr) else None
 
 

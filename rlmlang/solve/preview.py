@@ -33,7 +33,8 @@ _SHORT: Final = 40  # characters of a text that is shown beside others on one li
 _PATHS: Final = 12
 _ENDINGS: Final = 6
 _LONG: Final = 500  # characters, from which on a field's longest text is worth saying
-_FENCES: Final = re.compile(r"```|~~~|<\||\|>|====|<<<|>>>|</?s>|\[/?INST")
+# a character that something begins with which a prompt could take for its own
+_FENCES: Final = re.compile(r"`(?=``)|~(?=~~)|<(?=\||<<|/?s>)|\|(?=>)|=(?====)|>(?=>>)|\[(?=/?INST)")
 
 
 def describe(name: str, type: Type, value: Any) -> str:
@@ -230,7 +231,7 @@ def _harmless(text: str) -> str:
     """A text without anything that a prompt or a terminal could take for its own."""
     if not text.isprintable():
         text = "".join(c if c.isprintable() else _escaped(c) for c in text)
-    return _FENCES.sub(lambda found: _escaped(found[0][0]) + found[0][1:], text)
+    return _FENCES.sub(lambda found: _escaped(found[0]), text)
 
 
 def _escaped(character: str) -> str:
