@@ -129,8 +129,14 @@ class Analysis:
             if bound is None or not isinstance(bound.size, Exact):
                 return None
             values[variable] = bound.size.value
+        if self._recurs(node):
+            return None
         self.fuel -= _COMPUTED
         return self.prefix.size(node, values)
+
+    def _recurs(self, node: n.Node) -> bool:
+        """Whether an expression calls a function that is being followed, so that what it gives depends on how deep that is."""
+        return bool(self.depths) and not self.depths.keys().isdisjoint(self.places.functions(node))
 
     def _for_each(self, node: n.Node, env: Env, start: Interval) -> Out:
         """A pure expression by its rule, and where it reads items that are looked at together, by what it really is for each."""
@@ -155,7 +161,7 @@ class Analysis:
                 items[variable] = bound.choices
             else:
                 return None
-        if len({id(choices.group) for choices in items.values()}) != 1:
+        if len({id(choices.group) for choices in items.values()}) != 1 or self._recurs(node):
             return None
         count = len(next(iter(items.values())).values)
         self.fuel -= count

@@ -1,4 +1,4 @@
-"""Which places call a model when an expression is evaluated, also through the functions that it calls."""
+"""What is reached when an expression is evaluated, also through the functions that it calls: places that call a model, and functions."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class Places:
         self._checked = checked
         self._found: dict[n.Node, Mapping[n.Node, int]] = {}
         self._own: dict[n.Fn, tuple[Mapping[n.Node, int], list[n.Fn]]] = {}
+        self._functions: dict[n.Node, frozenset[n.Fn]] = {}
 
     def below(self, node: n.Node) -> Mapping[n.Node, int]:
         """The calls and solves in an expression, and how deep calls are nested in each."""
@@ -35,6 +36,26 @@ class Places:
             seen.update(own[1])
         self._found[node] = found
         return found
+
+    def functions(self, node: n.Node) -> frozenset[n.Fn]:
+        """The functions that are called in an expression, also by others that are."""
+        found = self._called(node)
+        pending = list(found)
+        while pending:
+            more = self._called(pending.pop().body) - found
+            found |= more
+            pending += more
+        return found
+
+    def _called(self, node: n.Node) -> frozenset[n.Fn]:
+        known = self._functions.get(node)
+        if known is None:
+            known = frozenset().union(*map(self._called, parts(node)))
+            callee = self._checked.callees.get(node) if isinstance(node, (n.Name, n.Apply)) else None
+            if isinstance(callee, Function):
+                known |= {callee.node}
+            self._functions[node] = known
+        return known
 
     def _look(self, node: n.Node) -> tuple[Mapping[n.Node, int], list[n.Fn]]:
         """The places in an expression itself, and the functions that it calls."""
