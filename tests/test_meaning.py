@@ -354,6 +354,7 @@ _SHAPES = {
     'fn f(n: int) -> text depth 5 { if n == 0 { "" } else { call f"echo {n}{f(n - 1)}" } }\nanswer f(5)': (5, 1),
     'answer map x in ["a", "b"] { y = call "upper" on x\n  call f"echo {y}" }': (2, 1),
     'xs = [p for p in ["b", "c"] if call "has a" on p -> bool]\nanswer call "data" on [q for p in xs for q in [p]]': (2, 1),
+    'xs = [x for x in (call "echo []" -> [text]) if x]\nanswer call "data" on [x for x in xs if call "has a" on x -> bool]': (2, 1),
     'x = call "echo x"\nanswer [call f"echo {x}{y}" for y in ["a"]] + [call f"echo {y}" for y in ["b"]]': (2, 1),
 }
 

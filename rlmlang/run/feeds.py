@@ -65,7 +65,8 @@ class ListFeed:
 
     def __init__(self, values: Sequence[Any], round: int, start: int = 0) -> None:
         self.size = len(values)
-        self._events: Iterator[tuple[int, Any]] = enumerate(values, start)
+        # of an empty list nothing comes, but that is known only after its calls
+        self._events: Iterator[tuple[int, Any]] = enumerate(values, start) if values or not round else iter(((start, GONE),))
         self._round = round
 
     def ready(self) -> Event | Mark:
