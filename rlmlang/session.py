@@ -20,6 +20,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from rlmlang import limits
 from rlmlang.check import check as check_tree
 from rlmlang.check.checked import Checked
 from rlmlang.cost import Bound, Figure
@@ -30,6 +31,8 @@ from rlmlang.errors import BudgetError, Failure, Interrupted, LimitError, Progra
 from rlmlang.lm.client import Client
 from rlmlang.lm.config import Config, Models, load_config, resolve_models
 from rlmlang.lm.request import Model
+from rlmlang.lm.workers import Workers
+from rlmlang.lm.workers.need import default_processes
 from rlmlang.quantity import Number, value_at
 from rlmlang.run import garbage
 from rlmlang.run.budget import Budget, Limit, parse_budget
@@ -58,7 +61,8 @@ class Settings:
     """How to run: each field as the option of `rlm run` of that name; what is not given comes from `config` (a path to an rlm.toml; None:
     `rlm.toml` in the current folder, if there is one), then the environment.
 
-    `root` is the model that writes the programs of `solve` (None: the section `[models.root]`, else `model`). `budget` is one text or
+    `root` is the model that writes the programs of `solve` (None: the section `[models.root]`, else `model`). `processes` is how many may
+    send requests (None: one a core, four at most): more than one do only where its calls are too fast for one. `budget` is one text or
     several (`"$2"`, `"500 calls"`); `memo` a path or `"off"`.
     """
 
@@ -67,6 +71,7 @@ class Settings:
     base_url: str | None = None
     budget: tuple[str, ...] = field(default=(), converter=_texts)
     concurrency: int | None = None
+    processes: int | None = None
     memo: str | os.PathLike[str] | None = None
     offline: bool = False
     config: str | os.PathLike[str] | None = None
@@ -121,7 +126,7 @@ class Session:
         self.warnings += self.bound.warnings
         self.beyond = self._admit() if sample is None else ()
         self.tally = Tally(self.budget)
-        self.client = Client(self.models, self.tally, offline=settings.offline)
+        self.client = Client(self.models, self.tally, offline=settings.offline, workers=Workers(self._processes(config)))
         self.calls = Calls(self.client, self.memo, recall=sample is not None)
         window = 2 * max(self.models[name].concurrency for name in self.model_names() or {self.models.default}) + 8
         widest = max((site.batch for site in self.compiled.sites.values()), default=1)
@@ -130,6 +135,13 @@ class Session:
         self.through = False  # all that a run, or a sample, can do has been done
         self._started = time.monotonic()
         self._seconds = 0.0
+
+    def _processes(self, config: Config) -> int:
+        """How many processes may send requests: a sample is too short for more than one."""
+        given = self.settings.processes if self.settings.processes is not None else config.processes
+        if given is not None and not 1 <= given <= limits.PROCESSES:
+            raise UsageError(f"--processes is a whole number from 1 to {limits.PROCESSES}, not {given}")
+        return 1 if self.sample is not None else given or default_processes()
 
     def model_names(self) -> set[str]:
         """The models that the program may ask, as far as it says."""

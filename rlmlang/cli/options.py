@@ -36,6 +36,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     """All that a run goes by."""
     add_models(parser)
     add_budget(parser)
+    parser.add_argument(
+        "--processes",
+        metavar="N",
+        type=count,
+        help="at most so many send requests, where one is too slow; by default one a core, 4 at most",
+    )
     parser.add_argument("--offline", action="store_true", help="answer from the memo only; a reply that is not there is a failure")
     parser.add_argument("--quiet", action="store_true", help="no progress, warnings or summary")
     parser.add_argument("--yes", action="store_true", help="answer yes to whatever would be asked")

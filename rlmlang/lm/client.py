@@ -21,7 +21,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field
 
@@ -34,6 +34,9 @@ from rlmlang.lm.render import utf8_length, worst_input_tokens
 from rlmlang.lm.reply import BadReply, read_batch, read_reply
 from rlmlang.lm.request import Charge, Completion, Message, Meter, Model, Provider, ProviderError, Reply, Request, Usage
 from rlmlang.types import TEXT
+
+if TYPE_CHECKING:
+    from rlmlang.lm.workers import Workers
 
 _PUSHED_BACK = (429, 503)
 _ABOUT_THE_REQUEST = (None, 400, 413, 422)  # statuses, of errors not to be retried, that may be the fault of one item of a batch
@@ -100,16 +103,17 @@ class Client:
     """Sends calls to the models of one run: `async with Client(models, meter) as client`. Use it within one event loop.
 
     `models` maps the names that programs use to models; the first is the default. With `offline`, whatever is not answered before it
-    comes here fails.
+    comes here fails. Requests over HTTP may be sent by `workers`, which it ends.
     """
 
-    def __init__(self, models: Mapping[str, Model], meter: Meter, *, offline: bool = False) -> None:
+    def __init__(self, models: Mapping[str, Model], meter: Meter, *, offline: bool = False, workers: Workers | None = None) -> None:
         if not models:
             raise UsageError("no model is configured")
         self._models = models
         self._meter = meter
         self._offline = offline
         self._lanes: dict[Model, _Lane] = {}
+        self._workers = workers
         self.counters = Counters()
 
     async def __aenter__(self) -> Client:
@@ -117,9 +121,13 @@ class Client:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         lanes, self._lanes = self._lanes, {}
-        for lane in lanes.values():
-            if lane.provider is not None:
-                await lane.provider.close()
+        try:
+            for lane in lanes.values():
+                if lane.provider is not None:
+                    await lane.provider.close()
+        finally:
+            if self._workers is not None:
+                await self._workers.close()
 
     def model(self, name: str | None) -> Model:
         """The model of that name, or the default. Raises UsageError for a name that is not configured."""
@@ -177,6 +185,10 @@ class Client:
             lane = self._lanes[model] = _Lane(gate, price_of(model))
         return lane
 
+    def _open(self, model: Model) -> Provider:
+        provider = open_provider(model)
+        return provider if self._workers is None or model.provider != "openai" else self._workers.provider(provider)
+
     async def _converse(self, lane: _Lane, request: Request, alive: Callable[[], bool], spent: _Spent) -> Any:
         """The checked value: asks, and asks again while the reply is bad."""
         asked, patience = request, _Patience(request.model.name)
@@ -230,7 +242,7 @@ class Client:
         settled = Charge(requests=0)
         try:
             if lane.provider is None:
-                lane.provider = open_provider(request.model)
+                lane.provider = self._open(request.model)
             try:
                 ticket, waited = await lane.gate.ready(most.input_tokens + most.output_tokens, patience.seconds)
             except Closed as closed:

@@ -2,6 +2,7 @@
 
     model = "small"                      # a name below, `local`, `gguf:PATH`, `script:PATH`, or what the endpoint calls it
     concurrency = 32                     # calls under way at once, for each model that does not say itself
+    processes = 4                        # that may send requests, where one has more of them than it can send
     budget = ["$2", "10 min"]            # one text, or several
     memo = ".rlm/memo.sqlite"            # or "off"
 
@@ -75,7 +76,7 @@ _KEYS: Final[Mapping[str, Expected]] = {
     "timeout": "seconds",
     "grammar": "grammar",
 }
-_TOP: Final = ("model", "concurrency", "budget", "memo", "models")
+_TOP: Final = ("model", "concurrency", "processes", "budget", "memo", "models")
 _ENDPOINT_ONLY: Final = ("base_url", "api_key_env", "requests_per_minute", "tokens_per_minute", "timeout", "grammar")
 
 
@@ -87,6 +88,7 @@ class Config:
     where: str = "rlm.toml"
     model: str | None = None
     concurrency: int | None = None
+    processes: int | None = None
     budget: tuple[str, ...] = ()
     memo: str | None = None
     models: Mapping[str, Mapping[str, Any]] = field(factory=dict)
@@ -135,11 +137,12 @@ def read_config(text: str, where: str) -> Config:
     sections = table.get("models", {})
     if not isinstance(sections, dict):
         _wrong(name, "models", "sections [models.NAME]", sections)
-    concurrency = table.get("concurrency")
+    concurrency, processes = table.get("concurrency"), table.get("processes")
     return Config(
         where=where,
         model=None if model is None else _in_folder(model, folder),
         concurrency=None if concurrency is None else _checked(name, "concurrency", "count", concurrency),
+        processes=None if processes is None else _checked(name, "processes", "count", processes),
         budget=tuple(budget),
         memo=memo if memo is None or memo == "off" else str(folder / Path(memo).expanduser()),
         models={section: _section(name, section, keys, folder) for section, keys in sections.items()},

@@ -1,0 +1,88 @@
+"""A worker process: sends the requests that a run hands it, and hands back what came. It keeps no account of anything: retries, limits,
+budget and memo are the run's.
+
+It ends when its run does, however that ended: then the socket is closed, or it has another parent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import socket
+from typing import Any, Final
+
+from rlmlang.lm.providers.openai import OpenAIProvider
+from rlmlang.lm.request import ProviderError
+from rlmlang.lm.workers.wire import (
+    ASK,
+    CANCEL,
+    MODEL,
+    READY,
+    Channel,
+    Words,
+    error_words,
+    read_ask,
+    read_model,
+    reply_words,
+)
+
+_ORPHAN_SECONDS: Final = 1.0  # between two looks at who the parent is: a fork of the run would keep the socket open
+_YOUNG: Final = 50_000  # objects made, less those freed, between two collections, as in a run
+
+
+def main(descriptor: int) -> None:
+    """Serves the run at the other end of the socket; does not return."""
+    parent = os.getppid()
+    gc.freeze()
+    gc.set_threshold(_YOUNG, *gc.get_threshold()[1:])
+    asyncio.run(_serve(socket.socket(fileno=descriptor), parent))
+
+
+async def _serve(connection: socket.socket, parent: int) -> None:
+    loop = asyncio.get_running_loop()
+    _, serving = await loop.create_connection(_Serving, sock=connection)
+    serving.send((READY,))
+    while os.getppid() == parent:
+        await asyncio.sleep(_ORPHAN_SECONDS)
+    _end()
+
+
+def _end() -> None:
+    os._exit(0)  # nothing here outlives the run, and nobody waits for an orderly end
+
+
+class _Serving(Channel):
+    """Does as it is told, each request in a task of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._providers: dict[int, OpenAIProvider] = {}
+        self._models: dict[int, Any] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    def received(self, message: Words) -> None:
+        kind, *rest = message
+        if kind == ASK:
+            call, model, *asked = rest
+            self._tasks[call] = self._loop.create_task(self._answer(call, model, asked))
+        elif kind == CANCEL:
+            (call,) = rest
+            if (task := self._tasks.pop(call, None)) is not None:  # none where its reply is just on its way
+                task.cancel()
+        elif kind == MODEL:
+            number, values = rest
+            model = self._models[number] = read_model(values)
+            self._providers[number] = OpenAIProvider(model)
+
+    async def _answer(self, call: int, model: int, asked: list[Any]) -> None:
+        try:
+            completion = await self._providers[model].complete(read_ask(self._models[model], *asked))
+            self.send(reply_words(call, completion))
+        except ProviderError as error:
+            self.send(error_words(call, error))
+        finally:
+            self._tasks.pop(call, None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        _end()

@@ -1,0 +1,133 @@
+"""What goes between a run and its worker processes, over a pair of sockets.
+
+A frame is its length in 8 bytes and a list of messages; whoever sends puts all that came up in one turn of its event loop into one frame.
+Both ends run the same interpreter and trust each other, so messages are tuples of plain values under `marshal`, the quickest there is:
+
+    (MODEL, model, fields)                                          to a worker: a model that it will be asked for, its key in the clear
+    (ASK, call, model, messages, max_tokens, temperature, schema, grammar)
+    (CANCEL, call)
+    (READY,)                                                        from a worker: it has imported all that it needs
+    (REPLY, call, text, finish, refusal, usage)
+    (ERROR, call, message, retryable, retry_after, status, charged)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import marshal
+import struct
+from collections.abc import Mapping
+from typing import Any, Final
+
+from attrs import fields
+
+from rlmlang.lm.request import Completion, Message, Model, ProviderError, Request, Secret, Usage
+
+MODEL: Final = 0
+ASK: Final = 1
+CANCEL: Final = 2
+READY: Final = 3
+REPLY: Final = 4
+ERROR: Final = 5
+
+_LENGTH: Final = struct.Struct(">Q")
+
+Words = tuple[Any, ...]  # a message
+
+
+class Channel(asyncio.Protocol):
+    """One end: `send` queues a message until the turn of the event loop is over; subclasses say what is done with those that come."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._queued: list[Words] = []
+        self._received = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def send(self, message: Words) -> None:
+        """Sends `message`, with all others of this turn. What is sent after the other end has gone is lost."""
+        if not self._queued:
+            self._loop.call_soon(self._flush)
+        self._queued.append(message)
+
+    def received(self, message: Words) -> None:
+        """Another message came."""
+        raise NotImplementedError
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        for message in _take(self._received):
+            self.received(message)
+
+    def _flush(self) -> None:
+        queued, self._queued = self._queued, []
+        if self._transport is not None and not self._transport.is_closing():
+            packed = marshal.dumps(queued)
+            self._transport.write(_LENGTH.pack(len(packed)) + packed)
+
+
+def _take(received: bytearray) -> list[Words]:
+    """The messages of all frames that are complete, in order; what is left in `received` is the beginning of another."""
+    messages: list[Words] = []
+    start = 0
+    while len(received) - start >= _LENGTH.size:
+        (length,) = _LENGTH.unpack_from(received, start)
+        end = start + _LENGTH.size + length
+        if len(received) < end:
+            break
+        with memoryview(received) as view, view[start + _LENGTH.size : end] as frame:
+            messages += marshal.loads(frame)
+        start = end
+    del received[:start]
+    return messages
+
+
+def model_words(number: int, model: Model) -> Words:
+    """`model` as a message. Only for a socket: it has the key."""
+    values = {field.name: getattr(model, field.name) for field in fields(Model)}
+    key = model.api_key
+    return MODEL, number, values | {"api_key": None if key is None else key.reveal()}
+
+
+def read_model(values: Mapping[str, Any]) -> Model:
+    """What `model_words` says."""
+    key = values["api_key"]
+    return Model(**{**values, "api_key": None if key is None else Secret(key)})
+
+
+def ask_words(call: int, model: int, request: Request) -> Words:
+    """One attempt of `request`, with what a provider needs of it."""
+    messages = [(message.role, message.content) for message in request.messages]
+    return ASK, call, model, messages, request.max_tokens, request.temperature, request.schema, request.grammar
+
+
+def read_ask(
+    model: Model, messages: list[Any], max_tokens: int, temperature: float | None, schema: dict[str, Any] | None, grammar: str | None
+) -> Request:
+    """What `ask_words` says. The type is left out: a provider has no use for it."""
+    said = tuple(Message(role, content) for role, content in messages)
+    return Request(model, said, schema=schema, max_tokens=max_tokens, temperature=temperature, grammar=grammar)
+
+
+def reply_words(call: int, completion: Completion) -> Words:
+    usage = completion.usage
+    counted = None if usage is None else (usage.input_tokens, usage.output_tokens, usage.cached_tokens)
+    return REPLY, call, completion.text, completion.finish, completion.refusal, counted
+
+
+def read_completion(text: str | None, finish: str | None, refusal: str | None, counted: tuple[int, int, int] | None) -> Completion:
+    """What `reply_words` says."""
+    return Completion(text, finish, refusal, None if counted is None else Usage(*counted))
+
+
+def error_words(call: int, error: ProviderError) -> Words:
+    return ERROR, call, error.message, error.retryable, error.retry_after, error.status, error.charged
+
+
+def read_error(message: str, retryable: bool, retry_after: float | None, status: int | None, charged: bool) -> ProviderError:
+    """What `error_words` says."""
+    return ProviderError(message, retryable=retryable, retry_after=retry_after, status=status, charged=charged)
