@@ -1,8 +1,8 @@
 """Any server that speaks OpenAI's chat completions: OpenAI, vLLM, SGLang, Ollama, llama.cpp, OpenRouter, …
 
 Through the openai package's client, but by its raw `post`: building and validating its reply objects costs twice what the rest does,
-and refuses odd bodies that are easily read. The requests of a provider differ in their body alone, so the client builds the first, and
-later ones are copies of it with another body (half of the remaining cost).
+and refuses odd bodies that are easily read. The requests of a provider differ in their body alone, so the client builds and sends the
+first; later ones have its address and headers, and go straight to the transport (half of the remaining cost).
 
 Not done here: retries, limits on rates, checks of the reply (see `lm.client`).
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from copy import copy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -65,7 +64,7 @@ class OpenAIProvider:
         """One attempt. Raises ProviderError, nothing else."""
         try:
             async with asyncio.timeout(self._seconds):
-                response = await self._client.send(self._url, self._body(request), self._response)
+                reply = await self._client.send(self._url, self._body(request), self._response)
         except ProviderError:
             raise
         except TimeoutError:
@@ -73,7 +72,7 @@ class OpenAIProvider:
         except Exception as error:  # of openai or httpx: none is expected, and none may leave
             message = self._transport.redacted(f"the request to {self._host} could not be made ({type(error).__name__})")
             raise ProviderError(message) from None
-        return self._read(response.extensions["body"])
+        return self._read(reply)
 
     async def close(self) -> None:
         await self._client.close()
@@ -127,35 +126,35 @@ class OpenAIProvider:
 
 
 class _Client(openai.AsyncOpenAI):
-    """The client, with two of its steps overridden: a request is a copy of the first one, and goes to our transport without the HTTP
-    library's own layers (redirects, cookies, authentication), of which none is wanted. Should these steps go, this is only slower."""
+    """The client, with two of its steps overridden: the first request that it builds is remembered, and goes to our transport without the
+    HTTP library's own layers (redirects, cookies, authentication), of which none is wanted. Should these steps go, this is only slower."""
 
     def __init__(self, transport: Transport, **settings: Any) -> None:
         super().__init__(**settings)
-        self._platform = "Unknown"  # else each call until the first is built asks for it in a thread, for a header that is not sent
+        self._platform = "Unknown"  # else it is asked for in a thread, for a header that is not sent
         self._direct = transport
-        self._first_options: Any = None
-        self._first_request: Any = None
+        self._first: Any = None
 
-    async def send(self, url: str, body: dict[str, Any], response: Any) -> Any:
-        """The response to a POST of `body`; `response` is its class."""
-        if self._first_options is None:
-            return await self.post(url, cast_to=response, body=body)
-        options = copy(self._first_options)  # making them anew costs a fifth of all that a call costs
-        options.json_data = body
-        return await self.request(response, options)
+    async def send(self, url: str, body: dict[str, Any], response: Any) -> bytes:
+        """The body of the response to a POST of `body`; `response` is the HTTP library's class of responses."""
+        if self._first is None:
+            return (await self.post(url, cast_to=response, body=body)).extensions["body"]  # type: ignore[no-any-return]
+        return await self._direct.send(self._first, _encoded(body))
 
     def _build_request(self, options: Any, **more: Any) -> Any:
-        if self._first_request is None:
-            self._first_request = super()._build_request(options, **more)
-            del self._first_request.headers["Content-Length"]
-            self._first_options = options
-        request = copy(self._first_request)
-        request.extensions = {**self._first_request.extensions, "body": _encode(options.json_data).encode("utf-8", "replace")}
+        body, options.json_data = options.json_data, {}
+        request = super()._build_request(options, **more)
+        del request.headers["Content-Length"]
+        request.extensions["body"] = _encoded(body)
+        self._first = request
         return request
 
     async def _send_request(self, request: Any, **more: Any) -> Any:
         return await self._direct.handle_async_request(request)
+
+
+def _encoded(body: dict[str, Any]) -> bytes:
+    return _encode(body).encode("utf-8", "replace")
 
 
 def _response_type(http: Any) -> Any:

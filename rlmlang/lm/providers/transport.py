@@ -3,7 +3,7 @@
 Given to `openai.DefaultAioHttpClient` as its transport. Beyond the usual one it keeps a reply to REPLY_BYTES (and closes the connection
 past that), gives up after IDLE_SECONDS without a byte, keeps no cookies, follows no redirect, asks for no compression (a small reply
 could unpack to gigabytes), and judges status codes itself: error pages are not handed on. Environment proxies are honoured, but never
-for an address on this machine.
+for an address on this machine, and `.netrc` is left alone where there are none.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from multidict import CIMultiDict
@@ -45,11 +47,19 @@ class Transport:
 
     async def handle_async_request(self, request: Any) -> Any:
         """The reply to an httpx request, read whole: its extension `body` has the bytes. So may the request's, instead of its content.
+        Raises ProviderError as `send`."""
+        given = request.extensions.get("body")
+        body = await self.send(request, request.content if given is None else given)
+        library = sys.modules[type(request).__module__.partition(".")[0]]  # httpx, or its successor: openai chooses
+        return library.Response(200, stream=library.ByteStream(b""), request=request, extensions={"body": body})
+
+    async def send(self, like: Any, body: bytes) -> bytes:
+        """The body of the reply to a POST of `body`; address and headers are those of `like`, an httpx request.
 
         Raises ProviderError for everything but a status of 200 to 299.
         """
         try:
-            status, body = await self._exchange(request)
+            return await self._exchange(like, body)
         except ProviderError:
             raise
         except aiohttp.ClientConnectorError as error:
@@ -60,38 +70,32 @@ class Transport:
             raise self._error("the address is not valid") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise self._error(f"the connection to {self._host} broke ({type(error).__name__})", retryable=True, charged=True) from None
-        library = sys.modules[type(request).__module__.partition(".")[0]]  # httpx, or its successor: openai chooses
-        return library.Response(status, stream=library.ByteStream(b""), request=request, extensions={"body": body})
 
     async def aclose(self) -> None:
         if self._session is not None:
             await self._session.close()
 
-    async def _exchange(self, request: Any) -> tuple[int, bytes]:
+    async def _exchange(self, like: Any, body: bytes) -> bytes:
+        if like.headers is not self._headers_seen:  # copies of one request share theirs
+            self._headers_seen = like.headers
+            self._headers = CIMultiDict(like.headers.items())
+            self._url = str(like.url)
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._connections),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=not is_local(self._host),
+                trust_env=_is_proxied(self._url),  # reads the environment, and .netrc, in a thread for each request
                 auto_decompress=False,
                 timeout=self._timeout,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
             )
-        if request.headers is not self._headers_seen:  # copies of one request share theirs
-            self._headers_seen = request.headers
-            self._headers = CIMultiDict(request.headers.items())
-            self._url = str(request.url)
-        body = request.extensions.get("body")
-        sending = self._session.post(
-            self._url, data=request.content if body is None else body, headers=self._headers, allow_redirects=False
-        )
-        async with sending as response:
+        async with self._session.post(self._url, data=body, headers=self._headers, allow_redirects=False) as response:
             status = response.status
             if 200 <= status < 300:
                 if response.headers.get("Content-Encoding", "identity").lower() != "identity":
                     response.close()
                     raise self._error(f"{self._host} sent a compressed reply, which was not asked for", charged=True)
-                return status, await self._read(response)
+                return await self._read(response)
             page = await response.content.read(_SHOWN_BYTES)
             response.close()
             raise self._refused(status, response.headers, page)
@@ -160,6 +164,13 @@ def is_local(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _is_proxied(url: str) -> bool:
+    """Whether the environment names a proxy for this address."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return parts.scheme in getproxies() and not is_local(host) and not proxy_bypass(host)
 
 
 def _date(text: str) -> float | None:

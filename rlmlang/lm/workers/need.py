@@ -21,7 +21,7 @@ def default_processes() -> int:
 
 
 class Need:
-    """Looks at spans of calls: `answered` counts one, and says whether the event loop was too busy with them. Made and used in its thread."""
+    """Looks at spans of calls: `answered` counts one, and says whether the event loop was too busy with them. Of one thread, its own."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, cpu: Callable[[], float] = time.thread_time) -> None:
         self._clock = clock
