@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from rlmlang.lm.workers import Workers
 
 _PUSHED_BACK = (429, 503)
+_UNSENT = Charge(requests=0)
 _ABOUT_THE_REQUEST = (None, 400, 413, 422)  # statuses, of errors not to be retried, that may be the fault of one item of a batch
 
 
@@ -110,6 +111,7 @@ class Client:
         if not models:
             raise UsageError("no model is configured")
         self._models = models
+        self._default = next(iter(models))
         self._meter = meter
         self._offline = offline
         self._lanes: dict[Model, _Lane] = {}
@@ -132,7 +134,7 @@ class Client:
     def model(self, name: str | None) -> Model:
         """The model of that name, or the default. Raises UsageError for a name that is not configured."""
         if name is None:
-            name = next(iter(self._models))
+            name = self._default
         try:
             return self._models[name]
         except KeyError:
@@ -239,7 +241,7 @@ class Client:
             1, most.input_tokens, most.output_tokens, 0 if price is None else worst(price, most.input_tokens, most.output_tokens)
         )
         await meter.reserve(reserved)
-        settled = Charge(requests=0)
+        settled = _UNSENT
         try:
             if lane.provider is None:
                 lane.provider = self._open(request.model)

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future as Promise
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TextIO, TypeVar
 
@@ -38,7 +39,10 @@ _EVICTED: Final = 16  # rows that go at a time
 _NUMBERS: Final = struct.Struct("<8q").pack
 _DECODE: Final = json.JSONDecoder().raw_decode
 _GET: Final = f"SELECT {COLUMNS} FROM replies WHERE key = ?"
-_PUT: Final = f"INSERT OR IGNORE INTO replies (key, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT: Final = f"INSERT OR IGNORE INTO replies (key, {COLUMNS}) VALUES "
+_ROW: Final = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT_ROWS: Final = 64  # of one statement: each gives the interpreter's lock up and has to wait for it
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def default_path() -> Path:
@@ -324,7 +328,9 @@ class Memo:
     def _insert(self, puts: list[_Put]) -> None:
         db = self._write
         with memo_file.transaction(db):
-            db.executemany(_PUT, [put.columns for put in puts])
+            for at in range(0, len(puts), _PUT_ROWS):
+                rows = [put.columns for put in puts[at : at + _PUT_ROWS]]
+                db.execute(_PUT + ",".join([_ROW] * len(rows)), [*chain.from_iterable(rows)])
             while memo_file.used_bytes(db) > self._max_bytes:
                 gone = db.execute("DELETE FROM replies WHERE id IN (SELECT id FROM replies ORDER BY id LIMIT ?)", (_EVICTED,))
                 if not gone.rowcount:
@@ -348,7 +354,7 @@ class Memo:
             for key, columns in memo_file.readable_rows(opened.moved):
                 row = _row(key, columns)
                 if row is not None:
-                    opened.db.execute(_PUT, _columns(key, row))
+                    opened.db.execute(_PUT + _ROW, _columns(key, row))
         saved = opened.db.total_changes - before
         self.warnings.append(f"the memo store {opened.why}: it was moved to {opened.moved}, and {saved:,} rows of it were kept")
 
@@ -379,7 +385,7 @@ def _columns(key: bytes, row: MemoRow) -> tuple[Any, ...]:
     if any(figure is not None and not 0 <= figure < 2**63 for figure in (*figures, row.created)):
         raise RlmError("an answer with impossible figures cannot be put into the memo store")
     try:
-        value = json.dumps(row.value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        value = _ENCODE(row.value)
         checksum = _checksum(key, value.encode(), row.model.encode(), figures, row.created)
     except (TypeError, ValueError, RecursionError):
         raise RlmError("an answer that is no JSON cannot be put into the memo store") from None
