@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import selectors
 import time
 from collections.abc import Callable
 from typing import Any
 
+from rlmlang.lm.steady import Steady
 
-class UntilStill(selectors.DefaultSelector):
+
+class UntilStill(Steady):
     """The selector of an event loop that cancels `task` once, when the loop would wait for what never comes: nothing is ready, no timer
     runs, and nothing is `busy`. With a `deadline` (of the monotonic clock) it calls `late` once, when that has come: a timer would run."""
 

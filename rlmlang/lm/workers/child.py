@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from rlmlang.lm.providers.openai import OpenAIProvider
 from rlmlang.lm.request import ProviderError
+from rlmlang.lm.steady import Steady
 from rlmlang.lm.workers.wire import (
     ASK,
     CANCEL,
@@ -36,7 +37,8 @@ def main(descriptor: int) -> None:
     parent = os.getppid()
     gc.freeze()
     gc.set_threshold(_YOUNG, *gc.get_threshold()[1:])
-    asyncio.run(_serve(socket.socket(fileno=descriptor), parent))
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(Steady())) as runner:
+        runner.run(_serve(socket.socket(fileno=descriptor), parent))
 
 
 async def _serve(connection: socket.socket, parent: int) -> None:
