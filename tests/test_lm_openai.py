@@ -17,7 +17,7 @@ from rlmlang import limits
 from rlmlang.errors import Failure, UsageError
 from rlmlang.lm.client import Client
 from rlmlang.lm.providers.openai import OpenAIProvider
-from rlmlang.lm.providers.transport import is_local, retry_after
+from rlmlang.lm.providers.transport import is_local, is_proxied, retry_after
 from rlmlang.lm.render import render, worst_input_tokens
 from rlmlang.lm.request import Charge, Completion, GrammarWay, Model, ProviderError, Reply, Request, Secret, Usage
 from rlmlang.types import BOOL, TEXT, Enum, Type
@@ -277,6 +277,19 @@ def test_the_environment_steers_nothing(monkeypatch: pytest.MonkeyPatch) -> None
         complete(server.model(api_key=None))
     assert not any("environment" in value for value in server.headers[0].values())
     assert set(server.headers[0]) >= {"authorization", "content-type"} and "x-stainless-os" not in server.headers[0]
+
+
+def test_a_proxy_is_used_where_the_environment_names_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert not is_proxied("http://models.example/v1")
+    with loopback() as server:
+        monkeypatch.setenv("http_proxy", server.url.removesuffix("/v1"))
+        assert complete(server.model(base_url="http://models.example/v1")).text == "ok"
+        assert server.headers[0]["host"] == "models.example"
+    assert is_proxied("http://models.example/v1") and not is_proxied("https://models.example/v1")
+    monkeypatch.setenv("no_proxy", "models.example")
+    assert not is_proxied("http://models.example/v1")
 
 
 def test_retry_after_in_all_its_forms() -> None:

@@ -84,7 +84,7 @@ class Transport:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._connections),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=_is_proxied(self._url),  # reads the environment, and .netrc, in a thread for each request
+                trust_env=is_proxied(self._url),  # reads the environment, and .netrc, in a thread for each request
                 auto_decompress=False,
                 timeout=self._timeout,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
@@ -166,7 +166,7 @@ def is_local(host: str) -> bool:
         return False
 
 
-def _is_proxied(url: str) -> bool:
+def is_proxied(url: str) -> bool:
     """Whether the environment names a proxy for this address."""
     parts = urlsplit(url)
     host = parts.hostname or ""
