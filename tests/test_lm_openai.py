@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import traceback
+from base64 import b64encode
 from email.utils import formatdate
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from rlmlang import limits
 from rlmlang.errors import Failure, UsageError
 from rlmlang.lm.client import Client
 from rlmlang.lm.providers.openai import OpenAIProvider
-from rlmlang.lm.providers.transport import is_local, is_proxied, retry_after
+from rlmlang.lm.providers.transport import is_local, proxy_of, retry_after
 from rlmlang.lm.render import render, worst_input_tokens
 from rlmlang.lm.request import Charge, Completion, GrammarWay, Model, ProviderError, Reply, Request, Secret, Usage
 from rlmlang.types import BOOL, TEXT, Enum, Type
@@ -279,17 +281,24 @@ def test_the_environment_steers_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     assert set(server.headers[0]) >= {"authorization", "content-type"} and "x-stainless-os" not in server.headers[0]
 
 
-def test_a_proxy_is_used_where_the_environment_names_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_is_used_where_the_environment_names_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    assert not is_proxied("http://models.example/v1")
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine models.example login me password canary\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert proxy_of("http://models.example/v1") is None
     with loopback() as server:
-        monkeypatch.setenv("http_proxy", server.url.removesuffix("/v1"))
+        proxy = server.url.removesuffix("/v1").removeprefix("http://")
+        monkeypatch.setenv("http_proxy", f"me:word@{proxy}")
         assert complete(server.model(base_url="http://models.example/v1")).text == "ok"
-        assert server.headers[0]["host"] == "models.example"
-    assert is_proxied("http://models.example/v1") and not is_proxied("https://models.example/v1")
+        headers = server.headers[0]
+        assert headers["host"] == "models.example" and headers["authorization"] == f"Bearer {CANARY}"
+        assert headers["proxy-authorization"] == "Basic " + b64encode(b"me:word").decode()
+    assert proxy_of("https://models.example/v1") is None and proxy_of("http://127.0.0.1:8000/v1") is None
     monkeypatch.setenv("no_proxy", "models.example")
-    assert not is_proxied("http://models.example/v1")
+    assert proxy_of("http://models.example/v1") is None
 
 
 def test_retry_after_in_all_its_forms() -> None:

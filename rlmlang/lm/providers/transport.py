@@ -3,7 +3,7 @@
 Given to `openai.DefaultAioHttpClient` as its transport. Beyond the usual one it keeps a reply to REPLY_BYTES (and closes the connection
 past that), gives up after IDLE_SECONDS without a byte, keeps no cookies, follows no redirect, asks for no compression (a small reply
 could unpack to gigabytes), and judges status codes itself: error pages are not handed on. Environment proxies are honoured, but never
-for an address on this machine, and `.netrc` is left alone where there are none.
+for an address on this machine; `.netrc` is left alone.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Transport:
         self._headers_seen: Any = None  # of the last request; what aiohttp gets for them, and the address, follow
         self._headers: CIMultiDict[str] = CIMultiDict()
         self._url = ""
+        self._proxy: str | None = None
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=limits.CONNECT_SECONDS, sock_read=limits.IDLE_SECONDS)
 
     async def handle_async_request(self, request: Any) -> Any:
@@ -80,16 +81,18 @@ class Transport:
             self._headers_seen = like.headers
             self._headers = CIMultiDict(like.headers.items())
             self._url = str(like.url)
+            self._proxy = proxy_of(self._url)
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._connections),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=is_proxied(self._url),  # reads the environment, and .netrc, in a thread for each request
+                trust_env=False,  # it would read the environment, and .netrc, in threads, for each request
                 auto_decompress=False,
                 timeout=self._timeout,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
             )
-        async with self._session.post(self._url, data=body, headers=self._headers, allow_redirects=False) as response:
+        sending = self._session.post(self._url, data=body, headers=self._headers, proxy=self._proxy, allow_redirects=False)
+        async with sending as response:
             status = response.status
             if 200 <= status < 300:
                 if response.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -166,11 +169,12 @@ def is_local(host: str) -> bool:
         return False
 
 
-def is_proxied(url: str) -> bool:
-    """Whether the environment names a proxy for this address."""
+def proxy_of(url: str) -> str | None:
+    """The proxy that the environment names for this address, if it does."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    return parts.scheme in getproxies() and not is_local(host) and not proxy_bypass(host)
+    proxy = None if is_local(host) or proxy_bypass(host) else getproxies().get(parts.scheme)
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
 def _date(text: str) -> float | None:
