@@ -107,6 +107,7 @@ class Session:
             environ=os.environ,
             root=settings.root,
         )
+        workers = Workers(processes_of(settings, config) if sample is None else 1)  # a sample is too short for more
         self._make_solver = solver or _solver
         self.budget = Budget(parse_budget(text) for text in settings.budget or config.budget)
         self.compiled: Compiled = compile_program(checked)
@@ -126,7 +127,7 @@ class Session:
         self.warnings += self.bound.warnings
         self.beyond = self._admit() if sample is None else ()
         self.tally = Tally(self.budget)
-        self.client = Client(self.models, self.tally, offline=settings.offline, workers=Workers(self._processes(config)))
+        self.client = Client(self.models, self.tally, offline=settings.offline, workers=workers)
         self.calls = Calls(self.client, self.memo, recall=sample is not None)
         window = 2 * max(self.models[name].concurrency for name in self.model_names() or {self.models.default}) + 8
         widest = max((site.batch for site in self.compiled.sites.values()), default=1)
@@ -135,13 +136,6 @@ class Session:
         self.through = False  # all that a run, or a sample, can do has been done
         self._started = time.monotonic()
         self._seconds = 0.0
-
-    def _processes(self, config: Config) -> int:
-        """How many processes may send requests: a sample is too short for more than one."""
-        given = self.settings.processes if self.settings.processes is not None else config.processes
-        if given is not None and not 1 <= given <= limits.PROCESSES:
-            raise UsageError(f"--processes is a whole number from 1 to {limits.PROCESSES}, not {given}")
-        return 1 if self.sample is not None else given or default_processes()
 
     def model_names(self) -> set[str]:
         """The models that the program may ask, as far as it says."""
@@ -446,6 +440,14 @@ def configuration(path: str | os.PathLike[str] | None = None) -> Config:
         return load_config(Path(path))
     here = Path("rlm.toml")
     return load_config(here) if here.is_file() else Config()
+
+
+def processes_of(settings: Settings, config: Config) -> int:
+    """How many processes may send requests. Raises UsageError."""
+    given = settings.processes if settings.processes is not None else config.processes
+    if given is not None and not 1 <= given <= limits.PROCESSES:
+        raise UsageError(f"--processes is a whole number from 1 to {limits.PROCESSES}, not {given}")
+    return given or default_processes()
 
 
 def memo_path(given: str | os.PathLike[str] | None, config: Config) -> Path | None:

@@ -30,6 +30,8 @@ from rlmlang.errors import BudgetError, Interrupted, ProgramError, RlmError, Usa
 from rlmlang.lm.client import Client
 from rlmlang.lm.config import Config, resolve_models
 from rlmlang.lm.request import Model
+from rlmlang.lm.steady import Steady
+from rlmlang.lm.workers import Workers
 from rlmlang.quantity import value_at
 from rlmlang.run.budget import Budget, Limit, parse_budget
 from rlmlang.run.calls import Calls, Site, Tally
@@ -37,7 +39,7 @@ from rlmlang.run.evaluate import Run
 from rlmlang.run.memo import Memo
 from rlmlang.run.nesting import Nesting, Share
 from rlmlang.run.turns import CompiledTurn, Outcome, Past, compile_turn
-from rlmlang.session import Settings, memo_path, usable_model
+from rlmlang.session import Settings, memo_path, processes_of, usable_model
 from rlmlang.solve.contexts import Context
 from rlmlang.solve.keep import kept_program
 from rlmlang.solve.loop import Loop
@@ -83,11 +85,12 @@ class Repl:
             environ=os.environ,
             root=settings.root,
         )
+        workers = Workers(processes_of(settings, config))
         self.offline = settings.offline
         self.budget = Budget(parse_budget(text) for text in settings.budget or config.budget)
         self.memo = Memo.open(memo_path(settings.memo, config))
         self.tally = Tally(self.budget)
-        self.client = Client(self.models, self.tally, offline=settings.offline)
+        self.client = Client(self.models, self.tally, offline=settings.offline, workers=workers)
         self.calls = Calls(self.client, self.memo)
         self.accepted: list[Checked] = []
         self._past = Past({c.name: c.value for c in contexts})
@@ -121,7 +124,7 @@ class Repl:
             async with self.client:
                 await self._leave.wait()
 
-        with asyncio.Runner() as runner:
+        with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(Steady())) as runner:
             runner.run(stay())
 
     # ---- one entry ----
