@@ -59,9 +59,9 @@ CONNECT_SECONDS: Final = 20.0  # until a connection stands
 CALL_SECONDS: Final = 600.0  # one attempt, whole
 IDLE_SECONDS: Final = 120.0  # without a byte of the reply
 BATCH_ITEMS: Final = 100  # of one request, by `with {batch: …}`: beyond, models lose count, and one bad reply wastes too much
-PROCESSES: Final = 64  # of one run, whatever was asked for: each takes some 60 MB, and four keep the evaluator busy
+PROCESSES: Final = 64  # of one run, whatever was asked for: each takes some 40 MB, and three workers keep the evaluator busy
 WORKER_REPLACEMENTS: Final = 3  # of worker processes that ended, in one run: what ends them again and again will end the next
-WORKER_START_SECONDS: Final = 60.0  # until a worker process takes requests; one second on an idle machine
+WORKER_START_SECONDS: Final = 60.0  # until a worker process takes requests; half a second on an idle machine
 LIVE_ITEMS: Final = 4_096  # item tasks of nested maps under way at once
 
 # ---- solve ----

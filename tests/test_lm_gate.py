@@ -202,3 +202,20 @@ def test_without_a_time_given_pauses_double_up_to_a_limit() -> None:
         assert pauses[0] == 0 and 0.05 <= pauses[1] <= 0.1 and all(2 <= pause <= 4 for pause in pauses[8:])
 
     run(main)
+
+
+def test_a_slot_given_back_in_the_moment_of_a_cancellation() -> None:
+    async def main(loop: VirtualLoop) -> None:
+        gate = Gate(1)
+        await gate.enter()
+        cancelled, other = loop.create_task(gate.enter()), loop.create_task(gate.enter())
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        gate.leave()  # before the cancelled one has noticed
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+        await other
+        gate.leave()
+        await gate.enter()
+
+    run(main)

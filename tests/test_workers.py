@@ -26,7 +26,7 @@ from rlmlang.errors import BudgetError, Failure, UsageError
 from rlmlang.lm import workers as workers_room
 from rlmlang.lm.client import Client
 from rlmlang.lm.render import render
-from rlmlang.lm.request import Charge, Completion, Message, Model, ProviderError, Secret, Usage
+from rlmlang.lm.request import Address, Charge, Completion, Message, Model, ProviderError, Secret, Usage
 from rlmlang.lm.workers import Workers, need, wire
 from rlmlang.lm.workers.need import Need, default_processes
 from rlmlang.run.budget import Budget, Limit
@@ -289,7 +289,7 @@ def test_a_budget_is_never_overspent_whatever_happens(needed: None) -> None:
                 assert meter.budget.reserved == {"calls": 0, "tokens": 0, "dollars": 0}
             assert all(worker.load() == 0 for worker in workers._ready)
 
-        @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
         @given(
             st.lists(st.lists(FAULTS, max_size=3), min_size=1, max_size=12),
             st.integers(1, 25),
@@ -312,6 +312,7 @@ def test_killed_workers_lose_nothing_and_are_replaced_so_often(needed: None, mon
         model = server.model(concurrency=8)
         async with standing(3, server) as workers, Client({"m": model}, Checked(), workers=workers) as client:
             seen = set(processes_of(workers))
+            assert await ask(client, model, "first") == "yes"
             for turn in range(limits.WORKER_REPLACEMENTS + 2):
                 asked = [asyncio.create_task(ask(client, model, f"{turn}: {x}")) for x in range(6)]
                 await asyncio.sleep(0.03)
@@ -332,11 +333,13 @@ def test_killed_workers_lose_nothing_and_are_replaced_so_often(needed: None, mon
 def test_a_worker_that_hangs_is_given_up(needed: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers_room, "_GRACE_SECONDS", 0.1)
     monkeypatch.setattr(workers_room, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(limits, "WORKER_REPLACEMENTS", 0)
 
     async def scenario(server: Server) -> None:
         model = server.model(timeout=0.3)
         async with standing(2, server) as workers, Client({"m": model}, Checked(), workers=workers) as client:
             (pid,) = processes_of(workers)
+            assert await ask(client, model, "first") == "yes"
             os.kill(pid, signal.SIGSTOP)
             assert await ask(client, model, "hello") == "yes"
             assert client.counters.retries == 1 and is_gone(pid)
@@ -345,8 +348,11 @@ def test_a_worker_that_hangs_is_given_up(needed: None, monkeypatch: pytest.Monke
         asyncio.run(scenario(server))
 
 
-def test_where_no_process_can_be_started_the_run_goes_on(needed: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    for executable in ("/nonexistent/python", "/bin/false"):
+def test_where_no_process_can_be_started_the_run_goes_on(needed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fails = tmp_path / "python3"
+    fails.write_text("#!/bin/sh\nexit 1\n")
+    fails.chmod(0o700)
+    for executable in ("/nonexistent/python", str(fails)):
         monkeypatch.setattr(sys, "executable", executable)
 
         async def scenario(server: Server) -> None:
@@ -363,17 +369,28 @@ def test_where_no_process_can_be_started_the_run_goes_on(needed: None, monkeypat
             asyncio.run(scenario(server))
 
 
+def test_nothing_but_a_python_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Workers(3)._most == 2
+    for executable in ("", None, "/usr/sbin/server"):
+        monkeypatch.setattr(sys, "executable", executable)
+        assert Workers(3)._most == 0
+    monkeypatch.undo()
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert Workers(3)._most == 0
+
+
 def test_no_secret_is_to_be_seen_and_messages_leave_the_key_out(needed: None) -> None:
     async def scenario(server: Server) -> None:
         model = server.model()
         async with standing(2, server) as workers, Client({"m": model}, Checked(), workers=workers) as client:
             (pid,) = processes_of(workers)
+            assert await ask(client, model, "first") == "yes"
             failure = await ask(client, model, "hello")
             assert isinstance(failure, Failure) and "***" in failure.message and "canary" not in failure.message
             assert b"canary" not in command_line(pid)
             assert server.headers[-1]["authorization"].endswith("sk-canary-0123456789")
 
-    with loopback("yes", faults=[ok("yes"), status(401, "no such key: sk-canary-0123456789")]) as server:
+    with loopback("yes", faults=[ok("yes"), ok("yes"), status(401, "no such key: sk-canary-0123456789")]) as server:
         asyncio.run(scenario(server))
 
 
@@ -459,8 +476,10 @@ def test_a_worker_sends_what_the_run_would(said: list[Message], type: Any, most:
     model = Model(name="m", provider="openai", model="mm", api_key=Secret("sk"), timeout=3.0, grammar="vllm", reasoning_tokens=7)
     plain = render("x", [], type, model)
     request = evolve(plain, messages=tuple(said), max_tokens=most, temperature=warmth, grammar=grammar)
-    _, number, values = marshal.loads(marshal.dumps(wire.model_words(4, model)))
-    back = wire.read_model(values)
+    there = Address("http://h/v1/chat/completions", (("Authorization", "Bearer sk"),))
+    _, number, *told = marshal.loads(marshal.dumps(wire.model_words(4, model, there)))
+    back, address = wire.read_model(*told)
+    assert (address.url, address.headers) == (there.url, there.headers) and "sk" not in repr(address)
     assert number == 4 and back.api_key is not None and back.api_key.reveal() == "sk" and evolve(back, api_key=model.api_key) == model
     _, call, named, *asked = marshal.loads(marshal.dumps(wire.ask_words(9, 4, request)))
     assert (call, named) == (9, 4) and evolve(wire.read_ask(model, *asked), type=request.type) == request

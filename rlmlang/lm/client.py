@@ -189,7 +189,7 @@ class Client:
 
     def _open(self, model: Model) -> Provider:
         provider = open_provider(model)
-        return provider if self._workers is None or model.provider != "openai" else self._workers.provider(provider)
+        return provider if self._workers is None else self._workers.provider(provider)
 
     async def _converse(self, lane: _Lane, request: Request, alive: Callable[[], bool], spent: _Spent) -> Any:
         """The checked value: asks, and asks again while the reply is bad."""

@@ -76,7 +76,7 @@ class Gate:
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
                 self.leave()  # it was handed over just before
-            else:
+            elif waiter in self._entering:  # else a slot was given back meanwhile, and it was passed over
                 self._entering.remove(waiter)
             raise
 

@@ -74,6 +74,14 @@ class Model:
     grammar: GrammarWay | None = None
 
 
+@frozen(eq=False)
+class Address:
+    """Where requests go, and their headers: for each model the same. The headers hold its key."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+
+
 @frozen
 class Message:
     role: Literal["system", "user", "assistant"]

@@ -24,12 +24,17 @@ import aiohttp
 from multidict import CIMultiDict
 
 from rlmlang import limits
-from rlmlang.lm.request import ProviderError, Secret
+from rlmlang.lm.request import Address, ProviderError, Secret
 
 _RETRYABLE = frozenset({408, 409, 429})  # and all of 5xx
 _MAYBE_DONE = frozenset({408, 504})  # the server behind may have finished the work, and billed it
 _SHOWN_BYTES = 4_096  # of an error page, looked at
 _MEANINGS = {400: "bad request", 401: "wrong or missing API key", 403: "not allowed", 404: "not found", 413: "request too large"}
+
+
+def address_of(request: Any) -> Address:
+    """The address of an httpx request."""
+    return Address(str(request.url), tuple(request.headers.items()))
 
 
 class Transport:
@@ -40,9 +45,8 @@ class Transport:
         self._key = key
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
-        self._headers_seen: Any = None  # of the last request; what aiohttp gets for them, and the address, follow
+        self._address: Address | None = None  # of the last request; what aiohttp gets for it follows
         self._headers: CIMultiDict[str] = CIMultiDict()
-        self._url = ""
         self._proxy: str | None = None
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=limits.CONNECT_SECONDS, sock_read=limits.IDLE_SECONDS)
 
@@ -50,17 +54,17 @@ class Transport:
         """The reply to an httpx request, read whole: its extension `body` has the bytes. So may the request's, instead of its content.
         Raises ProviderError as `send`."""
         given = request.extensions.get("body")
-        body = await self.send(request, request.content if given is None else given)
+        body = await self.send(address_of(request), request.content if given is None else given)
         library = sys.modules[type(request).__module__.partition(".")[0]]  # httpx, or its successor: openai chooses
         return library.Response(200, stream=library.ByteStream(b""), request=request, extensions={"body": body})
 
-    async def send(self, like: Any, body: bytes) -> bytes:
-        """The body of the reply to a POST of `body`; address and headers are those of `like`, an httpx request.
+    async def send(self, address: Address, body: bytes) -> bytes:
+        """The body of the reply to a POST of `body`.
 
         Raises ProviderError for everything but a status of 200 to 299.
         """
         try:
-            return await self._exchange(like, body)
+            return await self._exchange(address, body)
         except ProviderError:
             raise
         except aiohttp.ClientConnectorError as error:
@@ -76,12 +80,11 @@ class Transport:
         if self._session is not None:
             await self._session.close()
 
-    async def _exchange(self, like: Any, body: bytes) -> bytes:
-        if like.headers is not self._headers_seen:  # copies of one request share theirs
-            self._headers_seen = like.headers
-            self._headers = CIMultiDict(like.headers.items())
-            self._url = str(like.url)
-            self._proxy = proxy_of(self._url)
+    async def _exchange(self, address: Address, body: bytes) -> bytes:
+        if address is not self._address:
+            self._address = address
+            self._headers = CIMultiDict(address.headers)
+            self._proxy = proxy_of(address.url)
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._connections),
@@ -91,7 +94,7 @@ class Transport:
                 timeout=self._timeout,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
             )
-        sending = self._session.post(self._url, data=body, headers=self._headers, proxy=self._proxy, allow_redirects=False)
+        sending = self._session.post(address.url, data=body, headers=self._headers, proxy=self._proxy, allow_redirects=False)
         async with sending as response:
             status = response.status
             if 200 <= status < 300:

@@ -22,10 +22,11 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from pathlib import Path
+from typing import Final, Protocol, runtime_checkable
 
 from rlmlang import limits
-from rlmlang.lm.request import Completion, Model, Provider, ProviderError, Request
+from rlmlang.lm.request import Address, Completion, Model, Provider, ProviderError, Request
 from rlmlang.lm.workers.need import Need
 from rlmlang.lm.workers.wire import CANCEL, READY, REPLY, Channel, Words, ask_words, model_words, read_completion, read_error
 
@@ -34,11 +35,20 @@ _GRACE_SECONDS: Final = 30.0  # beyond a call's own limit, after which the worke
 _BOOT: Final = "import json, sys; sys.path[:] = json.loads(sys.argv[2]); from rlmlang.lm.workers.child import main; main(int(sys.argv[1]))"
 
 
+@runtime_checkable
+class Addressed(Provider, Protocol):
+    """A provider whose requests workers can send, once it has sent one itself: from then on it has an address."""
+
+    @property
+    def address(self) -> Address | None:
+        """Where requests go, and their headers."""
+
+
 class Workers:
     """The worker processes of one client: at most `processes`, its own counted. Use it within one event loop."""
 
     def __init__(self, processes: int) -> None:
-        self._most = processes - 1 if os.name == "posix" and sys.executable else 0
+        self._most = processes - 1 if _has_interpreter() else 0
         self._need: Need | None = None  # of the thread that sends requests, which need not be this one
         self._starts_left = self._most + limits.WORKER_REPLACEMENTS
         self._begun = False
@@ -49,7 +59,7 @@ class Workers:
 
     def provider(self, own: Provider) -> Provider:
         """Who answers where `own` would: workers once there are some."""
-        if self._most < 1:
+        if self._most < 1 or not isinstance(own, Addressed):
             return own
         self._need = self._need or Need()
         return _Shared(own, self)
@@ -120,15 +130,15 @@ class Workers:
 class _Shared:
     """A Provider that hands requests to workers, and to `own` while there is none."""
 
-    def __init__(self, own: Provider, workers: Workers) -> None:
+    def __init__(self, own: Addressed, workers: Workers) -> None:
         self._own = own
         self._workers = workers
 
     async def complete(self, request: Request) -> Completion:
         """One attempt, cancellable. Raises ProviderError, nothing else."""
-        worker = self._workers.free()
-        if worker is not None:
-            return await worker.ask(request)
+        worker, address = self._workers.free(), self._own.address
+        if worker is not None and address is not None:
+            return await worker.ask(address, request)
         completion = await self._own.complete(request)
         self._workers.answered()
         return completion
@@ -183,13 +193,13 @@ class _Worker(Channel):
         """Whether it has a call that it should have given up."""
         return any(until < now for _, until in self._waiting.values())
 
-    async def ask(self, request: Request) -> Completion:
+    async def ask(self, address: Address, request: Request) -> Completion:
         """One attempt, cancellable. Raises ProviderError, nothing else."""
         model = request.model
         number = self._models.get(model)
         if number is None:
             number = self._models[model] = len(self._models)
-            self.send(model_words(number, model))
+            self.send(model_words(number, model, address))
         call = self._calls = self._calls + 1
         answer: asyncio.Future[Completion] = self._loop.create_future()
         until = time.monotonic() + (model.timeout or limits.CALL_SECONDS) + _GRACE_SECONDS
@@ -241,6 +251,11 @@ class _Worker(Channel):
     def reap(self) -> None:
         """Waits until the process, which was killed, is gone."""
         self._process.wait()
+
+
+def _has_interpreter() -> bool:
+    """Whether there is a Python to start workers with: what embeds one, or is packed with it, would start itself again."""
+    return os.name == "posix" and not getattr(sys, "frozen", False) and "py" in Path(sys.executable or "").name.lower()
 
 
 def _signal_name(number: int) -> str:

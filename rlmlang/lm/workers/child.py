@@ -10,10 +10,12 @@ import asyncio
 import gc
 import os
 import socket
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
-from rlmlang.lm.providers.openai import OpenAIProvider
-from rlmlang.lm.request import ProviderError
+from rlmlang.lm.providers.chat import Body, Chat
+from rlmlang.lm.request import Model, ProviderError
 from rlmlang.lm.steady import Steady
 from rlmlang.lm.workers.wire import (
     ASK,
@@ -59,27 +61,28 @@ class _Serving(Channel):
 
     def __init__(self) -> None:
         super().__init__()
-        self._providers: dict[int, OpenAIProvider] = {}
-        self._models: dict[int, Any] = {}
+        self._models: dict[int, tuple[Model, Chat, Callable[[Body], Awaitable[bytes]]]] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
     def received(self, message: Words) -> None:
         kind, *rest = message
         if kind == ASK:
-            call, model, *asked = rest
-            self._tasks[call] = self._loop.create_task(self._answer(call, model, asked))
+            call, number, *asked = rest
+            self._tasks[call] = self._loop.create_task(self._answer(call, number, asked))
         elif kind == CANCEL:
             (call,) = rest
             if (task := self._tasks.pop(call, None)) is not None:  # none where its reply is just on its way
                 task.cancel()
         elif kind == MODEL:
-            number, values = rest
-            model = self._models[number] = read_model(values)
-            self._providers[number] = OpenAIProvider(model)
+            number, *said = rest
+            model, address = read_model(*said)
+            chat = Chat(model)
+            self._models[number] = model, chat, partial(chat.post, address)
 
-    async def _answer(self, call: int, model: int, asked: list[Any]) -> None:
+    async def _answer(self, call: int, number: int, asked: list[Any]) -> None:
+        model, chat, post = self._models[number]
         try:
-            completion = await self._providers[model].complete(read_ask(self._models[model], *asked))
+            completion = await chat.complete(read_ask(model, *asked), post)
             self.send(reply_words(call, completion))
         except ProviderError as error:
             self.send(error_words(call, error))

@@ -3,7 +3,7 @@
 A frame is its length in 8 bytes and a list of messages; whoever sends puts all that came up in one turn of its event loop into one frame.
 Both ends run the same interpreter and trust each other, so messages are tuples of plain values under `marshal`, the quickest there is:
 
-    (MODEL, model, fields)                                          to a worker: a model that it will be asked for, its key in the clear
+    (MODEL, model, fields, url, headers)                            to a worker: a model that it will be asked for, its key in the clear
     (ASK, call, model, messages, max_tokens, temperature, schema, grammar)
     (CANCEL, call)
     (READY,)                                                        from a worker: it has imported all that it needs
@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from attrs import fields
 
-from rlmlang.lm.request import Completion, Message, Model, ProviderError, Request, Secret, Usage
+from rlmlang.lm.request import Address, Completion, Message, Model, ProviderError, Request, Secret, Usage
 
 MODEL: Final = 0
 ASK: Final = 1
@@ -86,17 +86,17 @@ def _take(received: bytearray) -> list[Words]:
     return messages
 
 
-def model_words(number: int, model: Model) -> Words:
-    """`model` as a message. Only for a socket: it has the key."""
+def model_words(number: int, model: Model, address: Address) -> Words:
+    """`model`, and where its requests go, as a message. Only for a socket: it has the key."""
     values = {field.name: getattr(model, field.name) for field in fields(Model)}
     key = model.api_key
-    return MODEL, number, values | {"api_key": None if key is None else key.reveal()}
+    return MODEL, number, values | {"api_key": None if key is None else key.reveal()}, address.url, address.headers
 
 
-def read_model(values: Mapping[str, Any]) -> Model:
+def read_model(values: Mapping[str, Any], url: str, headers: tuple[tuple[str, str], ...]) -> tuple[Model, Address]:
     """What `model_words` says."""
     key = values["api_key"]
-    return Model(**{**values, "api_key": None if key is None else Secret(key)})
+    return Model(**{**values, "api_key": None if key is None else Secret(key)}), Address(url, headers)
 
 
 def ask_words(call: int, model: int, request: Request) -> Words:
