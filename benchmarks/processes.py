@@ -4,7 +4,7 @@
 
 The server (server.py) answers at once, on this machine: it takes a core of its own, so N processes need N + 1 cores to show what they
 can. Where there are fewer, what is to be read is the processor time that a call takes of the run's own process: that is the one that
-cannot be shared out. Workers are started by the first call here, instead of after the first busy second, and what is measured begins
+cannot be shared out. Workers are started by the first call here, instead of after the first busy half second, and what is measured begins
 when they stand: from the first item of the answer to the last.
 """
 

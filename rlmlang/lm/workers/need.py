@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 CALLS: Final = 512  # answered before anything is decided
-SECONDS: Final = 1.0  # likewise: what a process takes to start, so that no run pays more for one than it has taken without
+SECONDS: Final = 0.5  # likewise: what a process takes to start, so that no run pays more for one than it has taken without
 BUSY: Final = 0.8  # of a core, by the thread that runs the event loop: below, calls wait for the server and not for us
 RATE: Final = 400.0  # calls a second: below, a busy loop has other work than requests, which nobody can take off it
 _DEFAULT: Final = 4  # processes at most where nobody says: three workers keep the fourth busy
