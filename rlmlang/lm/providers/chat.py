@@ -50,7 +50,7 @@ class Chat:
         """One attempt: `post` takes the body that is sent, and gives that of the reply. Raises ProviderError, nothing else."""
         try:
             async with asyncio.timeout(self._seconds):
-                reply = await post(self._body(request))
+                reply = await post(self.body(request))
         except ProviderError:
             raise
         except TimeoutError:
@@ -58,13 +58,14 @@ class Chat:
         except Exception as error:  # of the libraries: none is expected, and none may leave
             message = self.transport.redacted(f"the request to {self._host} could not be made ({type(error).__name__})")
             raise ProviderError(message) from None
-        return self._read(reply)
+        return self.read(reply)
 
     async def post(self, address: Address, body: Body) -> bytes:
         """The body of the reply to `body`. Raises ProviderError, and what the libraries raise."""
         return await self.transport.send(address, encoded(body))
 
-    def _body(self, request: Request) -> Body:
+    def body(self, request: Request) -> Body:
+        """What is sent for `request`."""
         body: Body = {
             "model": self._model.model,
             "messages": [{"role": message.role, "content": message.content} for message in request.messages],
@@ -81,13 +82,17 @@ class Chat:
             body |= _constrained(request.grammar, self._model.grammar)
         return body
 
-    def _read(self, content: bytes) -> Completion:
+    def read(self, content: bytes) -> Completion:
         """A completion out of a body that may be anything. Raises ProviderError where there is none in it."""
         try:
             body = json.loads(content)
         except (ValueError, RecursionError):
             what = "an HTML page" if content.lstrip()[:1] == b"<" else "no valid JSON" if content.strip() else "an empty body"
             raise ProviderError(f"{self._host} answered with {what} instead of a completion", charged=True) from None
+        return self.read_body(body)
+
+    def read_body(self, body: Any) -> Completion:
+        """The same, out of a body that has been read as JSON."""
         if not isinstance(body, dict):
             body = {}
         choice = _first(body.get("choices"))
