@@ -5,6 +5,7 @@ anything is spent; then the program runs in a thread of its own, with an event l
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import secrets
 import threading
@@ -30,7 +31,7 @@ from rlmlang.errors import BudgetError, Failure, Interrupted, LimitError, Progra
 from rlmlang.lm.client import Client
 from rlmlang.lm.config import Config, Models, load_config, resolve_models
 from rlmlang.lm.request import Model
-from rlmlang.lm.steady import Steady
+from rlmlang.lm.steady import take_portions
 from rlmlang.lm.workers import Workers
 from rlmlang.lm.workers.need import default_processes
 from rlmlang.quantity import Number, value_at
@@ -374,8 +375,10 @@ class Running:
 
     def _work(self) -> None:
         try:
-            with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(self._watch or Steady())) as runner:
+            factory = None if self._watch is None else functools.partial(asyncio.SelectorEventLoop, self._watch)
+            with asyncio.Runner(loop_factory=factory) if factory is not None else asyncio.Runner() as runner:
                 self._loop = runner.get_loop()
+                take_portions(self._loop)
                 value = runner.run(self._guarded())
         except BaseException as error:
             self.done.set_exception(error)

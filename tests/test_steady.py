@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlmlang.lm import steady
-from rlmlang.lm.steady import Steady
+from rlmlang.lm.steady import Steady, take_portions
 
 
 @settings(max_examples=25, deadline=None)
@@ -66,5 +66,21 @@ def test_an_event_loop_reads_all_that_came() -> None:
                 for each in pair:
                     each.close()
 
-    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(Steady())) as runner:
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        take_portions(loop)
+        assert type(loop._selector) is Steady  # type: ignore[attr-defined]
         assert runner.run(exchange()) == [b"x"] * 100
+        loop.call_soon_threadsafe(lambda: None)
+        assert runner.run(asyncio.sleep(0, "woken")) == "woken"
+
+
+def test_a_loop_that_somebody_chose_is_left_alone() -> None:
+    class Own(asyncio.SelectorEventLoop):
+        pass
+
+    for loop in (Own(), asyncio.SelectorEventLoop(selectors.SelectSelector())):
+        before = loop._selector  # type: ignore[union-attr]
+        take_portions(loop)
+        assert loop._selector is before  # type: ignore[union-attr]
+        loop.close()

@@ -30,7 +30,7 @@ from rlmlang.errors import BudgetError, Interrupted, ProgramError, RlmError, Usa
 from rlmlang.lm.client import Client
 from rlmlang.lm.config import Config, resolve_models
 from rlmlang.lm.request import Model
-from rlmlang.lm.steady import Steady
+from rlmlang.lm.steady import take_portions
 from rlmlang.lm.workers import Workers
 from rlmlang.quantity import value_at
 from rlmlang.run.budget import Budget, Limit, parse_budget
@@ -124,7 +124,8 @@ class Repl:
             async with self.client:
                 await self._leave.wait()
 
-        with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(Steady())) as runner:
+        with asyncio.Runner() as runner:
+            take_portions(runner.get_loop())
             runner.run(stay())
 
     # ---- one entry ----

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import selectors
 from typing import Any, Final
 
 _PORTION: Final = 32  # with 16 a tenth more time goes into turns of the loop
+
+
+def take_portions(loop: asyncio.AbstractEventLoop) -> None:
+    """Gives `loop`, which does not run yet, such a selector. Only asyncio's own loop gets one: whoever has chosen another knows why."""
+    usual = getattr(loop, "_selector", None)
+    if type(loop) is asyncio.SelectorEventLoop and type(usual) is selectors.DefaultSelector:
+        steady = Steady()
+        for key in usual.get_map().values():
+            steady.register(key.fileobj, key.events, key.data)
+        usual.close()
+        loop._selector = steady  # type: ignore[attr-defined]
 
 
 class Steady(selectors.DefaultSelector):

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from rlmlang.lm.providers.chat import Body, Chat
 from rlmlang.lm.request import Model, ProviderError
-from rlmlang.lm.steady import Steady
+from rlmlang.lm.steady import take_portions
 from rlmlang.lm.workers.wire import (
     ASK,
     CANCEL,
@@ -39,7 +39,8 @@ def main(descriptor: int) -> None:
     parent = os.getppid()
     gc.freeze()
     gc.set_threshold(_YOUNG, *gc.get_threshold()[1:])
-    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(Steady())) as runner:
+    with asyncio.Runner() as runner:
+        take_portions(runner.get_loop())
         runner.run(_serve(socket.socket(fileno=descriptor), parent))
 
 
