@@ -9,6 +9,7 @@ A file that cannot be read, is no text, is too large or has changed since it was
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import Protocol
@@ -29,6 +30,9 @@ class _Place(Protocol):
 
     def read(self, file: FileValue) -> bytes:
         """All bytes of the file. Raises Failure, OSError."""
+
+    def open(self, file: FileValue) -> int:
+        """A descriptor of the file, which is as it was listed. Raises Failure, OSError."""
 
 
 @frozen(weakref_slot=False, repr=False)
@@ -85,6 +89,14 @@ class FileValue:
             raise Failure(f"cannot read {self.path}: {_reason(error)}") from None
         return decode(data, self.path)
 
+    def opened(self) -> int:
+        """A descriptor of the file, to read it part by part; `check_unchanged` tells at the end whether it was the same all along. Raises
+        Failure."""
+        try:
+            return self.place.open(self)
+        except OSError as error:
+            raise Failure(f"cannot read {self.path}: {_reason(error)}") from None
+
     def __repr__(self) -> str:
         return f"FileValue({self.path!r})"
 
@@ -116,9 +128,12 @@ class _Alone:
     name: str
 
     def read(self, file: FileValue) -> bytes:
+        return _read_whole(self.open(file), file)
+
+    def open(self, file: FileValue) -> int:
         top = os.open(self.folder, _DIRECTORY)
         try:
-            return _read_below(top, self.name, file)
+            return _open_below(top, self.name, file)
         finally:
             os.close(top)
 
@@ -130,6 +145,9 @@ class _Held:
     def read(self, file: FileValue) -> bytes:
         return self.data
 
+    def open(self, file: FileValue) -> int:
+        raise OSError(errno.EINVAL, "it is held in memory")
+
 
 @frozen(weakref_slot=False)
 class _Linked:
@@ -139,7 +157,10 @@ class _Linked:
     target: str = field(eq=False)
 
     def read(self, file: FileValue) -> bytes:
-        return self.root.read_at(self.target, file)
+        return _read_whole(self.open(file), file)
+
+    def open(self, file: FileValue) -> int:
+        return self.root.open_at(self.target, file)
 
 
 def _real_directory(given: str | os.PathLike[str]) -> str:
@@ -192,16 +213,19 @@ class DirValue:
         self._listings[glob] = found
         return found
 
-    def read_at(self, path: str, file: FileValue) -> bytes:
-        """All bytes of the file at `path` below the root, which must be as `file` was listed. Raises Failure, OSError."""
+    def open_at(self, path: str, file: FileValue) -> int:
+        """A descriptor of the file at `path` below the root, which must be as `file` was listed. Raises Failure, OSError."""
         top = self._open()
         try:
-            return _read_below(top, path, file)
+            return _open_below(top, path, file)
         finally:
             os.close(top)
 
     def read(self, file: FileValue) -> bytes:
-        return self.read_at(file.raw, file)
+        return _read_whole(self.open(file), file)
+
+    def open(self, file: FileValue) -> int:
+        return self.open_at(file.raw, file)
 
     def _open(self) -> int:
         """A descriptor of the root, which must still be the directory that was handed over."""
@@ -281,8 +305,8 @@ class DirValue:
         return FileValue(_Linked(self, real[len(inside) :]), path, status.st_size, status.st_mtime_ns)
 
 
-def _read_below(top: int, path: str, file: FileValue) -> bytes:
-    """All bytes of the regular file at `path` below the descriptor `top`, no link followed. Raises Failure, OSError."""
+def _open_below(top: int, path: str, file: FileValue) -> int:
+    """A descriptor of the regular file at `path` below the descriptor `top`, no link followed. Raises Failure, OSError."""
     *folders, name = path.split("/")
     at = top
     try:
@@ -296,7 +320,16 @@ def _read_below(top: int, path: str, file: FileValue) -> bytes:
         if at != top:
             os.close(at)
     try:
-        _check_unchanged(opened, file)
+        check_unchanged(opened, file)
+    except BaseException:
+        os.close(opened)
+        raise
+    return opened
+
+
+def _read_whole(opened: int, file: FileValue) -> bytes:
+    """All bytes of an open file, which is closed. Raises Failure, OSError."""
+    try:
         parts: list[bytes] = []
         left = file.size + 1  # one more, to notice growth
         while left > 0 and (part := os.read(opened, min(left, _CHUNK))):
@@ -304,13 +337,14 @@ def _read_below(top: int, path: str, file: FileValue) -> bytes:
             left -= len(part)
         if left != 1:
             raise Failure(f"{file.path} changed while the program ran")
-        _check_unchanged(opened, file)
+        check_unchanged(opened, file)
     finally:
         os.close(opened)
     return b"".join(parts)
 
 
-def _check_unchanged(opened: int, file: FileValue) -> None:
+def check_unchanged(opened: int, file: FileValue) -> None:
+    """Raises Failure where an open file is not as it was listed."""
     status = os.fstat(opened)
     if not stat.S_ISREG(status.st_mode):
         raise Failure(f"{file.path} is no longer a regular file")

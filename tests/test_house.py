@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "rlmlang"
 # what every room may use comes first, then the rooms from top to bottom
-FOUNDATION = {"limits", "errors", "types", "values", "cache", "glob", "files", "quantity", "sizes"}
+FOUNDATION = {"limits", "errors", "types", "streamed", "values", "cache", "glob", "files", "quantity", "sizes"}
 ROOMS = ["syntax", "builtins", "check", "lm", "run", "cost", "session", "solve", "cli"]
 
 

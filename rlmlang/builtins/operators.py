@@ -18,6 +18,7 @@ from rlmlang.builtins.operator_sizes import compared
 from rlmlang.errors import Failure, LimitError
 from rlmlang.limits import INT_BITS, LIST_ITEMS, TEXT_CHARS
 from rlmlang.sizes import Exact, Size
+from rlmlang.streamed import Streamed
 from rlmlang.values import SEQUENCES, Value, describe, same, type_name
 
 # ---- sizes ----
@@ -226,6 +227,8 @@ def contains(x: Value, xs: Value) -> bool:
         return x in xs if type(x) is str else any(same(x, item) for item in xs)
     if isinstance(xs, range):
         return _are_numbers(x) and x in xs
+    if isinstance(xs, Streamed):
+        return any(same(x, item) for item in xs)
     if isinstance(xs, dict):
         return isinstance(x, str) and x in xs
     raise Failure(f"nothing is `in` {describe(xs)}")

@@ -1,7 +1,7 @@
 """What whoever runs a program gives for its inputs: `NAME=VALUE` texts of the command line, or Python values.
 
 On the command line a text is read by the type that the program declares: as it is for `text`, `@notes.txt` for the text of a file, `-` for
-standard input, `@rows.jsonl`, `@rows.json`, `@rows.csv` or `@rows.tsv` for a list or record (or the JSON itself), a path for `file` and
+standard input, `@rows.jsonl` (or `.json`, `.csv`, `.tsv`, `.parquet`) for a list or record (or the JSON itself), a path for `file` and
 `dir`; a text that begins with `@` is written `@@…`. From Python a str is just a text: nothing in it is a path or a mark, but where a file
 or a directory is declared.
 """
@@ -17,7 +17,8 @@ from typing import Any
 from rlmlang.check.checked import InputVariable
 from rlmlang.errors import Failure, UsageError
 from rlmlang.files import DirValue, FileValue, decode
-from rlmlang.limits import ERRORS, FILE_BYTES
+from rlmlang.limits import ERRORS, FILE_BYTES, HELD_BYTES, HELD_ROWS
+from rlmlang.run.rows import LINES, PARQUET, stream_rows
 from rlmlang.run.tables import TABLES, has_parts, read_csv, read_json_lines, read_scalar
 from rlmlang.syntax.diagnostics import printable
 from rlmlang.types import BOOL, DIR, FILE, FLOAT, INT, JSON, NONE, TEXT, Enum, ListOf, Optional, RecordOf, Type
@@ -83,7 +84,7 @@ class _CommandLine:
         if value.startswith("@") and not value.startswith("@@"):
             path = _path(value)
             try:
-                return _read_data(FileValue.at(path).text, os.path.splitext(path)[1].lower(), type)
+                return _read_file(FileValue.at(path), os.path.splitext(path)[1].lower(), type)
             except Mismatch as mismatch:
                 raise Mismatch(f"{path}: {mismatch.message}") from None
             except UsageError as error:
@@ -117,6 +118,19 @@ def _path(value: str) -> str:
     return os.path.expanduser(value.removeprefix("@"))
 
 
+def _read_file(file: FileValue, ending: str, type: Type) -> Any:
+    """A value of type `type` from a file. A list of rows is held where it is small, else read whenever it is needed (rows.py). Raises
+    Mismatch, Failure, UsageError."""
+    wanted = type.item if isinstance(type, Optional) else type
+    if isinstance(wanted, ListOf):
+        if ending == PARQUET:
+            rows = stream_rows(file, ending, wanted)
+            return list(rows) if rows.weight <= HELD_BYTES and len(rows) <= HELD_ROWS else rows
+        if file.size > HELD_BYTES and (ending in LINES or ending in TABLES):
+            return stream_rows(file, ending, wanted)
+    return _read_data(file.text, ending, type)
+
+
 def _read_data(text: str, ending: str, type: Type) -> Any:
     """A value of type `type` from the text of a file whose name ends in `ending` (`-`: standard input). Raises Mismatch."""
     wanted = type.item if isinstance(type, Optional) else type
@@ -127,7 +141,7 @@ def _read_data(text: str, ending: str, type: Type) -> Any:
     many = isinstance(wanted, ListOf) or wanted == JSON
     if isinstance(wanted, ListOf) and ending in TABLES:
         return read_csv(text, wanted, TABLES[ending])
-    if many and ending in (".jsonl", ".ndjson"):
+    if many and ending in LINES:
         return read_json_lines(text, wanted)
     if ending == "-" and many:
         try:
@@ -141,7 +155,7 @@ def _read_data(text: str, ending: str, type: Type) -> Any:
                 raise Mismatch(f"standard input is neither JSON ({whole.message}) nor JSON lines ({mismatch.message})") from None
     if ending in ("-", ".json"):
         return conform(parse_json_text(text), wanted)
-    raise Mismatch(f"a {'list is read from a .json, .jsonl, .csv or .tsv' if many else 'record is read from a .json'} file")
+    raise Mismatch(f"a {'list is read from a .json, .jsonl, .csv, .tsv or .parquet' if many else 'record is read from a .json'} file")
 
 
 def _literal(text: str, type: Type) -> Any:
