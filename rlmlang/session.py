@@ -48,7 +48,8 @@ from rlmlang.run.rehearse import Rehearsal, rehearse
 from rlmlang.run.report import FailedItem, Result, SiteUse, Used, dollars
 from rlmlang.run.seen import Experience, Keys, Seen, by_key, merged
 from rlmlang.run.still import UntilStill
-from rlmlang.syntax.nodes import Program
+from rlmlang.streamed import Streamed
+from rlmlang.syntax.nodes import Node, Program
 
 _STACK = 64 * 1024 * 1024  # bytes, of the thread that evaluates
 
@@ -119,24 +120,43 @@ class Session:
         self.warnings += self.memo.warnings
         self._keys = Keys(checked, self._model)
         self.experience = Experience(self._keys, self.memo.learned())
+        prepared: dict[Node, list[Any]] = {}
         self.bound: Bound = bound_of(
-            checked, self._model, inputs, memo=self.memo.path is not None, experience=self.experience, models=self.models
+            checked,
+            self._model,
+            inputs,
+            memo=self.memo.path is not None,
+            experience=self.experience,
+            models=self.models,
+            prepared=prepared,
         )
         if self.bound.errors and not settings.offline:
             self.memo.close()
             raise UsageError(self.bound.errors[0], hint="nothing was spent; rlm cost --prompts shows what would be sent")
         self.warnings += self.bound.warnings
         self.beyond = self._admit() if sample is None else ()
+        self._read_through()
         self.tally = Tally(self.budget)
         self.client = Client(self.models, self.tally, offline=settings.offline, workers=workers)
         self.calls = Calls(self.client, self.memo, recall=sample is not None)
         window = 2 * max(self.models[name].concurrency for name in self.model_names() or {self.models.default}) + 8
         widest = max((site.batch for site in self.compiled.sites.values()), default=1)
         window = max(window * widest, sample or 0)
-        self.run = Run(self.calls, window, sample, solver=self._solver(), nesting=self._nesting())
+        self.run = Run(self.calls, window, sample, solver=self._solver(), nesting=self._nesting(), prepared=prepared)
         self.through = False  # all that a run, or a sample, can do has been done
         self._started = time.monotonic()
         self._seconds = 0.0
+
+    def _read_through(self) -> None:
+        """Reads large inputs once before anything is spent, where the bound has not: what is wrong in them is found now."""
+        if self.compiled.sites:
+            try:
+                for value in self._inputs.values():
+                    if isinstance(value, Streamed):
+                        value.read_through()
+            except RlmError:
+                self.memo.close()
+                raise
 
     def model_names(self) -> set[str]:
         """The models that the program may ask, as far as it says."""

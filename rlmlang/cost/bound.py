@@ -30,6 +30,7 @@ from rlmlang.run.facts import Variable
 from rlmlang.run.resolve import resolve
 from rlmlang.run.seen import Experience, Keys
 from rlmlang.sizes import ZERO, DirSize, Exact, FileSize, Interval, ListSize, MaybeSize, NumberSize, Size, TextSize, of_type
+from rlmlang.streamed import Streamed
 from rlmlang.syntax import nodes as n
 from rlmlang.types import BOOL, DIR, FILE, FLOAT, INT, NONE, TEXT, Enum, ListOf, Optional, Type
 
@@ -147,15 +148,18 @@ def bound(
     experience: Experience | None = None,
     models: Models | None = None,
     past: Mapping[n.Node, tuple[Any, ...]] | None = None,
+    prepared: dict[n.Node, list[Any]] | None = None,
 ) -> Bound:
     """The bound of a program without errors. `inputs` are the values of those that are known, and of what a turn is given; `model_of` gives
     the models that calls name, `models` are those that programs in a solve may name. `past` holds the values of bindings of earlier turns.
+
+    What loops over large inputs give is put into `prepared`, where it is small: a run need not read them again.
 
     With `memo`, answers may come from the memo store, so what is paid is at least 0. `experience` decides what is expected.
     Raises LimitError where the pure prefix is too large, and what reading its files raises.
     """
     with garbage.seldom():
-        return _bound(checked, model_of, inputs, memo, experience or Experience(Keys(checked, model_of)), models, past)
+        return _bound(checked, model_of, inputs, memo, experience or Experience(Keys(checked, model_of)), models, past, prepared)
 
 
 def _bound(
@@ -166,11 +170,12 @@ def _bound(
     experience: Experience,
     models: Models | None,
     past: Mapping[n.Node, tuple[Any, ...]] | None,
+    prepared: dict[n.Node, list[Any]] | None,
 ) -> Bound:
     pricing = Pricing(checked, model_of, experience, models)
     facts, variables = resolve(checked)
     named = _Names()
-    prefix = Prefix(facts)
+    prefix = Prefix(facts, prepared=prepared)
     for value in (*(inputs or {}).values(), *(past or {}).values()):
         prefix.given(value)
     given = sum(map(_amount, (inputs or {}).values()))
@@ -249,6 +254,8 @@ def _amount(value: Any) -> int:
     """How much there is in an input: the characters of its texts, to the depth of a list of records, and its items, as so many each."""
     if isinstance(value, str):
         return len(value)
+    if isinstance(value, Streamed):
+        return value.weight
     if isinstance(value, list):
         texts = sum(len(x) if isinstance(x, str) else sum(map(_amount, x.values())) if isinstance(x, dict) else 0 for x in value)
         return texts + _AN_ITEM * len(value)

@@ -46,6 +46,7 @@ from rlmlang.sizes import (
     truth,
     unfold,
 )
+from rlmlang.streamed import Streamed
 from rlmlang.syntax import nodes as n
 from rlmlang.values import SEQUENCES
 
@@ -223,7 +224,7 @@ def index(analysis: Analysis, node: n.Index, env: Env, start: Interval) -> Out:
         whole = unfold(base)
         if isinstance(whole, RecordSize) and isinstance(at, Exact) and isinstance(at.value, str):
             return whole.get(at.value) or of_type(analysis.checked.types[node])
-        if isinstance(base, Exact) and isinstance(base.value, SEQUENCES):
+        if isinstance(base, Exact) and isinstance(base.value, SEQUENCES) and not isinstance(base.value, Streamed):
             return hull_all(Exact(item) for item in base.value)
         if (
             isinstance(whole, TupleSize)

@@ -40,6 +40,7 @@ from rlmlang.sizes import (
     unfold,
     whole_at_least_zero,
 )
+from rlmlang.streamed import Streamed
 from rlmlang.syntax import nodes as n
 from rlmlang.values import SEQUENCES
 
@@ -127,6 +128,8 @@ def over(
         usual = ListSize(Interval.exactly(len(members)), _typical(_at(xs, members)))
         return [all_of(usual, NumberSize(0, max(0, len(xs) - 1), whole=True), members)]
 
+    if isinstance(source, Exact) and isinstance(source.value, Streamed):
+        source = measure(source.value)  # what is not held is not looked at one by one
     if isinstance(source, Exact) and isinstance(source.value, SEQUENCES):
         known: Known | None = None
         xs: Sequence[Any] = source.value
@@ -448,7 +451,7 @@ def _typical(items: Sequence[Any]) -> Size:
     """The size of the item that comes closest to the mean of all."""
     if not items:
         return NoneSize()
-    if isinstance(items, range):
+    if isinstance(items, (range, Streamed)):
         return measure(items[0])
     weights = list(map(_weight, items))
     mean = sum(weights) / len(weights)

@@ -17,7 +17,9 @@ from rlmlang.run.facts import Facts, Variable
 from rlmlang.run.flow import Env, Pure
 from rlmlang.run.frames import Frame, Kind
 from rlmlang.run.pure.code import PureCode
+from rlmlang.run.pure.loops import rows_kept
 from rlmlang.sizes import Exact, NoneSize, Size
+from rlmlang.streamed import Streamed
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax.source import Span
 from rlmlang.types import BOOL, FILE, FLOAT, INT, NONE, Enum
@@ -42,8 +44,9 @@ class _Open(Frame):
 class _Work:
     """What pure code asks of a run, where nothing runs, and the steps that are left."""
 
-    def __init__(self, left: int) -> None:
+    def __init__(self, left: int, prepared: dict[n.Node, list[Any]]) -> None:
         self.left = left
+        self.prepared = prepared
 
     def step(self, count: int, span: Span) -> None:
         if count > self.left:
@@ -71,6 +74,9 @@ class _Work:
         elif isinstance(value, dict):
             for item in value.values():
                 self.buy(item)
+
+    def may_hold(self, xs: Streamed) -> int:
+        return rows_kept(xs)
 
     def check_cancelled(self) -> None:
         return None
@@ -132,10 +138,12 @@ class _Counted(PureCode):
 
 
 class Prefix:
-    """Computes pure expressions of one program, each once for the same values, in about so many `steps` and those that inputs buy."""
+    """Computes pure expressions of one program, each once for the same values, in about so many `steps` and those that inputs buy.
 
-    def __init__(self, facts: Facts, steps: int = limits.PREFIX_STEPS) -> None:
-        self._work = _Work(steps)
+    What loops over large inputs give is put into `prepared`, where it is small, and taken from there."""
+
+    def __init__(self, facts: Facts, steps: int = limits.PREFIX_STEPS, prepared: dict[n.Node, list[Any]] | None = None) -> None:
+        self._work = _Work(steps, {} if prepared is None else prepared)
         self._frame = _Open()
         self._code = _Counted(self._work, facts, self._frame, {})
         self._compiled: dict[n.Node, Pure] = {}

@@ -19,7 +19,8 @@ from rlmlang.errors import Failure, Interrupted, LimitError, RlmError
 from rlmlang.lm.client import Dropped
 from rlmlang.run.calls import Calls, Site
 from rlmlang.run.effects import EffectCode, finishing
-from rlmlang.run.feeds import GONE, Position, drain
+from rlmlang.run.emit import InOrder
+from rlmlang.run.feeds import Feed, ListFeed, drain
 from rlmlang.run.flow import FIRST_SLOT, Effect, Env, Here, Scope
 from rlmlang.run.frames import Frame
 from rlmlang.run.loops import Open, collecting, feed, is_feed
@@ -27,14 +28,17 @@ from rlmlang.run.nesting import Nesting, Solver
 from rlmlang.run.resolve import resolve
 from rlmlang.run.seen import Moments
 from rlmlang.run.upstream import find_upstream
+from rlmlang.streamed import Streamed
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax.source import Span
 from rlmlang.types import ListOf
+from rlmlang.values import SEQUENCES
 
 
 class Run:
     """The state of one run: its tasks, its calls, what stops it. `outer` is the flow that waits for it, where it is one of a `solve`;
-    `solver` is None where nobody answers a solve: it is waited for without end."""
+    `solver` is None where nobody answers a solve: it is waited for without end. `prepared` holds what loops over large inputs give, where
+    that is known and small."""
 
     def __init__(
         self,
@@ -45,6 +49,7 @@ class Run:
         solver: Solver | None = None,
         nesting: Nesting | None = None,
         outer: Here | None = None,
+        prepared: dict[n.Node, list[Any]] | None = None,
     ) -> None:
         self.calls = calls
         self.window = window
@@ -52,9 +57,11 @@ class Run:
         self.nesting = nesting or Nesting()
         self._outermost: Run = self if outer is None else outer.run._outermost
         self.sample = sample  # of how many items of each list to make calls for; None: of all
+        self.prepared: dict[n.Node, list[Any]] = {} if prepared is None else prepared
         self.sampled_share = 1.0  # of the list of which the smallest part was taken
         self.choices: dict[n.Node, Moments] = {}  # of filters and conditions, by what models said
         self.root = Scope(None if outer is None else outer.scope)
+        self.written = 0  # items of the list that the answer is made from, the first ones, that an earlier run has done with
         self.live_items = 0
         self.held = 0  # stages that take no more items until some are through
         self.expected_items = 0
@@ -137,6 +144,10 @@ class Run:
         if self.cancelled:
             raise Interrupted("interrupted")
 
+    def may_hold(self, xs: Streamed) -> int:
+        """How many items a loop over a list that is not held may give as a list."""
+        return limits.LIST_ITEMS
+
     def check_cancelled(self) -> None:
         """Raises Interrupted where the run was cancelled while pure code kept the event loop."""
         if self.cancelled:
@@ -165,7 +176,7 @@ def _resumed(code: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, 
 
 @define(eq=False)
 class Compiled:
-    """A program as code: `main` gives the answer; `items` opens it as a feed, where its items may come one by one."""
+    """A program as code: `main` gives the answer; `items` opens it as a feed, where it is a map or filter."""
 
     frame: Frame
     inputs: dict[str, int]
@@ -204,8 +215,9 @@ def compile_program(checked: Checked) -> Compiled:
     if value is None:
         value = n.Literal(checked.program.span, None, "none")
     steps, lazies = code.bindings(bindings, value)
-    items = feed(code, value) if _comes_one_by_one(code, value) else None
-    main = code.compile(value) if items is None else collecting(value, items)
+    one_by_one = _comes_one_by_one(code, value)
+    items = feed(code, value, answer=True) if one_by_one or isinstance(value, (n.Map, n.Filter)) else None
+    main = collecting(value, items) if items is not None and one_by_one else code.compile(value)
     find_upstream(facts, sites)
     computed = {name: code.pure.compile(default) for name, default in defaults.items()}
     return Compiled(frame, slots, computed, main, items, sites, steps, lazies)
@@ -217,8 +229,15 @@ def _comes_one_by_one(code: EffectCode, value: n.Expr) -> bool:
     return is_feed(code, value)
 
 
-async def evaluate(compiled: Compiled, inputs: Mapping[str, Any], run: Run, on_item: Callable[[Any], None] | None = None) -> Any:
+async def evaluate(
+    compiled: Compiled,
+    inputs: Mapping[str, Any],
+    run: Run,
+    on_item: Callable[[Any], None] | None = None,
+    through: Callable[[int], None] | None = None,
+) -> Any:
     """The answer. `on_item` gets the items of a list answer in order, as soon as each and all before it are there; then None is returned.
+    `through` is told how many items of the list that the answer is made from are done with, `Run.written` of them before this run.
 
     Raises RlmError, or CancelledError where the task was cancelled; either way no task of the run is left.
     """
@@ -231,7 +250,7 @@ async def evaluate(compiled: Compiled, inputs: Mapping[str, Any], run: Run, on_i
             env[slot] = inputs[name] if name in inputs else compiled.defaults[name](env)
         main = compiled.main
         if on_item is not None:
-            main = _emitting(compiled, on_item)
+            main = _emitting(compiled, on_item, through)
         return await finishing(compiled.steps, compiled.lazies, main)(env)
 
     return await ended(run, answer())
@@ -253,34 +272,21 @@ async def ended(run: Run, code: Coroutine[Any, Any, Any]) -> Any:
         await run.end()
 
 
-def _emitting(compiled: Compiled, on_item: Callable[[Any], None]) -> Effect:
-    """Hands the items of a list answer on in order. Positions below a flattened list are only put in order at the end."""
+def _emitting(compiled: Compiled, on_item: Callable[[Any], None], through: Callable[[int], None] | None) -> Effect:
+    """Hands the items of a list answer on in order."""
 
     async def emit(env: Env) -> None:
+        written = env[0].run.written
+        order = InOrder(on_item, through, written)
         if compiled.items is None:
             value = await compiled.main(env)
-            for item in value if isinstance(value, (list, tuple, range)) else [value]:
-                on_item(item)
-            return
-        feed = await compiled.items(env)
-        ready: dict[Position, Any] = {}
-        following = 0
-
-        def take(position: Position, value: Any, round: int) -> None:
-            nonlocal following
-            ready[position] = value
-            while following in ready:
-                item = ready.pop(following)
-                following += 1
-                if item is not GONE:
-                    on_item(item)
-
+            feed: Feed = ListFeed(value if isinstance(value, SEQUENCES) else [value], 0, 0, written)
+        else:
+            feed = await compiled.items(env)
         try:
-            await drain(feed, take)
+            await drain(feed, order.take)
         finally:
             feed.close()
-        for position in sorted(ready):
-            if ready[position] is not GONE:
-                on_item(ready[position])
+        order.rest()
 
     return emit

@@ -69,6 +69,7 @@ class Facts:
     given: dict[str, Variable] = field(factory=dict)
     kept: set[n.Node] = field(factory=set)
     takes_failures: bool = False  # whether there is an `otherwise` anywhere
+    skips: bool = False  # whether there is an `otherwise skip`, which reports what it drops
     variables: dict[n.Name, Variable] = field(factory=dict)
     bound: dict[n.Node, tuple[Variable, ...]] = field(factory=dict)
     functions: dict[n.Fn, FunctionFacts] = field(factory=dict)

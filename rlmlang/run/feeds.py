@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from rlmlang.run.flow import Env, Here, resolve_all
+from rlmlang.streamed import Streamed
 
 if TYPE_CHECKING:
     from rlmlang.run.streams import Stream
 
 
-Position = Any  # an int, or a pair (position, int) below a flattened list: compared within one stage only
+# an int, or below a flattened list (position of the list, position in it, how many are in it): compared within one stage only
+Position = Any
 Event = tuple[Position, Any, int]
 
 
@@ -39,7 +42,7 @@ END: Final = Mark("END")  # nothing more
 
 def position_number(position: Position) -> int:
     """The position of an item in its own list."""
-    return position[-1] if isinstance(position, tuple) else int(position)
+    return int(position[1] if isinstance(position, tuple) else position)
 
 
 class Feed(Protocol):
@@ -59,14 +62,17 @@ class Feed(Protocol):
 
 
 class ListFeed:
-    """The items of a list that is there; the first has the position `start`."""
+    """The items of a list that is there; the first has the position `start`. The first `done` of them are left out."""
 
     partial = False
 
-    def __init__(self, values: Sequence[Any], round: int, start: int = 0) -> None:
-        self.size = len(values)
+    def __init__(self, values: Sequence[Any], round: int, start: int = 0, done: int = 0) -> None:
+        self.size = max(0, len(values) - done)
+        rest: Iterable[Any] = values
+        if done:
+            rest = chain.from_iterable(values.batches(done)) if isinstance(values, Streamed) else islice(values, done, None)
         # of an empty list nothing comes, but that is known only after its calls
-        self._events: Iterator[tuple[int, Any]] = enumerate(values, start) if values or not round else iter(((start, GONE),))
+        self._events: Iterator[tuple[int, Any]] = enumerate(rest, start + done) if values or not round else iter(((start, GONE),))
         self._round = round
 
     def ready(self) -> Event | Mark:
@@ -76,6 +82,42 @@ class ListFeed:
 
     async def wait(self) -> None:
         return None
+
+    def close(self) -> None:
+        return None
+
+
+class BatchFeed:
+    """The items that pure code makes of a list that is not held, some at a time, each batch when those before it are taken; `expect` is
+    told how many come. The first `done` of them are left out."""
+
+    partial = False
+
+    def __init__(self, batches: Iterator[list[Any]], round: int, expect: Callable[[int], None], done: int = 0) -> None:
+        self._batches = batches
+        self._events: Iterator[tuple[int, Any]] = iter(())
+        self._count = 0
+        self._round = round
+        self._expect = expect
+        self._done = done
+        self._ended = False
+
+    def ready(self) -> Event | Mark:
+        for position, value in self._events:
+            return position, value, self._round
+        return END if self._ended else WAIT
+
+    async def wait(self) -> None:
+        """Makes the next batch; what else there is to do comes before it."""
+        await asyncio.sleep(0)
+        made = next(self._batches, None)
+        if made is None:
+            self._ended = True
+            return
+        left_out = min(len(made), max(0, self._done - self._count))
+        self._events = enumerate(made[left_out:] if left_out else made, self._count + left_out)
+        self._count += len(made)
+        self._expect(len(made) - left_out)
 
     def close(self) -> None:
         return None
@@ -161,8 +203,9 @@ class Flattened:
                 return event
             position, values, round = event
             if values is GONE or not values:
-                return (position, -1), GONE, round  # nothing, but known only after its calls
-            self._rest.extend(((position, at), value, round) for at, value in enumerate(values))
+                return (position, -1, 0), GONE, round  # nothing, but known only after its calls
+            count = len(values)
+            self._rest.extend(((position, at, count), value, round) for at, value in enumerate(values))
         return self._rest.popleft()
 
 

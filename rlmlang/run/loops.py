@@ -9,13 +9,14 @@ from rlmlang import limits
 from rlmlang.builtins.declare import Builtin
 from rlmlang.errors import Failure
 from rlmlang.lm.client import Dropped
-from rlmlang.run.feeds import GONE, Awaiting, Changed, Feed, Flattened, ListFeed, Position, collect, never, position_number
+from rlmlang.run.feeds import GONE, Awaiting, BatchFeed, Changed, Feed, Flattened, ListFeed, Position, collect, never, position_number
 from rlmlang.run.flow import Effect, Env, Here, Lazy, Pure, Scope, label
 from rlmlang.run.pure.bindings import take_apart
 from rlmlang.run.pure.loops import amount, empty_reduce, first_found, may_nest, too_many
 from rlmlang.run.samples import sampled
 from rlmlang.run.stages import start_stage
 from rlmlang.run.streams import Reader, StreamLazy
+from rlmlang.streamed import Streamed
 from rlmlang.syntax import nodes as n
 from rlmlang.values import check_value
 
@@ -36,35 +37,50 @@ def _grows(c: EffectCode, source: n.Expr) -> bool:
     return is_feed(c, source)
 
 
-def feed(c: EffectCode, node: n.Expr) -> Open:
-    """Code that opens a list as a feed of items."""
+def feed(c: EffectCode, node: n.Expr, answer: bool = False) -> Open:
+    """Code that opens a list as a feed of items. `answer`: the program's, of which the first items may be left out (`Run.written`)."""
     if isinstance(node, n.Name) and node not in c.checked.callees:
         variable = c.facts.variables[node]
         if variable in c.inline:
-            return feed(c, c.inline[variable])
+            return feed(c, c.inline[variable], answer)
         slot, kind = c.frame.find(variable)
         if kind == "pending":
             return _open_lazy(slot)
     if isinstance(node, (n.Map, n.Filter)) and is_feed(c, node):
-        return _stage(c, node)
+        return _stage(c, node, answer)
     code = c.compile(node)
+    stream = c.pure.streams.get(node) if c.is_ready(node) else None
 
     async def whole(env: Env) -> Feed:
         here: Here = env[0]
+        done = here.run.written if answer else 0
+        if stream is not None and isinstance(xs := stream.root(env), Streamed):
+            known = stream.known(env)
+            if known is None:
+                return BatchFeed(stream.batches(env, xs), here.round, here.run.expect, done)
+            return ListFeed(known, here.round, 0, done)
         values = await code(env)
-        return ListFeed(values, here.round)
+        return ListFeed(values, here.round, 0, done)
 
     return whole
 
 
-def _stage(c: EffectCode, node: n.Map | n.Filter) -> Open:
+def _stage(c: EffectCode, node: n.Map | n.Filter, answer: bool) -> Open:
     wants_order = isinstance(node, n.Map) and node.position is not None
-    source = feed(c, node.source)
+    reorders = wants_order and _grows(c, node.source)
+    source = feed(c, node.source, answer and not reorders)
     slots = [c.frame.place(v, "value") for v in c.facts.bound[node]]
     store = storing(slots, node)
     body = node.body if isinstance(node, n.Map) else node.condition
     is_filter, skip = isinstance(node, n.Filter), node.skip
     flatten = isinstance(node, n.Map) and node.flatten
+
+    async def in_order(env: Env, feed: Feed) -> Feed:
+        here: Here = env[0]
+        if not reorders:
+            return feed
+        return ListFeed(await collect(feed, here), here.round, 0, here.run.written if answer else 0)
+
     plain = not c.has_effect(body) and not skip
     pending = c.pending(body)
     if plain and pending <= c.facts.awaits(body):
@@ -73,8 +89,7 @@ def _stage(c: EffectCode, node: n.Map | n.Filter) -> Open:
 
         async def open_pure(env: Env) -> Feed:
             feed = await source(env)
-            if wants_order:
-                feed = ListFeed(await collect(feed, env[0]), env[0].round)
+            feed = await in_order(env, feed)
             if waits:
                 feed = Awaiting(feed, env, waits)
 
@@ -98,8 +113,7 @@ def _stage(c: EffectCode, node: n.Map | n.Filter) -> Open:
 
     async def open_stage(env: Env) -> Feed:
         feed = await source(env)
-        if wants_order:
-            feed = ListFeed(await collect(feed, env[0]), env[0].round)
+        feed = await in_order(env, feed)
         stage = start_stage(env, sampled(env[0], feed), work, store, keeps=node if isinstance(node, n.Filter) else None, skip=skip)
         return Flattened(stage) if flatten else stage
 

@@ -120,12 +120,14 @@ class _Resolver:
                 self.expr(node.source, names)
                 written = node.target if node.position is None else (*node.target, node.position)
                 self.facts.takes_failures |= node.skip
+                self.facts.skips |= node.skip
                 self.guards += node.skip
                 self.inside(node, written, node.body, names)
                 self.guards -= node.skip
             case n.Filter():
                 self.expr(node.source, names)
                 self.facts.takes_failures |= node.skip
+                self.facts.skips |= node.skip
                 self.guards += node.skip
                 self.inside(node, node.target, node.condition, names)
                 self.guards -= node.skip

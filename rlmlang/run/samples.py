@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import TYPE_CHECKING
 
-from rlmlang.run.feeds import END, GONE, WAIT, Awaiting, Changed, Event, Feed, Flattened, ListFeed, Mark
+from rlmlang.run.feeds import END, GONE, WAIT, Awaiting, BatchFeed, Changed, Event, Feed, Flattened, ListFeed, Mark
 from rlmlang.run.flow import Here
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def sampled(here: Here, feed: Feed, *, first: bool = False) -> Feed:
 def _is_pure(feed: Feed) -> bool:
     while isinstance(feed, (Changed, Awaiting, Flattened)):
         feed = feed.source
-    return isinstance(feed, ListFeed)
+    return isinstance(feed, (ListFeed, BatchFeed))
 
 
 class Sampled:

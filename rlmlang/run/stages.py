@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rlmlang import limits
 from rlmlang.errors import Failure
 from rlmlang.lm.client import Dropped
-from rlmlang.run.feeds import END, GONE, WAIT, Feed, ListFeed, Position, position_number
+from rlmlang.run.feeds import END, GONE, WAIT, BatchFeed, Feed, ListFeed, Position, position_number
 from rlmlang.run.flow import Effect, Env, Here, Scope, label, worse
 from rlmlang.run.samples import Sampled
 from rlmlang.run.streams import Reader, Stream
@@ -70,7 +70,7 @@ class _Stage:
         self.live = 0
         self.wake: asyncio.Future[None] | None = None
         self.failed: tuple[Position, BaseException] | None = None
-        self.first = isinstance(feed, (ListFeed, Sampled))  # of its pipeline: progress counts items there
+        self.first = isinstance(feed, (ListFeed, BatchFeed, Sampled))  # of its pipeline: progress counts items there
         if isinstance(feed, ListFeed):
             here.run.expect(feed.size)
 

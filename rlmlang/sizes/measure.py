@@ -33,6 +33,7 @@ from rlmlang.sizes.shapes import (
     TupleSize,
     total_of,
 )
+from rlmlang.streamed import Streamed
 
 NUMBER_BYTES: Final = 1_300  # an int of INT_BITS bits in decimal digits; a float is shorter
 FLOAT_BYTES: Final = 24  # -2.2250738585072014e-308
@@ -71,6 +72,8 @@ def measure(value: Any) -> Size:
 
 def measured_list(values: Sequence[Any]) -> ListSize:
     """The size of a list of these values: `list_of` their sizes, found quickly where all are alike."""
+    if isinstance(values, Streamed):
+        return _streamed(values)
     kinds = set(map(type, values))
     if len(kinds) == 1:
         (kind,) = kinds
@@ -83,6 +86,16 @@ def measured_list(values: Sequence[Any]) -> ListSize:
         if kind is dict and values[0] and all(value.keys() == values[0].keys() for value in values):
             return _records(values)
     return list_of([measure(value) for value in values])
+
+
+def _streamed(values: Streamed) -> ListSize:
+    """The size of a list that is not held: read once, part by part."""
+    if values.measured is None:
+        parts = [(part.count, part.item, list_total(part)) for part in map(measured_list, values.batches())]
+        total = total_of(total for _, _, total in parts)
+        values.measured = ListSize(Interval.exactly(len(values)), hull_all(item for _, item, _ in parts), total)
+    measured: ListSize = values.measured
+    return measured
 
 
 def _records(values: Sequence[dict[str, Any]]) -> ListSize:

@@ -29,6 +29,7 @@ class PureCode:
         self.functions = functions
         self.own = own
         self.hoisted: dict[n.Node, int] = {}
+        self.streams: dict[n.Node, loops.LoopStream] = {}  # of the maps and filters compiled so far
 
     def inside(self, frame: Frame, own: n.Fn) -> PureCode:
         """What compiles the body of a function, for its frame."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
 
 from rlmlang import limits
 from rlmlang.builtins.declare import Builtin
@@ -11,6 +13,7 @@ from rlmlang.errors import Failure, LimitError, RlmError
 from rlmlang.run.facts import weight_of
 from rlmlang.run.flow import Env, Pure, label, located
 from rlmlang.run.pure.bindings import take_apart
+from rlmlang.streamed import Streamed
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax.source import Span
 from rlmlang.types import JSON, ListOf, Type
@@ -61,7 +64,7 @@ def mapped(c: PureCode, node: n.Map) -> Pure:
         def each(env: Env, xs: Sequence[Any], start: int) -> list[Any]:
             return [body(env) for env[slot] in xs]
 
-    return _looping(source, _skipping(each) if node.skip else each, current, weight, node.span, flatten=node.flatten)
+    return _looping(c, node, source, _skipping(each) if node.skip else each, current, weight, flatten=node.flatten)
 
 
 def filtered(c: PureCode, node: n.Filter) -> Pure:
@@ -89,17 +92,26 @@ def filtered(c: PureCode, node: n.Filter) -> Pure:
         def each(env: Env, xs: Sequence[Any], start: int) -> list[Any]:
             return [env[slot] for env[slot] in xs if condition(env)]
 
-    return _looping(source, _skipping(each) if node.skip else each, current, weight_of(node.condition), node.span)
+    return _looping(c, node, source, _skipping(each) if node.skip else each, current, weight_of(node.condition))
 
 
-def _looping(source: Pure, each: _Each, current: int, weight: int, span: Span, *, flatten: bool = False) -> Pure:
+def _looping(c: PureCode, node: n.Map | n.Filter, source: Pure, each: _Each, current: int, weight: int, *, flatten: bool = False) -> Pure:
     """Runs a loop over a list. Steps are counted before; a long one looks now and then whether the run was cancelled.
 
-    The item that it is at lies in the slot `current`: a failure is told where it happened.
+    The item that it is at lies in the slot `current`: a failure is told where it happened. Loops over a list that is not held pass their
+    items on batch by batch, and what the last of them gives is kept where that is little: it need not be read again.
     """
+    span = node.span
+    inner = c.streams.get(node.source)
+    root = inner.root if inner is not None else source if _is_root(node.source) else None
+    lasting = not c.facts.skips and all(variable.level == 0 for variable in c.facts.mentions(node))
 
     def loop(env: Env) -> list[Any]:
+        if inner is not None and isinstance(large := inner.root(env), Streamed):
+            return whole(env, large)
         xs = source(env)
+        if isinstance(xs, Streamed):
+            return whole(env, xs)
         env[0].run.step(len(xs) * weight, span)
         try:
             return slices(env, xs)
@@ -124,7 +136,63 @@ def _looping(source: Pure, each: _Each, current: int, weight: int, span: Span, *
                 made += each(env, xs[at : at + _SLICE], at)
         return made
 
+    def batches(env: Env, xs: Streamed) -> Iterator[list[Any]]:
+        run = env[0].run
+        if inner is None:
+            run.step(len(xs) * weight, span)
+        start = 0
+        for part in xs.batches() if inner is None else inner.batches(env, xs):
+            if inner is not None:
+                run.step(len(part) * weight, span)
+            run.check_cancelled()
+            try:
+                if flatten:  # one by one, or what is too large would be built before it is refused
+                    for at in range(len(part)):
+                        yield from each(env, part[at : at + 1], start + at)
+                else:
+                    yield each(env, part, start)
+            except Failure as failure:
+                raise _at_item(failure, env, env[current], start + _position(part, env[current])) from None
+            start += len(part)
+
+    def whole(env: Env, xs: Streamed) -> list[Any]:
+        run = env[0].run
+        known: list[Any] | None = run.prepared.get(node)
+        if known is not None:
+            return known
+        most = run.may_hold(xs)
+        found: list[Any] = []
+        for made in batches(env, xs):
+            found += made
+            if len(found) > most:
+                raise too_many(span, most)
+        if lasting and len(found) <= rows_kept(xs):
+            run.prepared[node] = found
+        return found
+
+    if root is not None:
+        c.streams[node] = LoopStream(root, batches, lambda env: env[0].run.prepared.get(node))
     return loop
+
+
+def _is_root(source: n.Expr) -> bool:
+    """Whether asking for a list once more takes no time: a variable, or files of a folder, which are listed once."""
+    return isinstance(source, n.Name) or (isinstance(source, n.Apply) and source.name == "files")
+
+
+@frozen(eq=False)
+class LoopStream:
+    """A loop over what may be a list that is not held. `root` is that list, `batches` gives what the loop makes of it, some items at a
+    time, `known` all of that, where somebody has kept it."""
+
+    root: Pure
+    batches: Callable[[Env, Streamed], Iterator[list[Any]]]
+    known: Callable[[Env], list[Any] | None]
+
+
+def rows_kept(xs: Streamed) -> int:
+    """How many items, of those that a loop makes of a list that is not held, are so few that they are kept."""
+    return min(limits.HELD_ROWS, limits.HELD_BYTES * len(xs) // max(1, xs.weight))
 
 
 def _skipping(each: _Each) -> _Each:
@@ -156,8 +224,8 @@ def _at_item(failure: Failure, env: Env, item: Any, position: int) -> Failure:
     return Failure(failure.message, span=failure.span, hint=failure.hint, attempts=failure.attempts, item=where)
 
 
-def too_many(span: Span) -> LimitError:
-    return LimitError(f"a list would have more than {limits.LIST_ITEMS:,} items", span=span)
+def too_many(span: Span, most: int | None = None) -> LimitError:
+    return LimitError(f"a list would have more than {most or limits.LIST_ITEMS:,} items", span=span)
 
 
 # ---- first ----
@@ -233,6 +301,8 @@ def reduce(c: PureCode, node: n.Reduce) -> Pure:
 
     def reduce(env: Env) -> Any:
         level = source(env)
+        if isinstance(level, Streamed):
+            level = list(level)
         if not level:
             return empty_reduce(env, initial, span)
         env[0].run.step(len(level) * weight, span)
