@@ -213,6 +213,10 @@ class DirValue:
         self._listings[glob] = found
         return found
 
+    def listed(self) -> tuple[str, ...]:
+        """The patterns that `files` was asked for, of those that are remembered."""
+        return tuple(self._listings)
+
     def open_at(self, path: str, file: FileValue) -> int:
         """A descriptor of the file at `path` below the root, which must be as `file` was listed. Raises Failure, OSError."""
         top = self._open()

@@ -39,6 +39,7 @@ from rlmlang.run import garbage
 from rlmlang.run.budget import Budget, Limit, parse_budget
 from rlmlang.run.calls import Calls, Site, Tally
 from rlmlang.run.evaluate import Compiled, Run, compile_program, evaluate
+from rlmlang.run.fingerprint import fingerprint
 from rlmlang.run.inputs import bind_inputs
 from rlmlang.run.memo import Memo, default_path
 from rlmlang.run.memo_seen import looking
@@ -234,11 +235,21 @@ class Session:
 
     # ---- running ----
 
-    def start(self, on_item: Callable[[Any], None] | None = None) -> Running:
-        """Begins the run in a thread of its own."""
-        return Running(self, on_item)
+    def fingerprint(self) -> dict[str, str]:
+        """What decides the answer, as digests: of program, inputs and models. Raises Failure where a directory cannot be listed."""
+        return fingerprint(self.checked, self._inputs, self.called_models())
 
-    async def _main(self, on_item: Callable[[Any], None] | None, watch: UntilStill | None = None) -> Any:
+    def start(
+        self, on_item: Callable[[Any], None] | None = None, through: Callable[[int], None] | None = None, written: int = 0
+    ) -> Running:
+        """Begins the run in a thread of its own. `on_item` and `through` as for `evaluate`; `written` items of the list that the answer is
+        made from are left out: an earlier run has written what they have become."""
+        self.run.written = written
+        return Running(self, on_item, through)
+
+    async def _main(
+        self, on_item: Callable[[Any], None] | None, through: Callable[[int], None] | None, watch: UntilStill | None = None
+    ) -> Any:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None
@@ -254,7 +265,7 @@ class Session:
         try:
             async with self.client:
                 with garbage.seldom():
-                    value = await evaluate(self.compiled, self._inputs, self.run, on_item)
+                    value = await evaluate(self.compiled, self._inputs, self.run, on_item, through)
             self.through = True
             return value
         except asyncio.CancelledError:
@@ -377,9 +388,10 @@ def _site_use(site: Site, file: str | None, figures: Mapping[str, Figure] | None
 class Running:
     """A run under way. `wait` or `await` it for the answer."""
 
-    def __init__(self, session: Session, on_item: Callable[[Any], None] | None) -> None:
+    def __init__(self, session: Session, on_item: Callable[[Any], None] | None, through: Callable[[int], None] | None = None) -> None:
         self._session = session
         self._on_item = on_item
+        self._through = through
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
         self._cancelled = False
@@ -409,7 +421,7 @@ class Running:
         self._task = asyncio.current_task()
         if self._cancelled:
             raise Interrupted("interrupted")
-        return await self._session._main(self._on_item, self._watch)
+        return await self._session._main(self._on_item, self._through, self._watch)
 
     def cancel(self) -> None:
         """Stops the run from any thread: calls under way are cancelled, finished ones are kept. `wait` then raises Interrupted."""

@@ -13,6 +13,7 @@ from rlmlang.cli import terminal
 from rlmlang.errors import Interrupted
 
 if TYPE_CHECKING:
+    from rlmlang.cli.answer import OutFile
     from rlmlang.lm.request import Model
     from rlmlang.session import Session
 
@@ -34,14 +35,17 @@ def fetch_embedded(models: Iterable[Model], *, quiet: bool) -> None:
         progress.end()
 
 
-def evaluate(session: Session, on_item: Callable[[Any], None] | None, *, quiet: bool) -> Any:
-    """The answer. The first Ctrl-C or SIGTERM stops the run and raises Interrupted, a second one ends the process."""
+def evaluate(session: Session, on_item: Callable[[Any], None] | None = None, out: OutFile | None = None, *, quiet: bool) -> Any:
+    """The answer; with `on_item` its items go there one by one, from where `out` stopped.
+
+    The first Ctrl-C or SIGTERM stops the run and raises Interrupted, a second one ends the process.
+    """
     from concurrent.futures import wait
 
     from rlmlang.cli.progress import INTERVAL, Line, describe
 
     line = Line(quiet=quiet)
-    running = session.start(on_item)
+    running = session.start(on_item) if out is None else session.start(on_item, out.through, out.done)
     with stopping(running.cancel):
         try:
             while not running.done.done():

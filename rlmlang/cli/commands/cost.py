@@ -113,7 +113,7 @@ def _sample(args: argparse.Namespace) -> tuple[Estimate, Sample, RlmError | None
     failed: RlmError | None = None
     try:
         fetch_embedded(session.called_models(), quiet=args.quiet)
-        evaluate(session, None, quiet=args.quiet)
+        evaluate(session, quiet=args.quiet)
     except Interrupted:
         raise
     except RlmError as error:

@@ -36,8 +36,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         metavar="PATH",
         help="write the answer there: a list as JSON lines, each as soon as it and all before it are known (so a run that "
-        "fails leaves those it had), any other answer at the end",
+        "fails or is killed leaves those it had, and the same command goes on from there), any other answer at the end",
     )
+    parser.add_argument("--restart", action="store_true", help="begin the file of --out anew, whatever a run before has left there")
     parser.add_argument("--json", action="store_true", help="the report as JSON on standard output, also of a run that failed")
     parser.add_argument("--plan", action="store_true", help="run nothing: say what each line would call, and how much of it the memo holds")
     parser.add_argument("--explain", action="store_true", help="afterwards, show the program with what each line's calls took")
@@ -56,16 +57,18 @@ def main(args: argparse.Namespace) -> int:
         if not args.offline:
             fetch_embedded(session.called_models(), quiet=args.quiet)
         if args.out is not None:
-            out = OutFile(args.out)
+            out = OutFile(args.out, session.fingerprint() if _is_list(session) else None, restart=args.restart)
     except RlmError as error:
         if args.json:
             terminal.write_json(Result(None, "none", "", Used(), error=printable(error.message)).to_json())
         raise
+    finished = False
     try:
         result, failed = _outcome(session, out, args)
+        finished = failed is None
     finally:
         if out is not None:
-            out.close()
+            out.close(finished=finished)
     _conclude(session, result, failed, out, args)
     if failed is not None:
         raise failed
@@ -149,26 +152,32 @@ def _at_a_terminal() -> bool:
     return terminal.on_terminal() and sys.stdin is not None and sys.stdin.isatty()
 
 
-def _outcome(session: Session, out: OutFile | None, args: argparse.Namespace) -> tuple[Result, RlmError | None]:
-    """Runs the program and writes its answer. The report, and the error that ended the run, if one did."""
+def _is_list(session: Session) -> bool:
     from rlmlang.types import ListOf
 
+    return isinstance(session.checked.result, ListOf)
+
+
+def _outcome(session: Session, out: OutFile | None, args: argparse.Namespace) -> tuple[Result, RlmError | None]:
+    """Runs the program and writes its answer. The report, and the error that ended the run, if one did."""
     failed: RlmError | None = None
     answer: Any = None
     try:
-        if out is not None and isinstance(session.checked.result, ListOf):
+        if out is not None and _is_list(session):
+            kept: list[Any] = out.earlier() if args.json else []
+            if out.done and not args.quiet:
+                terminal.say(f"going on after {plural(out.items, 'line')} of {printable(out.path, 300)}")
             out.begin()
-            kept: list[Any] = []
 
             def take(item: Any) -> None:
                 out.item(item)
                 if args.json:
                     kept.append(item)
 
-            evaluate(session, take, quiet=args.quiet)
+            evaluate(session, take, out, quiet=args.quiet)
             answer = kept if args.json else None
         else:
-            answer = evaluate(session, None, quiet=args.quiet)
+            answer = evaluate(session, quiet=args.quiet)
             if out is not None:
                 out.whole(answer)
             elif not args.json:
