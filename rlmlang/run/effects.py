@@ -244,6 +244,11 @@ class EffectCode:
         lazies: list[int] = []
         for at, binding in enumerate(bindings):
             if self.is_ready(binding.value):
+                if loops.may_stream(self, binding.value) and self._streams_on(binding, bindings[at + 1 :], value):
+                    variable = facts.bound[binding][0]
+                    self.inline[variable] = binding.value
+                    self.frame.place(variable, "pending")
+                    continue
                 step = binding_step(self.pure, binding, binding in at_once)
                 if step is not None:
                     steps.append(step)
@@ -251,7 +256,7 @@ class EffectCode:
             variables = self.facts.bound[binding]
             if not any(v.uses for v in variables):
                 continue
-            if self._streams_on(binding, bindings[at + 1 :], value):
+            if loops.is_feed(self, binding.value) and self._streams_on(binding, bindings[at + 1 :], value):
                 self.inline[variables[0]] = binding.value
                 self.frame.place(variables[0], "pending")
                 continue
@@ -262,7 +267,7 @@ class EffectCode:
     def _streams_on(self, binding: n.Bind | n.Unpack, rest: Sequence[n.Bind | n.Unpack], value: n.Expr) -> bool:
         """Whether a map or filter is read by nothing but one map or filter of the same block: then nobody keeps its list."""
         (variable, *others) = self.facts.bound[binding]
-        if others or variable.uses != 1 or not isinstance(binding.value, (n.Map, n.Filter)) or not loops.is_feed(self, binding.value):
+        if others or variable.uses != 1:
             return False
         for node in (*(b.value for b in rest), value):
             while isinstance(node, (n.Map, n.Filter)):

@@ -40,13 +40,14 @@ class Variable:
     """One binding of a name: an input, a bind statement, a parameter, the item of a map.
 
     `uses` counts the places that read it (one in a body that runs for many items counts twice); `guarded`: at least one of them is where
-    `otherwise` would take its failure.
+    `otherwise` would take its failure; `top`: it is bound by a statement of a program or file, so it has one value in a run.
     """
 
     name: str
     level: int = 0  # how many bodies (of maps, lambdas, functions) it lies in
     uses: int = 0
     guarded: bool = False
+    top: bool = False
 
 
 @define(eq=False)
@@ -62,11 +63,13 @@ class FunctionFacts:
 
 @define(eq=False)
 class Facts:
-    """The tables. `bound[node]` gives the variables that a binding construct introduces, in the order of its names; `given` those that a
-    turn finds bound from outside, `kept` its own bindings at the top, which are computed in any case."""
+    """The tables. `bound[node]` gives the variables that a binding construct introduces, in the order of its names; `inputs` those of the
+    program; `given` those that a turn finds bound from outside, which count as inputs, too; `kept` its own bindings at the top, which are
+    computed in any case."""
 
     checked: Checked
     given: dict[str, Variable] = field(factory=dict)
+    inputs: set[Variable] = field(factory=set)
     kept: set[n.Node] = field(factory=set)
     takes_failures: bool = False  # whether there is an `otherwise` anywhere
     skips: bool = False  # whether there is an `otherwise skip`, which reports what it drops

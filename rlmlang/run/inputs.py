@@ -3,7 +3,7 @@
 On the command line a text is read by the type that the program declares: as it is for `text`, `@notes.txt` for the text of a file, `-` for
 standard input, `@rows.jsonl` (or `.json`, `.csv`, `.tsv`, `.parquet`) for a list or record (or the JSON itself), a path for `file` and
 `dir`; a text that begins with `@` is written `@@…`. From Python a str is just a text: nothing in it is a path or a mark, but where a file
-or a directory is declared.
+or a directory is declared; a `Path` stands for a list of rows, too.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from rlmlang.files import DirValue, FileValue, decode
 from rlmlang.limits import ERRORS, FILE_BYTES, HELD_BYTES, HELD_ROWS
 from rlmlang.run.rows import LINES, PARQUET, stream_rows
 from rlmlang.run.tables import TABLES, has_parts, read_csv, read_json_lines, read_scalar
+from rlmlang.streamed import Streamed
 from rlmlang.syntax.diagnostics import printable
 from rlmlang.types import BOOL, DIR, FILE, FLOAT, INT, JSON, NONE, TEXT, Enum, ListOf, Optional, RecordOf, Type
 from rlmlang.values import Mismatch, conform, parse_json_text
@@ -53,7 +54,8 @@ def bind_inputs(
             if reader is not None and isinstance(value, str):
                 bound[name] = reader.read(name, value, variable.type)
             else:
-                bound[name] = conform(_with_files(value, variable.type), variable.type, name)
+                opened = _with_files(value, variable.type)
+                bound[name] = opened if isinstance(opened, Streamed) else conform(opened, variable.type, name)
         except (Mismatch, UsageError, Failure) as error:
             told = error.message.removeprefix(f"{name}: ")
             wrong.append(f"the input `{name}: {variable.type}`: {told}")
@@ -84,9 +86,7 @@ class _CommandLine:
         if value.startswith("@") and not value.startswith("@@"):
             path = _path(value)
             try:
-                return _read_file(FileValue.at(path), os.path.splitext(path)[1].lower(), type)
-            except Mismatch as mismatch:
-                raise Mismatch(f"{path}: {mismatch.message}") from None
+                return _read_file(path, type)
             except UsageError as error:
                 hint = "; a text that begins with @ is written @@…" if wanted == TEXT else ""
                 raise UsageError(error.message + hint) from None
@@ -118,9 +118,16 @@ def _path(value: str) -> str:
     return os.path.expanduser(value.removeprefix("@"))
 
 
-def _read_file(file: FileValue, ending: str, type: Type) -> Any:
-    """A value of type `type` from a file. A list of rows is held where it is small, else read whenever it is needed (rows.py). Raises
-    Mismatch, Failure, UsageError."""
+def _read_file(path: str, type: Type) -> Any:
+    """A value of type `type` from the file at a path. Raises Mismatch, Failure, UsageError."""
+    try:
+        return _read_value(FileValue.at(path), os.path.splitext(path)[1].lower(), type)
+    except Mismatch as mismatch:
+        raise Mismatch(f"{path}: {mismatch.message}") from None
+
+
+def _read_value(file: FileValue, ending: str, type: Type) -> Any:
+    """The value in a file. A list of rows is held where it is small, else read whenever it is needed (rows.py)."""
     wanted = type.item if isinstance(type, Optional) else type
     if isinstance(wanted, ListOf):
         if ending == PARQUET:
@@ -174,6 +181,8 @@ def _with_files(value: Any, type: Type) -> Any:
             return FileValue.at(value)
         if wanted == DIR:
             return DirValue(value)
+        if isinstance(wanted, ListOf) and isinstance(value, PurePath):
+            return _read_file(str(value), type)
     if value is None or not _has_files(type):
         return value
     if isinstance(type, Optional):

@@ -37,6 +37,18 @@ def _grows(c: EffectCode, source: n.Expr) -> bool:
     return is_feed(c, source)
 
 
+def may_stream(c: EffectCode, node: n.Expr) -> bool:
+    """Whether it is a map or filter over an input that may be a list that is not held, or over the files of a folder."""
+    if not isinstance(node, (n.Map, n.Filter)):
+        return False
+    source: n.Expr = node
+    while isinstance(source, (n.Map, n.Filter)):
+        source = source.source
+    if isinstance(source, n.Apply):
+        return source.name == "files"
+    return isinstance(source, n.Name) and source not in c.checked.callees and c.facts.variables[source] in c.facts.inputs
+
+
 def feed(c: EffectCode, node: n.Expr, answer: bool = False) -> Open:
     """Code that opens a list as a feed of items. `answer`: the program's, of which the first items may be left out (`Run.written`)."""
     if isinstance(node, n.Name) and node not in c.checked.callees:

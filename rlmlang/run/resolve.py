@@ -21,6 +21,7 @@ def resolve(checked: Checked) -> tuple[Facts, Names]:
     for earlier in checked.before:
         resolver.declarations(earlier, names)
     inputs = resolver.program(checked.program, names)
+    facts.inputs = {*inputs.values(), *facts.given.values()}
     if checked.turn:
         for statement in checked.program.statements:
             if isinstance(statement, (n.Bind, n.Unpack)):
@@ -57,8 +58,11 @@ class _Resolver:
                         self.expr(statement.default, names)
                     (variable,) = self.bind(statement, (statement.name,), names)
                     inputs[statement.name] = variable
+                    variable.top = True
                 case n.Bind() | n.Unpack():
                     self.binding(statement, names)
+                    for variable in self.facts.bound[statement]:
+                        variable.top = True
                 case n.Fn():
                     self.function(statement, names)
                 case n.Answer() | n.Shown():

@@ -104,7 +104,7 @@ def _looping(c: PureCode, node: n.Map | n.Filter, source: Pure, each: _Each, cur
     span = node.span
     inner = c.streams.get(node.source)
     root = inner.root if inner is not None else source if _is_root(node.source) else None
-    lasting = not c.facts.skips and all(variable.level == 0 for variable in c.facts.mentions(node))
+    lasting = not c.facts.skips and all(variable.top for variable in c.facts.mentions(node))
 
     def loop(env: Env) -> list[Any]:
         if inner is not None and isinstance(large := inner.root(env), Streamed):
