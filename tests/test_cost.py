@@ -448,6 +448,24 @@ def test_prompts_of_the_library_and_recursion(rlm: Shell) -> None:
     assert "stdlib/summarize.rlm:" in done.out and "Keep only what concerns this: mills" in done.out and "It was said again" in done.out
 
 
+def test_what_there_is_no_time_for_is_said() -> None:
+    """A program of hundreds of branches: any number of calls from where the work ends, one warning, and no formula that nobody reads."""
+    lines = [f'x{i} = if (call "{i}?" on x{i - 1} -> bool) {{ x{i - 1} + "a" }} else {{ call "b" on x{i - 1} }}' for i in range(1, 400)]
+    found = rlmlang.bound("\n".join(["input t: text", "x0 = t", *lines, "answer x399"]), SETTINGS, t="a")
+    assert found.figures["calls"].most == INFINITE and found.figures["calls"].least >= 1
+    assert [w for w in found.warnings if "too large" in w] == list(found.warnings[:1])
+    assert sum("nothing bounds" in w for w in found.warnings) == 0
+    assert {site.figures["calls"].most for site in found.sites} == {1, INFINITE}
+
+
+def test_a_long_text_is_not_put_together() -> None:
+    """Thousands of holes, each of a hundred thousand characters: its size is known without the text."""
+    holes = "{t}" * 4_000
+    found = rlmlang.bound(f'input t: text\nanswer call f"{holes}"', SETTINGS, t="a" * 100_000)
+    prompt = found.sites[0].prompt
+    assert prompt.low >= 400_000_000 and prompt.high < 400_010_000
+
+
 def test_quiet_and_warnings(rlm: Shell) -> None:
     rlm.write("p.rlm", 'n = call "How many?" -> int\nanswer [call f"echo {i}" for i in range(n)]')
     model = rlm.rules({"reply": 3})

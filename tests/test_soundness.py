@@ -1,4 +1,4 @@
-"""The bound holds: for random programs, inputs and replies, `min <= used <= max` for every figure (docs/cost.md).
+"""The bound holds: for random programs, inputs and replies, `min <= used <= max` for every figure (docs/bounds.md).
 
 `benchmarks/soundness.py` runs the same check over as many programs as one has time for, `benchmarks/mutants.py` makes each rule wrong and
 sees whether these programs notice.

@@ -1,6 +1,6 @@
 """The abstract interpreter: typed tree and sizes of inputs -> sizes and costs of everything, as intervals that hold what really happens.
 
-One rule a construct, each beside the words of BOUNDS-like tables in docs/cost.md. What is pure and known is computed for real (`Exact`):
+One rule a construct, each beside the words of BOUNDS-like tables in docs/bounds.md. What is pure and known is computed for real (`Exact`):
 the pure prefix of a program, and bodies of maps over known lists, item by item while that is cheap. Everything else goes by sizes. With
 `Policy` the same rules give the expected cost: the unknown (how long a reply is, what a filter keeps) is then a guess instead of an
 interval.
