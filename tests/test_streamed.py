@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from attrs import asdict
-from commandline import rlm
+from commandline import Shell, rlm
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scripted import SETTINGS, scripted
+from scripted import SETTINGS, FakeModel, scripted
 
 import rlmlang
 from rlmlang.errors import RlmError, UsageError
@@ -248,3 +248,183 @@ def test_a_program_does_the_same(program: str, ending: str, tmp_path: Path, monk
     held = outcome(source, path)
     make_small(monkeypatch)
     assert outcome(source, path) == held
+
+
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows were decoded by each pass over a file, from here on."""
+    passes: list[int] = []
+    decoded = rows._LineRows._decoded
+
+    def counted(self: Any, place: Any) -> Any:
+        passes.append(0)
+        for items in decoded(self, place):
+            passes[-1] += len(items)
+            yield items
+
+    monkeypatch.setattr(rows._LineRows, "_decoded", counted)
+    return passes
+
+
+@pytest.mark.parametrize(
+    ("program", "passes"),
+    [
+        ("answer len(rows)", 0),
+        ('answer [call f"echo {r}" for r in rows if r % 50 == 0]', 1),  # what the bound has found is what the run needs
+        ('hits = [r for r in rows if r % 50 == 0]\nanswer [call f"echo {r}" for r in [x + 1 for x in hits]]', 1),
+        ('answer [call f"echo {r}" for r in rows]', 2),
+        ('answer if len(rows) > 3 { call "echo x" } else { call "echo y" }', 1),  # all is looked at before something is paid
+    ],
+)
+def test_a_file_is_read_no_more_often_than_needed(
+    small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, passes: int
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(f"{n}\n" for n in range(300)))
+    counts = reads(monkeypatch)
+    with scripted():
+        rlmlang.run(f"input rows: [int]\n{program}", SETTINGS, rows=path)
+    assert counts == [300] * passes
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        'answer len([call f"echo {r}" for r in rows])',
+        'answer len([call f"echo {t}" for t in [f"{r}" for r in rows if r != 5]])',
+        'ts = [f"{r}" for r in rows]\nsaid = [call f"echo {t}" for t in ts]\nanswer len(said)',
+    ],
+)
+def test_rows_are_read_when_there_is_room_for_them(small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    monkeypatch.setattr("rlmlang.limits.HELD_ROWS", 10)
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(f"{n}\n" for n in range(1_000)))
+    counts = reads(monkeypatch)
+    ahead: list[int] = []
+
+    def delay(request: Any) -> float:
+        ahead.append(counts[-1] - len(ahead))
+        return 1.0
+
+    with scripted(FakeModel(delay=delay)):
+        assert rlmlang.run(f"input rows: [int]\n{program}", SETTINGS, rows=path).answer in (999, 1_000)
+    assert len(ahead) >= 999 and max(ahead) < 150  # twice the concurrency, and a block
+
+
+def test_a_wrong_row_is_found_before_anything_is_paid(small: None, rlm: Shell) -> None:
+    rlm.write("rows.jsonl", "".join(f'{{"n": {n}}}\n' for n in range(500)) + '{"n": "x"}\n')
+    rlm.write("p.rlm", 'input rows: [{n: int}]\nanswer [call f"echo {r.n}" for r in rows if r.n < 20]\n')
+    model = rlm.rules({"reply": "x"})
+    done = rlm("run", "p.rlm", "rows=@rows.jsonl", "--model", model, "--memo", "memo.sqlite", "--json")
+    assert done.code == 2 and "rows.jsonl: line 501: value.n: expected int" in done.json["error"] and done.json["used"]["calls"] == 0
+
+
+def test_a_file_that_changes_between_bound_and_run(small: None, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(f"{n}\n" for n in range(300)))
+    session = rlmlang.session.prepare('input rows: [int]\nanswer [call f"echo {r}" for r in rows]', SETTINGS, {"rows": path})
+    path.write_text("".join(f"{n}\n" for n in range(301)))
+    with scripted(), pytest.raises(UsageError, match="changed while the program ran"):
+        session.start().wait()
+
+
+# ---- --out ----
+
+ANSWERS = [
+    'answer [call f"echo {r}" for r in rows]',
+    'answer [call f"echo {r}" for r in rows if r % 3 == 0]',
+    'answer [r for r in rows if call "even" on r -> bool]',
+    "answer [r + 1 for r in rows if r % 2 == 0]",
+    'answer [w for r in rows for w in [call f"echo {r}", call f"echo {r + 1}"] if r % 4 != 0]',
+    'answer [call f"echo {w}" for r in rows for w in range(r % 4)]',
+    'answer [call f"echo {x}" for r in rows for w in range(r % 3) for x in range(w + 1) if r != 7]',
+    'answer map i, r in [r for r in rows if call "even" on r -> bool] { [i, r] }',
+    'kept = [r for r in rows if call "even" on r -> bool]\nanswer [[r, len(kept)] for r in kept]',
+    "answer sorted(rows, r => -r)",
+    "answer rows",
+]
+
+
+def lines_of(source: str, given: Any, written: int) -> tuple[list[Any], list[tuple[int, int]], list[str]]:
+    """The items that a run hands on, after how many items of its source how many of them were there, and what was asked."""
+    made: list[Any] = []
+    through: list[tuple[int, int]] = []
+    with scripted(FakeModel(delay=lambda request: 1 + hash(request.messages[-1].content) % 7)) as model:
+        session = rlmlang.session.prepare(f"input rows: [int]\n{source}", SETTINGS, {"rows": given})
+        session.start(made.append, lambda done: through.append((done, len(made))), written).wait()
+    return made, through, model.texts()
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+@pytest.mark.parametrize("source", ANSWERS)
+def test_an_answer_goes_on_from_any_item(source: str, is_held: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(f"{n}\n" for n in range(24)))
+    if not is_held:
+        make_small(monkeypatch)
+    with scripted():
+        answer = list(rlmlang.run(f"input rows: [int]\n{source}", SETTINGS, rows=path).answer)
+    whole, through, _ = lines_of(source, path, 0)
+    assert whole == answer and [done for done, _ in through] == list(range(1, len(through) + 1)) and through[-1][1] == len(whole)
+    for done, there in through[:: max(1, len(through) // 5)]:
+        rest, _, again = lines_of(source, path, done)
+        assert whole[:there] + rest == answer
+        if done == len(through) and "kept" not in source and "map i" not in source:
+            assert not again
+
+
+def test_items_are_written_as_soon_as_they_can_be() -> None:
+    """Also those of a flattened list, which were put in order at the end."""
+    made: list[tuple[int, float]] = []
+    source = 'input rows: [int]\nanswer [int(call f"echo {w}") for r in rows for w in [r, r + 100]]'
+    with scripted(FakeModel(delay=lambda request: 9.0 if "echo 5" in request.messages[-1].content else 1.0)) as model:
+        session = rlmlang.session.prepare(source, SETTINGS, {"rows": list(range(8))})
+        session.start(lambda item: made.append((item, max(a.end or 0.0 for a in model.asked)))).wait()
+    assert [item for item, _ in made] == [x for r in range(8) for x in (r, r + 100)]
+    assert all(at < 9 for _, at in made[:10]) and all(at >= 9 for _, at in made[10:])
+
+
+def test_a_killed_run_goes_on_where_it_stopped(rlm: Shell) -> None:
+    """Killed again and again, at whatever moment: the file is that of a run that nobody stopped, and no item in it is computed twice."""
+    rlm.write("rows.jsonl", "".join(f"{n}\n" for n in range(60)))
+    rlm.write("p.rlm", 'input rows: [int]\nanswer [{n: w, said: call f"Say {w}" with {sample: r}} for r in rows for w in range(r % 3)]\n')
+    model = rlm.rules({"match": "Say", "reply": "yes", "delay": 0.1})
+    words = ["run", "p.rlm", "rows=@rows.jsonl", "--model", model, "--memo", "off", "--concurrency", "2", "--json"]
+    out, progress = rlm.folder / "out.jsonl", rlm.folder / "out.jsonl.progress"
+    whole = rlm(*words, "--out", "whole.jsonl").json["answer"]
+    killed = 0
+    while killed < 3:
+        seen = len(out.read_bytes()) if out.exists() else 0
+        with rlm.start(*words, "--out", "out.jsonl") as process:
+            while process.poll() is None and (not out.exists() or len(out.read_bytes()) < seen + 150):
+                pass
+            process.kill()
+        killed += 1
+        assert progress.exists() and out.read_bytes()
+        with out.open("ab") as file:
+            file.write(b'{"n": 1, "sa')  # torn
+    lines = len(progress.read_text().split("\n")[1].split())
+    assert lines == 3
+    before = int(progress.read_text().split("\n")[1].split()[2])
+    done = rlm(*words, "--out", "out.jsonl")
+    assert done.code == 0 and not progress.exists() and f"going on after {before} lines of out.jsonl" in done.err
+    assert [json.loads(line) for line in out.read_text().splitlines()] == whole == done.json["answer"]
+    assert 0 < done.json["used"]["calls"] <= len(whole) - before
+
+
+def test_another_run_does_not_go_on(rlm: Shell) -> None:
+    rlm.write("p.rlm", 'input docs: [text]\nanswer [call "Say" on d for d in docs]\n')
+    model = rlm.rules({"match": "bad", "fault": "refuse"}, {"reply": "heard"})
+    words = ["run", "p.rlm", "--memo", "off", "--out", "out.jsonl", "--concurrency", "1"]
+    assert rlm(*words, 'docs=["a", "bad"]', "--model", model).code == 1
+    assert Path("out.jsonl").read_text() == '"heard"\n'
+    for change, said in [
+        (['docs=["b", "bad"]', "--model", model], "and the inputs are others now"),
+        (['docs=["a", "bad"]', "--model", rlm.rules({"reply": "x"}, name="other.jsonl")], "and the models are others now"),
+    ]:
+        refused = rlm(*words, *change)
+        assert refused.code == 2 and f"out.jsonl has 1 line of a run that was not finished, {said}" in refused.err
+        assert Path("out.jsonl").read_text() == '"heard"\n'
+    rlm.write("p.rlm", 'input docs: [text]\nanswer [call "Tell" on d for d in docs]\n')
+    assert "and the program is another one now" in rlm(*words, 'docs=["a", "bad"]', "--model", model).err
+    assert rlm(*words, 'docs=["c"]', "--model", model, "--restart").code == 0
+    assert Path("out.jsonl").read_text() == '"heard"\n' and not Path("out.jsonl.progress").exists()

@@ -13,7 +13,7 @@ from typing import Any
 from rlmlang.cli import terminal
 from rlmlang.cli.progress_file import Progress, ProgressFile
 from rlmlang.errors import RlmError, UsageError
-from rlmlang.syntax.diagnostics import printable
+from rlmlang.syntax.diagnostics import plural, printable
 from rlmlang.values import SEQUENCES, to_json_text
 
 
@@ -64,7 +64,7 @@ class OutFile:
         if begun.done and differing:
             of_it = " and ".join(f"the {part}" for part in differing)
             raise UsageError(
-                f"{self._name} has {begun.lines:,} lines of a run that was not finished, and {of_it} {_verb(differing)} another now",
+                f"{self._name} has {plural(begun.lines, 'line')} of a run that was not finished, and {of_it} {_now(differing)}",
                 hint="--restart begins the file anew; what was paid for is in the memo",
             )
         if not differing:
@@ -145,8 +145,8 @@ class OutFile:
         return RlmError(f"cannot write {self._name}: {_reason(error)}")
 
 
-def _verb(parts: list[str]) -> str:
-    return "is" if parts == ["program"] else "are"
+def _now(parts: list[str]) -> str:
+    return "is another one now" if parts == ["program"] else "are others now"
 
 
 def _reason(error: OSError | ValueError) -> str:
