@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -330,11 +330,18 @@ def parse_json_text(text: str) -> Value:
 
 def parse_short_json(text: str) -> tuple[bool, Value]:
     """What `parse_json_text` gives, in half the time, and True; False where the text, which must be UTF-8, is long, uncommon or wrong."""
-    if len(text) > _SHORT_CHARS or "\\u" in text or text.count("[") + text.count("{") > JSON_DEPTH:
+    if len(text) > _SHORT_CHARS or "\\u" in text:
+        return False, None
+    braces = text.count("{")
+    flat = braces == 1 and "[" not in text and " :" not in text and "\t:" not in text
+    if not flat and braces + text.count("[") > JSON_DEPTH:
         return False, None
     try:
-        value, end = _SHORT_DECODER.raw_decode(text)
-    except (json.JSONDecodeError, Mismatch):
+        value, end = (_scan_flat if flat else _scan_short)(text, 0)
+    except (StopIteration, json.JSONDecodeError, Mismatch):
+        return False, None
+    # no name occurs twice if there are no more than the names that are left; what ends a name is `":`, perhaps in a text, too
+    if flat and (type(value) is not dict or text.count('":') != len(value)):
         return False, None
     return end == len(text) or not text[end:].strip(" \t\r\n"), value
 
@@ -393,9 +400,13 @@ def _json_constant(name: str) -> Value:
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_json_object, parse_int=_json_int, parse_float=_json_float, parse_constant=_json_constant, strict=True
 )
-# without a hook for ints, which is most of the time where there are many: no int in a short text is too large
+# hooks take most of the time: no int in a short text is too large, and a record without lists and records in it is checked afterwards
 _SHORT_CHARS: Final = _INT_DIGITS - 2
-_SHORT_DECODER = json.JSONDecoder(object_pairs_hook=_json_object, parse_float=_json_float, parse_constant=_json_constant, strict=True)
+_Scan = Callable[[str, int], tuple[Value, int]]
+_scan_short: _Scan = json.JSONDecoder(
+    object_pairs_hook=_json_object, parse_float=_json_float, parse_constant=_json_constant, strict=True
+).scan_once  # type: ignore[attr-defined]
+_scan_flat: _Scan = json.JSONDecoder(parse_float=_json_float, parse_constant=_json_constant, strict=True).scan_once  # type: ignore[attr-defined]
 
 
 # ---- against a type ----

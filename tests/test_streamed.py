@@ -21,11 +21,11 @@ from rlmlang.errors import RlmError, UsageError
 from rlmlang.files import FileValue
 from rlmlang.run import inputs, rows
 from rlmlang.run.rows import stream_rows
-from rlmlang.run.tables import read_csv, read_json_lines
+from rlmlang.run.tables import line_reader, read_csv, read_json_lines
 from rlmlang.sizes import holds, measure
 from rlmlang.streamed import Streamed
-from rlmlang.types import INT, JSON, TEXT, ListOf, Optional, RecordOf, Type
-from rlmlang.values import Mismatch, hashable, same, to_json_text
+from rlmlang.types import BOOL, FLOAT, INT, JSON, TEXT, Enum, ListOf, Optional, RecordOf, Type
+from rlmlang.values import Mismatch, conform, hashable, parse_json_text, parse_short_json, same, to_json_text
 
 __all__ = ["rlm"]
 
@@ -47,6 +47,37 @@ def make_small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def streamed(path: Path, type: ListOf) -> Streamed:
     return stream_rows(FileValue.at(path), path.suffix, type)
+
+
+# ---- one line ----
+
+NAMES = st.sampled_from(["a", "b", "a:", 'q"', "{", "[", "é", "\\u0061", ""])
+SCALARS = st.one_of(st.integers(), st.floats(), st.booleans(), st.none(), st.sampled_from(['x":y', " :", "{", "a\tb", "1e999", "é"]))
+PIECES = st.sampled_from(['{"a"', ": ", " :", "1e999", "-1e999", "1e5", "NaN", '"a"', ", ", "{", "}", "[", "]", '"b":', "12", " ", "\t"])
+READ = (JSON, ROW, RecordOf((("a", Optional(FLOAT)), ("b", JSON))), RecordOf((("a", Enum(("x", "y"))),)), ListOf(INT), BOOL, ListOf(ROW))
+
+
+def parsed(read: Any, text: str) -> Any:
+    try:
+        return read(text)
+    except Mismatch:
+        return "wrong"
+
+
+@given(st.one_of(st.lists(st.tuples(NAMES, SCALARS), max_size=4), st.lists(PIECES, max_size=12)), st.sampled_from([": ", ":", " : "]))
+def test_the_quick_way_reads_what_the_slow_one_reads(parts: list[Any], colon: str) -> None:
+    named = all(isinstance(part, tuple) for part in parts)
+    text = "{" + ", ".join(f"{json.dumps(n)}{colon}{json.dumps(v)}" for n, v in parts) + "}" if named else "".join(parts)
+    known, value = parse_short_json(text)
+    assert not known or (repr(value) == repr(parse_json_text(text)))
+    for item in READ:
+        slow = parsed(lambda line, item=item: conform(parse_json_text(line), item), text)
+        assert repr(parsed(line_reader(item), text)) == repr(slow)
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "b": "x"}', '{"b": "", "a": -3, "more": 1.5} ', '{"a":1,"b":"x: y"}'])
+def test_common_lines_are_read_the_quick_way(text: str) -> None:
+    assert parse_short_json(text) == (True, json.loads(text))
 
 
 # ---- the list itself ----

@@ -162,7 +162,9 @@ def _read_data(text: str, ending: str, type: Type) -> Any:
                 raise Mismatch(f"standard input is neither JSON ({whole.message}) nor JSON lines ({mismatch.message})") from None
     if ending in ("-", ".json"):
         return conform(parse_json_text(text), wanted)
-    raise Mismatch(f"a {'list is read from a .json, .jsonl, .csv, .tsv or .parquet' if many else 'record is read from a .json'} file")
+    raise Mismatch(
+        f"a {'list is read from a .json, .jsonl, .csv or .tsv file, or .parquet' if many else 'record is read from a .json file'}"
+    )
 
 
 def _literal(text: str, type: Type) -> Any:

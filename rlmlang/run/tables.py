@@ -11,7 +11,6 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from itertools import islice
-from operator import itemgetter
 from typing import Any, Final, TypeVar
 
 from rlmlang.limits import CSV_CELL_CHARS, INT_BITS, JSON_ITEMS
@@ -204,8 +203,8 @@ def _quick(wanted: Type) -> Callable[[Any], Any]:
             return lambda value: None if value is None else inner(value)
         case Enum(words):
             return lambda value: value if type(value) is str and value in words else _UNLIKE
-        case RecordOf(fields) if len(fields) > 1 and all(field in _PLAIN for _, field in fields):
-            return _quick_record(tuple(name for name, _ in fields), tuple(_PLAIN[field] for _, field in fields))
+        case RecordOf(fields) if all(field in _PLAIN for _, field in fields):
+            return _quick_record([(name, _PLAIN[field]) for name, field in fields])
         case RecordOf(fields):
             return _quick_fields([(name, _quick(field), isinstance(field, Optional)) for name, field in fields])
         case ListOf(item, None):
@@ -224,17 +223,19 @@ def _quick(wanted: Type) -> Callable[[Any], Any]:
     return (lambda value: value) if wanted in (JSON, UNKNOWN) else (lambda value: _UNLIKE)
 
 
-def _quick_record(names: tuple[str, ...], kinds: tuple[type, ...]) -> Callable[[Any], Any]:
-    take = itemgetter(*names)
-
+def _quick_record(fields: Sequence[tuple[str, type]]) -> Callable[[Any], Any]:
     def record(value: Any) -> Any:
         if type(value) is not dict:
             return _UNLIKE
+        made = {}
         try:
-            fields = take(value)
+            for name, kind in fields:
+                field = made[name] = value[name]
+                if type(field) is not kind:
+                    return _UNLIKE
         except KeyError:
             return _UNLIKE
-        return dict(zip(names, fields, strict=True)) if tuple(map(type, fields)) == kinds else _UNLIKE
+        return made
 
     return record
 
