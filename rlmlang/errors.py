@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from rlmlang.run.report import Result
@@ -51,10 +51,11 @@ class Failure(RlmError):
     """A failure at run time that `otherwise` can take: a call that failed for good, an index out of range, `fail`.
 
     `attempts` is the number of requests sent, for a call; `item` the path or position of the items it was for, outermost first;
-    `round` the longest chain of calls that led to it.
+    `round` the longest chain of calls that led to it; `reply` what there is of a reply that was cut off.
     """
 
     round = 0
+    reply = ""
 
     def __init__(
         self,
@@ -68,6 +69,12 @@ class Failure(RlmError):
         super().__init__(message, span=span, hint=hint)
         self.attempts = attempts
         self.item = item
+
+    def anew(self, message: str, *, span: Span | None = None, attempts: int = 0, item: tuple[str, ...] = ()) -> Self:
+        """The same failure and hint, with more to say of where it happened."""
+        again = type(self)(message, span=span, hint=self.hint, attempts=attempts, item=item)
+        again.reply = self.reply
+        return again
 
 
 class CutOff(Failure):

@@ -186,17 +186,17 @@ class Programs:
         method = self.random.random() < 0.5 and bool(args) and isinstance(args[0].value, n.Expr)
         return n.Apply(HERE, self.pick(("f", "first", "type", "len")), tuple(args), method, name_span=HERE)
 
-    def call(self, depth: int) -> n.Expr:
+    def data(self, depth: int) -> tuple[n.Datum, ...]:
         count = self.random.randrange(4)
         if self.random.random() < 0.3 and count:
-            data = tuple(n.Datum(HERE, self.expr(depth), name) for name in ("report", "two words", "if")[:count])
-        else:
-            data = tuple(n.Datum(HERE, self.expr(depth)) for _ in range(count))
-        return n.Call(HERE, self.expr(depth), data, self.maybe(self.type), self.options(depth))
+            return tuple(n.Datum(HERE, self.expr(depth), name) for name in ("report", "two words", "if")[:count])
+        return tuple(n.Datum(HERE, self.expr(depth)) for _ in range(count))
+
+    def call(self, depth: int) -> n.Expr:
+        return n.Call(HERE, self.expr(depth), self.data(depth), self.maybe(self.type), self.options(depth))
 
     def solve(self, depth: int) -> n.Expr:
-        data = (n.Datum(HERE, self.expr(depth), self.maybe(lambda: "report")),) if self.random.random() < 0.7 else ()
-        return n.Solve(HERE, self.expr(depth), data, self.maybe(self.type), self.options(depth))
+        return n.Solve(HERE, self.expr(depth), self.data(depth), self.maybe(self.type), self.options(depth))
 
     def options(self, depth: int) -> tuple[n.RecordField, ...]:
         return (n.RecordField(HERE, "sample", self.expr(depth)),) if self.random.random() < 0.3 else ()

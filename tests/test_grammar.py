@@ -21,6 +21,7 @@ from rlmlang.errors import ProgramError
 from rlmlang.lm.providers.gguf import GgufProvider, reads_llguidance
 from rlmlang.lm.request import Message, Model, Request
 from rlmlang.solve.export import FORMATS, HEADER, grammar_for, grammar_text
+from rlmlang.solve.extract import extract
 from rlmlang.syntax import format_program, parse
 from rlmlang.syntax.nodes import Answer, Shown
 from rlmlang.syntax.tables import grammar_text as source
@@ -141,6 +142,7 @@ def test_llama_cpp_judges_as_llguidance_does(decoder: Decoder, llama: LlamaGramm
         "x\ny = 1",
         "answer call 'a' on call 'b' on c",
         "answer call 'a' on b, call 'c' on d",
+        "answer solve 'a' on b, call 'c' on d",
         "answer call 'a' on {b: call 'c' on d}",
         "answer call 'a' on {...r}",
         "answer call 'a' with {...r}",
@@ -183,6 +185,7 @@ def test_what_cannot_be_written(text: str, decoder: Decoder, llama: LlamaGrammar
         "type T = [text]? | none",
         "type = 3\nanswer {type, if: 1}.if",
         "answer call 'a' on (call 'b' on c), d",
+        "answer [solve 'a' on b, c -> bool if d else e]",
         "answer call 'a' on {b, c: d.e} -> text? ?? 'x'",
         "answer a ?? b",
         "answer xs.map(str).filter(x => x).reduce((a, b) => a, 1)",
@@ -231,7 +234,37 @@ def test_what_a_model_is_given() -> None:
 
     assert given() is None
     assert given(grammar="openai") == json.loads(grammar_text("openai"))["format"]["definition"]
-    assert given(grammar="vllm") == given(grammar="sglang") == given(grammar="llamacpp") == grammar_text("gbnf")
+    fenced = given(grammar="vllm")
+    assert fenced == given(grammar="sglang") == given(grammar="llamacpp")
+    assert fenced is not None and fenced.startswith(r'root ::= "```rlm\n" program "\n```"')
+
+
+@pytest.mark.parametrize(
+    ("program", "takes"),
+    [
+        ("answer 1", True),
+        ("\nx = [1,\n2]\n\nanswer x # why", True),
+        ('answer """\n```\n"""', True),
+        ("", False),
+        ("Let us see.", False),
+    ],
+)
+def test_a_reply_is_a_program_between_fences(program: str, takes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rlmlang.lm.providers.gguf.reads_llguidance", lambda: True)
+    lark = grammar_for(Model(name="m", provider="gguf", model="m", grammar="llamacpp"))
+    monkeypatch.setattr("rlmlang.lm.providers.gguf.reads_llguidance", lambda: False)
+    gbnf = grammar_for(Model(name="m", provider="gguf", model="m", grammar="llamacpp"))
+    assert lark is not None and gbnf is not None
+    reply = f"```rlm\n{program}\n```"
+    assert Decoder(lark).takes(reply) == takes
+    assert not Decoder(lark).takes(program) and not Decoder(lark).takes(reply[:-4])
+    if takes:
+        assert extract(reply, only=True) == program and not complaints(program)
+    try:
+        llama = LlamaGrammar(gbnf)
+    except Unavailable:
+        return
+    assert llama.takes(reply) == takes and not llama.takes(program)
 
 
 # ---- a real model ----
@@ -250,8 +283,7 @@ def test_what_the_embedded_model_writes_parses() -> None:
 async def constrained_samples(count: int) -> list[str]:
     """At least so many texts of the embedded model under the grammar. What the token limit cut off is no sample."""
     model = Model(name="local", provider="gguf", model="local", context_window=256, concurrency=8, grammar="llamacpp")
-    grammar = grammar_for(model)
-    assert grammar is not None and grammar.startswith(HEADER) == reads_llguidance()
+    grammar = grammar_text("llguidance" if reads_llguidance() else "gbnf")
     prompt = "Repeat one of these lines with small changes:\n\n" + "\n".join(LINES)
     one = Request(model, (Message("user", prompt),), max_tokens=20, temperature=1.0, grammar=grammar)
     provider = InAHurry(model)

@@ -317,6 +317,7 @@ def test_a_reply_that_was_cut_off_is_a_lost_turn() -> None:
     solution, roots = solved(Completion("```rlm\nx = ", "length", usage=Usage(100, 2048)), block("answer 1"))
     assert solution.answer == 1
     assert "was too long" in roots.told(2)
+    assert roots.roots[1].messages[-2].content == "```rlm\nx =…"
 
 
 HOSTILE = [
@@ -484,6 +485,8 @@ def test_solves_run_at_the_same_time() -> None:
         ("{report: r, question: s}", ["report", "question"]),
         ("r", ["r"]),
         ("{r, s}", ["r", "s"]),
+        ("r, s", ["r", "s"]),
+        ("r, r, 1 + 1", ["r", "r2", "data"]),
         ("rec.body", ["body"]),
         ("rec.input", ["data"]),
         ("r[:2]", ["data"]),

@@ -204,7 +204,7 @@ class Client:
                     raise Failure(f"model {request.model.name}: no usable reply in {spent.sent} attempts. {bad.message}") from None
                 asked = reask(request, completion.text, bad.message)
             except Failure as failure:
-                raise type(failure)(f"model {request.model.name}: {failure.message}", hint=failure.hint) from None
+                raise failure.anew(f"model {request.model.name}: {failure.message}") from None
 
     async def _ask_batch(self, lane: _Lane, batch: Request, alive: Callable[[], bool], spent: _Spent) -> list[Any]:
         """The values of a batch, asked once."""

@@ -92,10 +92,12 @@ def _text_of(completion: Completion, request: Request) -> tuple[str, int]:
     if completion.refusal is not None:
         raise Failure(f"the model refused: {quote(completion.refusal)}")
     if completion.finish == "length":
-        raise CutOff(
+        cut = CutOff(
             f"the reply stopped at its limit of {request.max_tokens:,} tokens",
             hint="allow more with {max_tokens: …}, or ask for less",
         )
+        cut.reply = completion.text or ""
+        raise cut
     if completion.finish in _FINISHES:
         raise Failure(_FINISHES[completion.finish])
     text = completion.text

@@ -202,7 +202,7 @@ class Calls:
         except Failure as failure:
             for each in site.all:
                 each.failed += 1
-            raise type(failure)(failure.message, span=site.span, hint=failure.hint, attempts=failure.attempts, item=here.items) from None
+            raise failure.anew(failure.message, span=site.span, attempts=failure.attempts, item=here.items) from None
         except RlmError as stop:
             stop.span = stop.span or site.span
             here.run.stop(stop)

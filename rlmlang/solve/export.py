@@ -24,6 +24,7 @@ from rlmlang.syntax import tables
 
 Format = Literal["lark", "llguidance", "gbnf", "openai"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+_FENCES: Final = (r"FENCE: /```rlm\n/", r"FENCE_END: /\n```/")
 HEADER: Final = "%llguidance {}"  # by this llama.cpp and SGLang know that it is not their own notation
 
 # what no program holds (see `syntax.parser`), for the inside of a class; no UTF-8 has surrogates
@@ -65,14 +66,21 @@ def grammar_text(format: Format) -> str:
 
 
 def grammar_for(model: Model) -> str | None:
-    """What `Request.grammar` is for a program of `model`, None where it takes no grammar."""
+    """What `Request.grammar` is for a program of `model`, None where it takes no grammar.
+
+    But for the input of a tool, the program stands between fences, which is how models write programs: one that may not begin with a fence
+    begins with what is likeliest after that, a word of prose, and goes on with prose that happens to fit the grammar.
+    """
     if model.grammar is None:
         return None
+    if GRAMMAR_FORMATS[model.grammar] == "lark":
+        return _lark()
     if model.provider == "gguf":
         from rlmlang.lm.providers.gguf import reads_llguidance
 
-        return grammar_text("llguidance" if reads_llguidance() else "gbnf")
-    return grammar_text("gbnf") if GRAMMAR_FORMATS[model.grammar] == "gbnf" else _lark()
+        if reads_llguidance():
+            return f"{HEADER}\n\n{_lark(fenced=True)}"
+    return _gbnf(fenced=True)
 
 
 @cache
@@ -99,9 +107,11 @@ def _patterns() -> dict[str, str]:
     return found
 
 
-def _regexp(terminal: Terminal) -> str:
-    """The regular expression of a terminal with its blanks."""
-    if terminal.only:
+def _regexp(terminal: Terminal, *, fenced: bool) -> str:
+    """The regular expression of a terminal with its blanks. `fenced`: the new line after a program belongs to its fence."""
+    if fenced and terminal.name == "END":
+        inner = _REMARK
+    elif terminal.only:
         inner = f"({'|'.join(terminal.only)})"
     elif terminal.name == "NAME":
         inner = _name_but(terminal.barred)
@@ -239,30 +249,31 @@ def _outer(text: str) -> str:
 
 
 @cache
-def _lark() -> str:
+def _lark(*, fenced: bool = False) -> str:
     flat = _flat()
     names = _names(flat)
-    lines = [f"start: {names[flat.start]}"]
+    lines = [f"start: FENCE {names[flat.start]} FENCE_END", *_FENCES] if fenced else [f"start: {names[flat.start]}"]
     for nonterminal, bodies in flat.rules.items():
         lines.append(f"{names[nonterminal]}: {_outer(_alternatives(bodies, names.__getitem__))}")
     lines.append("")
     for symbol, name in names.items():
         if isinstance(symbol, Terminal):
-            lines.append(f"{name}: /{_rust(_regexp(symbol))}/")
+            lines.append(f"{name}: /{_rust(_regexp(symbol, fenced=fenced))}/")
     return "\n".join(lines) + "\n"
 
 
 @cache
-def _gbnf() -> str:
+def _gbnf(*, fenced: bool = False) -> str:
     flat = factored(right_recursive(_flat()))
     names = {
         symbol: name.lower().replace("_", "-") + ("-t" if isinstance(symbol, Terminal) else "") for symbol, name in _names(flat).items()
     }
-    lines = ["root ::= " + names[flat.start]]
+    root = names[flat.start]
+    lines = [rf'root ::= "```rlm\n" {root} "\n```"' if fenced else f"root ::= {root}"]
     for nonterminal, bodies in flat.rules.items():
         lines.append(f"{names[nonterminal]} ::= {_outer(_alternatives(bodies, names.__getitem__))}")
     for symbol, name in names.items():
         if isinstance(symbol, Terminal):
-            lines.append(f"{name} ::= {_bnf(_regexp(symbol))}")
+            lines.append(f"{name} ::= {_bnf(_regexp(symbol, fenced=fenced))}")
     lines += [f"{name.lower()} ::= {_bnf(regexp)}" for name, regexp in _PARTS.values()]
     return "\n".join(lines) + "\n"

@@ -7,6 +7,8 @@
 4. Else the program begins at the first line that looks like a statement (`NAME = …`, `answer …`, `fn …`, `type …`) and goes on as far as
    it parses; if no part does, all from there on is the program, whose errors are then reported.
 5. Else there is no program. Prose is never searched for an answer.
+
+Where a grammar saw to it that the reply is one block, its last line is the end of it: a fence before that is part of a text.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from rlmlang.syntax import parse
 
 _THOUGHT: Final = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
 _FENCE: Final = re.compile(r"[ ]{0,3}(`{3,}|~{3,})[ \t]*([^\s`]*)[^`\n]*")
+_WHOLE: Final = re.compile(r"```rlm\n(.*)\n```\n?", re.DOTALL)
 _STATEMENT: Final = re.compile(
     r"(?:[A-Za-z_]\w*(?:[ \t]*,[ \t]*[A-Za-z_]\w*)*[ \t]*=(?![=>])|answer\b(?=[ \t]*[\[{\"'(\w])|fn[ \t]+\w+[ \t]*\(|type[ \t]+\w+[ \t]*=)"
 )
@@ -27,9 +30,11 @@ _MARKS: Final = ("rlm", "rlmlang")
 _TRIES: Final = 60  # ends of a bare program that are tried: each takes a parse
 
 
-def extract(reply: str) -> str | None:
-    """The program in `reply`, without its fence; None where there is none."""
+def extract(reply: str, *, only: bool = False) -> str | None:
+    """The program in `reply`, without its fence; None where there is none. `only`: a grammar saw to it that there is nothing else."""
     reply = reply.replace("\r\n", "\n").replace("\r", "\n")
+    if only and (whole := _WHOLE.fullmatch(reply)):
+        return whole[1]
     thought = _THOUGHT.match(reply)
     if thought is not None:
         reply = reply[thought.end() :]

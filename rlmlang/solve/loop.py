@@ -50,6 +50,7 @@ from rlmlang.syntax.diagnostics import Diagnostic, plural, printable
 from rlmlang.types import JSON, NEVER, TEXT, UNKNOWN, Enum, ListOf, Optional, RecordOf, Tuple, Type
 from rlmlang.values import Mismatch, conform, to_json_text, to_text
 
+_CUT_SHOWN: Final = 200  # characters of one that was cut off
 _REPLY_SHOWN: Final = 600  # characters of a reply without a program, as the root model sees it again
 
 
@@ -188,7 +189,7 @@ class _Solving:
             start = counted(self._total)
             try:
                 reply = await self._reply(conversation, root, turn, turns)
-                program = extract(reply)
+                program = extract(reply, only=conversation.grammar is not None)
                 said = reply[:_REPLY_SHOWN] if program is None else written(program, conversation.fenced)
                 repeats = repeats + 1 if said == before else 1
                 record.program = program
@@ -203,7 +204,8 @@ class _Solving:
                 before = said
                 conversation.add(said, f"{again.told}\n\n{feedback.names(self.names)}", wrong=record.outcome != "shown")
             except CutOff as cut:
-                record.outcome, record.error, before, said = "no program", cut.message, None, "(a reply that was too long)"
+                record.outcome, record.error, before = "no program", cut.message, None
+                said = f"{cut.reply[:_CUT_SHOWN].strip() or '(nothing)'}…"  # its own words: a small model repeats whatever stands here
                 told = "Your reply was too long and was cut off, so nothing was run. Write a shorter program, and no prose."
                 conversation.add(said, told, wrong=True)
             finally:

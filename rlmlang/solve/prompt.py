@@ -40,7 +40,7 @@ _QUESTION_BYTES: Final = 6_000
 
 @cache
 def rules(fenced: bool = True) -> str:
-    """The system message: the same for every solve. Where a grammar sees to it that a reply is a program, it has no fence."""
+    """The system message: the same for every solve. Where a reply is the input of a tool, it has no fence."""
     return _RULES.replace("@FORM@", "in one ```rlm block" if fenced else "and nothing but its text") + card()
 
 
@@ -111,7 +111,7 @@ class Conversation:
     @property
     def fenced(self) -> bool:
         """Whether programs stand in fences."""
-        return self.grammar is None
+        return self.model.grammar != "openai"
 
     @property
     def reply_tokens(self) -> int:

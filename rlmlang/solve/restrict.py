@@ -58,9 +58,9 @@ def _bare_call_datum(rules: Rules, here: Nonterminal) -> None:
     """`on call …`; and in `on {a: call …}`, where the record names the data, `on {...r}`."""
     if here[0] == "on":
         rules[here] = tuple((*body[:-1], _spine(rules, _nonterminal(body[-1]), "datum", {"record": _named_data})) for body in rules[here])
-    elif str(here[0]).startswith("__many_plus"):
+    elif str(here[0]).startswith("__many_call_plus"):
         rules[here] = tuple((*body[:-1], _spine(rules, _nonterminal(body[-1]), "one of many")) for body in rules[here])
-    elif here[0] == "many":
+    elif here[0] in ("many_call", "many_solve"):
         bodies = []
         for body in rules[here]:
             at = next(i for i, s in enumerate(body) if isinstance(s, Terminal) and s.text == "on") + 2

@@ -29,6 +29,8 @@ class _Ifs:
 
 # ---- sub-calls ----
 
+_SubCall = tuple[n.Expr, tuple[n.Datum, ...], n.TypeExpr | None, tuple[n.RecordField, ...]]
+
 
 def _call(b: Builder, span: Span, children: list[Any]) -> n.Call:
     return n.Call(span, *_sub_call(b, children))
@@ -38,7 +40,7 @@ def _solve(b: Builder, span: Span, children: list[Any]) -> n.Solve:
     return n.Solve(span, *_sub_call(b, children))
 
 
-def _sub_call(b: Builder, children: list[Any]) -> tuple[n.Expr, tuple[n.Datum, ...], n.TypeExpr | None, tuple[n.RecordField, ...]]:
+def _sub_call(b: Builder, children: list[Any]) -> _SubCall:
     prompt, datum, returns, options = children
     data: tuple[n.Datum, ...] = ()
     if isinstance(datum, n.Record) and datum not in b.grouped:
@@ -62,10 +64,17 @@ def _datum(b: Builder, value: n.Expr) -> n.Datum:
     return n.Datum(value.span, value)
 
 
-def _many(b: Builder, span: Span, children: list[Any]) -> n.Call:
-    prompt, *rest, returns, options = children
-    data = tuple(_datum(b, c) for c in rest)
-    return n.Call(span, prompt, data, returns, tuple(options or ()))
+def _many_call(b: Builder, span: Span, children: list[Any]) -> n.Call:
+    return n.Call(span, *_several(b, children))
+
+
+def _many_solve(b: Builder, span: Span, children: list[Any]) -> n.Solve:
+    return n.Solve(span, *_several(b, children))
+
+
+def _several(b: Builder, children: list[Any]) -> _SubCall:
+    prompt, *data, returns, options = children
+    return prompt, tuple(_datum(b, c) for c in data), returns, tuple(options or ())
 
 
 def _first_child(b: Builder, span: Span, children: list[Any]) -> Any:
@@ -291,7 +300,8 @@ RULES: dict[str, Rule] = {
     "target": _target,
     "call": _call,
     "solve": _solve,
-    "many": _many,
+    "many_call": _many_call,
+    "many_solve": _many_solve,
     "with": _with,
     "map": _map,
     "filter": _filter,

@@ -122,7 +122,6 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b(call|solve)\s*\([^()]*\0,", "a call is no function: call PROMPT on DATA -> TYPE with {…}"),
         (r"\b(call|solve)\b.*\0(on|->|with)\b", "the order is: call PROMPT on DATA -> TYPE with {…}"),
         (r"\b(call|solve)\b.*\0as\b", "the type that is asked for stands after an arrow: call PROMPT on DATA -> text"),
-        (r"\bsolve\b.*\bon\b.*\0,", "several data of solve are named: on {a, b}"),
         (r"\0![rsa][}:]", "there are no conversions: {x} is written as str(x) writes it"),
         (r"\[[^\]]*:[^\]]*\0:", "slices have no step: xs[1:3]; reversed(xs) turns a list around"),
         (r"\0:=", "a name is bound on a line of its own: x = E"),

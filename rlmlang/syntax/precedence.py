@@ -41,8 +41,8 @@ def _loose(node: n.Expr) -> bool:
 
 
 def is_many(node: n.Expr) -> bool:
-    """Whether it is a call with several data, which takes the commas that follow."""
-    return isinstance(node, n.Call) and len(node.data) > 1 and not any(datum.name for datum in node.data)
+    """Whether it is a call or solve with several data, which takes the commas that follow."""
+    return isinstance(node, (n.Call, n.Solve)) and len(node.data) > 1 and not any(datum.name for datum in node.data)
 
 
 def is_form(node: n.Expr) -> bool:
