@@ -108,13 +108,14 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="a GGUF file")
     parser.add_argument("--sides", nargs="+", choices=tuple(SIDES), default=tuple(SIDES))
     parser.add_argument("--tasks", default="", help="only tasks whose name contains this")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth task")
     parser.add_argument("--show", action="store_true", help="every program, and what became of it")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long; the next run goes on from there")
     parser.add_argument("--cache", type=Path, default=cache_root() / "write_programs", help="where replies are kept")
     arguments = parser.parse_args()
     root = RootModel(arguments.model, arguments.cache)
     try:
-        tasks = [task for task in TASKS if arguments.tasks in task.name]
+        tasks = [task for task in TASKS if arguments.tasks in task.name][:: arguments.every]
         trials = measure(root, arguments.sides, tasks, arguments.seconds, arguments.show)
     finally:
         root.close()

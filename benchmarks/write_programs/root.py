@@ -15,7 +15,6 @@ from attrs import asdict, frozen
 from benchmarks.write_programs.chat import Said
 from rlmlang.lm.providers.gguf import GgufProvider
 from rlmlang.lm.request import Message, Model, Request
-from rlmlang.solve.export import grammar_for
 
 MAX_TOKENS = 400  # of a reply: the longest of the reference programs takes 130
 
@@ -41,8 +40,7 @@ class RootModel:
     what else is under way."""
 
     def __init__(self, path: Path, cache: Path) -> None:
-        file = str(path)
-        self._model = Model("root", "gguf", path.name, path=file, context_window=8192, concurrency=1, grammar="llamacpp")
+        self._model = Model(name="root", provider="gguf", model=path.name, path=str(path), context_window=8192, concurrency=1)
         self._cache = cache
         self._provider: GgufProvider | None = None
         self._loop = asyncio.new_event_loop()
@@ -50,8 +48,7 @@ class RootModel:
         self.new: list[Tokens] = []
 
     def write(self, messages: Sequence[Message], grammar: str | None, temperature: float) -> Said:
-        """The reply to `messages`. It may be cut at MAX_TOKENS. A grammar is sent in the notation that this llama.cpp is fastest at."""
-        grammar = grammar and grammar_for(self._model)
+        """The reply to `messages`. It may be cut at MAX_TOKENS."""
         request = Request(self._model, tuple(messages), max_tokens=MAX_TOKENS, temperature=temperature, grammar=grammar)
         kept = self._cache / f"{key(self._model.model, messages, grammar, temperature)}.json"
         with self._one:

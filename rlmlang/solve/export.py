@@ -24,7 +24,6 @@ from rlmlang.syntax import tables
 
 Format = Literal["lark", "llguidance", "gbnf", "openai"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
-_FENCES: Final = (r"FENCE: /```rlm\n/", r"FENCE_END: /\n```/")
 HEADER: Final = "%llguidance {}"  # by this llama.cpp and SGLang know that it is not their own notation
 
 # what no program holds (see `syntax.parser`), for the inside of a class; no UTF-8 has surrogates
@@ -73,14 +72,7 @@ def grammar_for(model: Model) -> str | None:
     """
     if model.grammar is None:
         return None
-    if GRAMMAR_FORMATS[model.grammar] == "lark":
-        return _lark()
-    if model.provider == "gguf":
-        from rlmlang.lm.providers.gguf import reads_llguidance
-
-        if reads_llguidance():
-            return f"{HEADER}\n\n{_lark(fenced=True)}"
-    return _gbnf(fenced=True)
+    return _lark() if GRAMMAR_FORMATS[model.grammar] == "lark" else _gbnf(fenced=True)
 
 
 @cache
@@ -107,11 +99,9 @@ def _patterns() -> dict[str, str]:
     return found
 
 
-def _regexp(terminal: Terminal, *, fenced: bool) -> str:
-    """The regular expression of a terminal with its blanks. `fenced`: the new line after a program belongs to its fence."""
-    if fenced and terminal.name == "END":
-        inner = _REMARK
-    elif terminal.only:
+def _regexp(terminal: Terminal) -> str:
+    """The regular expression of a terminal with its blanks."""
+    if terminal.only:
         inner = f"({'|'.join(terminal.only)})"
     elif terminal.name == "NAME":
         inner = _name_but(terminal.barred)
@@ -249,16 +239,16 @@ def _outer(text: str) -> str:
 
 
 @cache
-def _lark(*, fenced: bool = False) -> str:
+def _lark() -> str:
     flat = _flat()
     names = _names(flat)
-    lines = [f"start: FENCE {names[flat.start]} FENCE_END", *_FENCES] if fenced else [f"start: {names[flat.start]}"]
+    lines = [f"start: {names[flat.start]}"]
     for nonterminal, bodies in flat.rules.items():
         lines.append(f"{names[nonterminal]}: {_outer(_alternatives(bodies, names.__getitem__))}")
     lines.append("")
     for symbol, name in names.items():
         if isinstance(symbol, Terminal):
-            lines.append(f"{name}: /{_rust(_regexp(symbol, fenced=fenced))}/")
+            lines.append(f"{name}: /{_rust(_regexp(symbol))}/")
     return "\n".join(lines) + "\n"
 
 
@@ -274,6 +264,6 @@ def _gbnf(*, fenced: bool = False) -> str:
         lines.append(f"{names[nonterminal]} ::= {_outer(_alternatives(bodies, names.__getitem__))}")
     for symbol, name in names.items():
         if isinstance(symbol, Terminal):
-            lines.append(f"{name} ::= {_bnf(_regexp(symbol, fenced=fenced))}")
+            lines.append(f"{name} ::= {_bnf(_regexp(symbol))}")
     lines += [f"{name.lower()} ::= {_bnf(regexp)}" for name, regexp in _PARTS.values()]
     return "\n".join(lines) + "\n"

@@ -192,13 +192,6 @@ def _has_gpu(xllamacpp: Any) -> bool:
     return any("GPU" in device["type"].name for device in xllamacpp.get_device_info())
 
 
-def reads_llguidance() -> bool:
-    """Whether the llama.cpp at hand was built with llguidance, and reads its notation beside GBNF. False where there is none."""
-    if importlib.util.find_spec("xllamacpp") is None:
-        return False
-    return bool(_library().json_schema_to_grammar({"type": "null"}).startswith("%llguidance"))
-
-
 def _any_of(words: tuple[str, ...]) -> re.Pattern[str] | None:
     """Finds any of `words`, the longest that fits; None where there are none."""
     return re.compile("|".join(map(re.escape, sorted(words, key=len, reverse=True)))) if words else None
