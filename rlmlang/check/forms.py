@@ -6,7 +6,8 @@ from rlmlang.check.checker import Checker, Facts, rule, short
 from rlmlang.check.expressions import take_apart
 from rlmlang.check.scope import Scope
 from rlmlang.check.unify import fits, hull, item_of
-from rlmlang.syntax.nodes import Expr, Filter, First, Fold, Map, Reduce
+from rlmlang.syntax.nodes import Binary, Expr, Filter, First, Fold, Map, Name, Reduce
+from rlmlang.syntax.walk import walk
 from rlmlang.types import DIR, FILE, FLOAT, INT, JSON, NEVER, TEXT, UNKNOWN, Enum, ListOf, Optional, RecordOf, Tuple, Type
 
 _TRIALS = 3  # folds within folds that may be typed twice: each doubles the work
@@ -145,6 +146,7 @@ def _stepped(c: Checker, node: Reduce | Fold, names: tuple[str, str], state: Typ
     if isinstance(node, Reduce) and isinstance(state, RecordOf) and body is UNKNOWN and _only_operands(c, mark):
         c.report.rollback(mark)
         c.error("operands", node.body.span, f"reduce makes one item of two, and these are records: {state}", _adds_up(node))
+        return UNKNOWN
     if c.conforms(node.body, body, state) and state is not NEVER:
         return state if body is not NEVER or state is not UNKNOWN else body
     wider = hull(state, body)
@@ -165,7 +167,13 @@ def _stepped(c: Checker, node: Reduce | Fold, names: tuple[str, str], state: Typ
 
 
 def _adds_up(node: Reduce) -> str:
-    xs = short(node.source)
+    """What to write instead of a reduce that was to add up: its own sum, where its body says what is added."""
+    xs, body = short(node.source), node.body
+    if isinstance(body, Binary) and body.op == "+":
+        names = {name.name for name in walk(body.right) if isinstance(name, Name)}
+        added = short(body.right)
+        if node.right in names and node.left not in names and added != "x":
+            return f"to add up, write sum({added} for {node.right} in {xs})"
     return f"to add up, write sum([… for x in {xs}]), or fold total, x in {xs} from 0 {{ total + … }}"
 
 
