@@ -67,6 +67,19 @@ WORKER_REPLACEMENTS: Final = 3  # of worker processes that ended, in one run: wh
 WORKER_START_SECONDS: Final = 60.0  # until a worker process takes requests; half a second on an idle machine
 LIVE_ITEMS: Final = 4_096  # item tasks of nested maps under way at once
 
+# ---- jobs of a Batch API ----
+JOB_LINES: Final = 50_000  # requests of one job, as OpenAI documents
+JOB_BYTES: Final = 200_000_000  # of its file, likewise
+JOB_WAITING: Final = JOB_LINES  # calls that wait for jobs at once: each takes some 9 kB here, and its prompt
+JOB_SECONDS: Final = 24 * 3_600.0  # the completion window that is asked for
+JOB_LATE: Final = 2 * 3_600.0  # a job that has not ended so long after its window is no longer waited for
+JOB_TRIES: Final = 3  # of one request whose job gave no reply, or an error that may pass
+JOB_POLL_FIRST: Final = 0.5  # seconds until a job is first asked about, growing by half each time
+JOB_POLL_LONGEST: Final = 60.0
+JOB_OUTPUT_BYTES: Final = 2 * 1024**3  # of the file of replies, which is kept on disk while it is read
+JOB_TRANSFER_SECONDS: Final = 1_800.0  # to send or fetch one file
+JOB_KEPT_SECONDS: Final = 30 * JOB_SECONDS  # servers keep files for so long; older jobs are forgotten
+
 # ---- solve ----
 ROOT_REPLY_TOKENS: Final = 2_048  # of the root model's reply: a long program has some 600
 ROOT_PROMPT_BYTES: Final = 32_000  # of what a root model is sent: card, question, previews, and as many earlier turns as fit

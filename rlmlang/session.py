@@ -16,6 +16,7 @@ from contextlib import suppress
 from importlib import import_module
 from math import ceil
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -42,6 +43,7 @@ from rlmlang.run.evaluate import Compiled, Run, compile_program, evaluate
 from rlmlang.run.fingerprint import fingerprint
 from rlmlang.run.inputs import bind_inputs
 from rlmlang.run.memo import Memo, default_path
+from rlmlang.run.memo_jobs import MemoJobs
 from rlmlang.run.memo_seen import looking
 from rlmlang.run.nesting import Nesting, Share, Solver
 from rlmlang.run.program import read_program
@@ -50,6 +52,7 @@ from rlmlang.run.report import FailedItem, Result, SiteUse, Used, dollars
 from rlmlang.run.seen import Experience, Keys, Seen, by_key, merged
 from rlmlang.run.still import UntilStill
 from rlmlang.streamed import Streamed
+from rlmlang.syntax.diagnostics import plural
 from rlmlang.syntax.nodes import Node, Program
 
 _STACK = 64 * 1024 * 1024  # bytes, of the thread that evaluates
@@ -66,7 +69,7 @@ class Settings:
 
     `root` is the model that writes the programs of `solve` (None: the section `[models.root]`, else `model`). `processes` is how many may
     send requests (None: one a core, four at most): more than one do only where its calls are too fast for one. `budget` is one text or
-    several (`"$2"`, `"500 calls"`); `memo` a path or `"off"`.
+    several (`"$2"`, `"500 calls"`); `memo` a path or `"off"`. `batch`: models that have a Batch API are asked by it.
     """
 
     model: str | None = None
@@ -78,14 +81,15 @@ class Settings:
     memo: str | os.PathLike[str] | None = None
     offline: bool = False
     config: str | os.PathLike[str] | None = None
+    batch: bool | None = None
 
 
 class Session:
     """One run, prepared: everything about it that can be wrong has been found wrong, and nothing has been spent. With `sample` it makes
     calls for so many items of each list only, and there is no admission: the budget is that of the sample.
 
-    `checked`, `models`, `memo`, `budget` and `calls` may be looked at while it runs (for a display of progress); `report` gives the
-    outcome.
+    `checked`, `models`, `memo`, `budget` and `calls` may be looked at while it runs (for a display of progress), `news` of jobs taken
+    out; `report` gives the outcome.
     """
 
     def __init__(
@@ -109,6 +113,7 @@ class Session:
             concurrency=settings.concurrency,
             environ=os.environ,
             root=settings.root,
+            batch=_batch(settings, config),
         )
         workers = Workers(processes_of(settings, config) if sample is None else 1)  # a sample is too short for more
         self._make_solver = solver or _solver
@@ -117,6 +122,11 @@ class Session:
         self.warnings: list[str] = []
         self._inputs = inputs
         self._check_sites()
+        batched = [model for model in self.called_models() if model.batch_share is not None] if not settings.offline else []
+        if _batch(settings, config):
+            self.warnings += [f"{m.name} has no Batch API: it is called as usual" for m in self.called_models() if m.batch_share is None]
+        if batched and memo_path(settings.memo, config) is None:
+            raise UsageError("without a memo store, nobody would find a job of a Batch API again", hint="leave out --memo off, or --batch")
         self.memo = Memo.open(memo_path(settings.memo, config))
         self.warnings += self.memo.warnings
         self._keys = Keys(checked, self._model)
@@ -138,12 +148,19 @@ class Session:
         self.beyond = self._admit() if sample is None else ()
         self._read_through()
         self.tally = Tally(self.budget)
-        self.client = Client(self.models, self.tally, offline=settings.offline, workers=workers)
+        self.news: SimpleQueue[str] = SimpleQueue()
+        self.by_jobs = bool(batched)
+        journal = MemoJobs(self.memo) if batched else None
+        self.client = Client(self.models, self.tally, offline=settings.offline, workers=workers, journal=journal, tell=self.news.put)
         self.calls = Calls(self.client, self.memo, recall=sample is not None)
         window = 2 * max(self.models[name].concurrency for name in self.model_names() or {self.models.default}) + 8
         widest = max((site.batch for site in self.compiled.sites.values()), default=1)
         window = max(window * widest, sample or 0)
+        if batched:
+            window = max(window, limits.JOB_WAITING)
         self.run = Run(self.calls, window, sample, solver=self._solver(), nesting=self._nesting(), prepared=prepared)
+        if batched:
+            self.run.most_live = 2 * window  # of an outer map and an inner one, so that neither keeps calls out of a job
         self.through = False  # all that a run, or a sample, can do has been done
         self._started = time.monotonic()
         self._seconds = 0.0
@@ -233,6 +250,15 @@ class Session:
         """Whether no run can go beyond the budget: even the upper bound is within it. Of seconds there is no bound."""
         return not self.beyond and self.budget.most("seconds") is None
 
+    @property
+    def jobs_left(self) -> str:
+        """`2 jobs with 1,200 requests go on at api.openai.com`; empty where nothing waits for a job, or did at the end."""
+        jobs = self.client.jobs()
+        if not jobs:
+            return ""
+        requests = plural(sum(job.record.count for job in jobs), "request")
+        return f"{plural(len(jobs), 'job')} with {requests} {'goes' if len(jobs) == 1 else 'go'} on at {', '.join({j.host for j in jobs})}"
+
     # ---- running ----
 
     def fingerprint(self) -> dict[str, str]:
@@ -256,7 +282,7 @@ class Session:
         self._started = time.monotonic()
         remaining = self.budget.remaining_seconds()
         alarm = None
-        if watch is not None:
+        if watch is not None and self.sample is not None:
             watch.task = task
             if remaining is not None:
                 watch.deadline, watch.late = self._started + remaining, lambda: self._time_is_up(task)
@@ -272,7 +298,9 @@ class Session:
             if watch is not None and watch.still and self.run.stopped is None:
                 self.through = True
                 return None
-            raise self.run.stopped or Interrupted("interrupted; finished calls are kept") from None
+            left = self.jobs_left
+            told = "interrupted; finished calls are kept" + (f", {left}" if left else "")
+            raise self.run.stopped or Interrupted(told) from None
         except RlmError:
             raise
         except RecursionError:
@@ -326,6 +354,7 @@ class Session:
             depth=calls.depth,
             rounds=calls.rounds,
             seconds=round(seconds, 3),
+            cached_tokens=counters.cached_tokens,
         )
 
     def report(self, answer: Any, error: RlmError | None) -> Result:
@@ -389,14 +418,16 @@ class Running:
     """A run under way. `wait` or `await` it for the answer."""
 
     def __init__(self, session: Session, on_item: Callable[[Any], None] | None, through: Callable[[int], None] | None = None) -> None:
-        self._session = session
+        self.session = session
         self._on_item = on_item
         self._through = through
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
         self._cancelled = False
-        # a sample ends when all that is left waits for whole lists
-        self._watch = None if session.sample is None else UntilStill(lambda: session.calls.batches.sending > 0)
+        # a sample ends when all that is left waits for whole lists; jobs are made when nothing else can go on
+        idle = session.client.idle if session.by_jobs else None
+        watched = session.sample is not None or session.by_jobs
+        self._watch = UntilStill(lambda: session.calls.batches.sending > 0, idle) if watched else None
         self.done: Promise[Any] = Promise()
         size = threading.stack_size(_STACK)
         try:
@@ -421,12 +452,12 @@ class Running:
         self._task = asyncio.current_task()
         if self._cancelled:
             raise Interrupted("interrupted")
-        return await self._session._main(self._on_item, self._through, self._watch)
+        return await self.session._main(self._on_item, self._through, self._watch)
 
     def cancel(self) -> None:
         """Stops the run from any thread: calls under way are cancelled, finished ones are kept. `wait` then raises Interrupted."""
         self._cancelled = True
-        self._session.run.cancel()
+        self.session.run.cancel()
         loop, task = self._loop, self._task
         if loop is not None and task is not None:
             with suppress(RuntimeError):  # it has just ended
@@ -483,6 +514,11 @@ def processes_of(settings: Settings, config: Config) -> int:
     if given is not None and not 1 <= given <= limits.PROCESSES:
         raise UsageError(f"--processes is a whole number from 1 to {limits.PROCESSES}, not {given}")
     return given or default_processes()
+
+
+def _batch(settings: Settings, config: Config) -> bool:
+    """Whether models are asked by their Batch APIs, by the option `--batch` or the configuration."""
+    return config.batch if settings.batch is None else settings.batch
 
 
 def memo_path(given: str | os.PathLike[str] | None, config: Config) -> Path | None:
@@ -559,6 +595,7 @@ def estimate(
         concurrency=settings.concurrency,
         environ=os.environ,
         root=settings.root,
+        batch=_batch(settings, config),
     )
     known: Mapping[str, Any] | None = None
     if inputs or all(v.optional for v in checked.inputs):

@@ -16,7 +16,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import field, frozen
 
@@ -104,7 +104,11 @@ class Server:
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
-        body = json.loads(await reader.readexactly(int(headers.get("content-length", "0"))) or b"{}")
+        content = await reader.readexactly(int(headers.get("content-length", "0")))
+        method, path = head[0].split(" ")[:2]
+        if not path.endswith("/chat/completions"):
+            return await self._answer(await self._elsewhere(method, path, headers, content), writer)
+        body = json.loads(content or b"{}")
         position = len(self.requests)
         self.requests.append(body)
         self.headers.append(headers)
@@ -115,6 +119,10 @@ class Server:
             return await self._answer(self._choose(position, body), writer)
         finally:
             self._now -= 1
+
+    async def _elsewhere(self, method: str, path: str, headers: dict[str, str], content: bytes) -> Answer:
+        """What stands at other addresses."""
+        return status(404, "there is nothing here")
 
     def _choose(self, position: int, body: dict[str, Any]) -> Answer:
         if position < len(self._faults):
@@ -144,12 +152,21 @@ class Server:
         return answer.cut is None
 
 
+S = TypeVar("S", bound=Server)
+
+
 @contextmanager
 def loopback(
     reply: str | Callable[[dict[str, Any]], str | Answer] = "ok", *, faults: Sequence[Answer] = (), delay: float = 0.0
 ) -> Iterator[Server]:
     """The server, until the block ends. `delay`: seconds before each `reply`."""
-    server = Server(reply, faults, delay)
+    with serving(Server(reply, faults, delay)) as server:
+        yield server
+
+
+@contextmanager
+def serving(server: S) -> Iterator[S]:
+    """Serves until the block ends."""
     loop = asyncio.new_event_loop()
     listening = loop.run_until_complete(asyncio.start_server(server._serve, "127.0.0.1", 0))
     server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from rlmlang import limits
 from rlmlang.cli import terminal
 from rlmlang.quantity import INFINITE, Formula, Quantity, ceil_div, difference, maximum, plus, times
 from rlmlang.syntax.diagnostics import plural, printable
@@ -135,6 +136,10 @@ def prices_text(estimate: Estimate, bound: Bound) -> str:
             if model.input_price is not None
             else f"by genai-prices {version('genai-prices')} for {datetime.now(UTC):%Y-%m-%d}"
         )
+        if model.batch_share is not None:
+            known += (
+                f", at {100 * float(model.batch_share):g} % by its Batch API, which may take {limits.JOB_SECONDS / 3_600:.0f} hours a round"
+            )
         paid = f"{terminal.money(price.input / 1_000)} in, {terminal.money(price.output / 1_000)} out"
         lines.append(f"{printable(name, 100)}: {paid} a million tokens, {known}")
     return "\n".join(lines)
@@ -206,12 +211,16 @@ def _where(span: Span, main: str) -> str:
 
 
 def latency_of(estimate: Estimate, bound: Bound, given: Latency | None) -> Latency | None:
-    """Seconds a call: as given, else as earlier runs took. None where that is not known of each model, or nothing is called."""
+    """Seconds a call: as given, else as earlier runs took. None where that is not known of each model, or nothing is called. Of models that
+    are asked by a Batch API it is known."""
     if given is not None and given.usual is not None:
         return given
     of = dict(given.of) if given is not None else {}
     names = {site.model for site in bound.sites}
     for name in names - set(of):
+        if estimate.models[name].batch_share is not None:
+            of[name] = limits.JOB_SECONDS
+            continue
         seen = estimate.experience.seconds(estimate.models[name])
         if seen is not None:
             of[name] = seen
@@ -221,6 +230,7 @@ def latency_of(estimate: Estimate, bound: Bound, given: Latency | None) -> Laten
 def seconds_of(estimate: Estimate, bound: Bound, latency: Latency) -> Figure:
     """How long a run takes if each request takes as long as `latency` says, none is sent again, and batches are full.
 
+    A job of a Batch API may take no time, or all that it is allowed; of which nothing is expected.
     At least the longest chain of calls, or as many waves as a model's width makes of its calls. At most (R. L. Graham, Bounds for certain
     multiprocessing anomalies, 1966) the chain, and all other calls in full waves: at any time either the chain goes on or waits for a
     model that is full.
@@ -228,29 +238,32 @@ def seconds_of(estimate: Estimate, bound: Bound, latency: Latency) -> Figure:
     from rlmlang.cost.bound import Figure
 
     names = sorted({site.model for site in bound.sites})
-    paces = [latency.seconds(name) for name in names] or [0.0]
+    by_jobs = {name for name in names if estimate.models[name].batch_share is not None}
+    shortest = {name: 0.0 if name in by_jobs else latency.seconds(name) for name in names}
+    paces = {name: limits.JOB_SECONDS if name in by_jobs else latency.seconds(name) for name in names}
     rounds = bound.figures["rounds"]
 
     def calls(of: Callable[[Figure], Quantity], name: str) -> Quantity:
         return plus(*(times(of(site.figures["calls"]), 1 / site.batch) for site in bound.sites if site.model == name))
 
     def width(name: str) -> int:
-        return max(1, estimate.models[name].concurrency)
+        return limits.JOB_WAITING if name in by_jobs else max(1, estimate.models[name].concurrency)
 
     def longest(of: Callable[[Figure], Quantity], pace: float) -> Quantity:
         found = times(of(rounds), pace)
         for name in names:
-            found = maximum(found, times(ceil_div(calls(of, name), width(name)), latency.seconds(name)))
+            found = maximum(found, times(ceil_div(calls(of, name), width(name)), shortest[name]))
         return found
 
-    most = times(rounds.most, max(paces))
+    most = times(rounds.most, max(paces.values(), default=0.0))
     for name in names:
         # where there is one model, the chain's own calls are none of the others
         others = difference(calls(lambda f: f.most, name), rounds.most if len(names) == 1 else 0)
-        most = plus(most, times(others, latency.seconds(name) / width(name)))
+        most = plus(most, times(others, paces[name] / width(name)))
     guessed = [rounds, *(site.figures["calls"] for site in bound.sites)]
-    likely = longest(lambda f: f.expected or 0, max(paces)) if all(f.expected is not None for f in guessed) else None
-    return Figure(longest(lambda f: f.least, min(paces)), None if isinstance(likely, Formula) else likely, most)
+    known = not by_jobs and all(f.expected is not None for f in guessed)
+    likely = longest(lambda f: f.expected or 0, max(shortest.values(), default=0.0)) if known else None
+    return Figure(longest(lambda f: f.least, min(shortest.values(), default=0.0)), None if isinstance(likely, Formula) else likely, most)
 
 
 def plan_json(bound: Bound, rehearsal: Rehearsal) -> dict[str, Any]:

@@ -47,6 +47,15 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="answer yes to whatever would be asked")
 
 
+def add_batch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--batch",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="send requests as jobs of the server's Batch API, at half the price: each round of calls may take up to a day",
+    )
+
+
 def add_budget(parser: argparse.ArgumentParser, about: str = "") -> None:
     parser.add_argument(
         "--budget",

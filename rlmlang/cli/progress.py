@@ -55,6 +55,9 @@ def describe(session: Session) -> str:
         parts.append(f"{used.from_memo:,} from memo")
     if under_way := session.budget.reserved["calls"]:
         parts.append(f"{under_way:,} under way")
+    if jobs := session.client.jobs():
+        counts = (sum(job.state.done if job.state else 0 for job in jobs), sum(job.record.count for job in jobs))
+        parts.append(f"{plural(len(jobs), 'job')} ({counts[0]:,} of {counts[1]:,} done)")
     if used.failed:
         parts.append(f"{used.failed:,} failed")
     if used.dollars:

@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from rlmlang.cli import terminal
 from rlmlang.errors import Interrupted
+from rlmlang.syntax.diagnostics import printable
 
 if TYPE_CHECKING:
     from rlmlang.cli.answer import OutFile
+    from rlmlang.cli.progress import Line
     from rlmlang.lm.request import Model
     from rlmlang.session import Session
+
+_NEWS = 0.5  # seconds until it is looked for news of jobs, where no line is drawn
 
 
 def fetch_embedded(models: Iterable[Model], *, quiet: bool) -> None:
@@ -46,18 +50,30 @@ def evaluate(session: Session, on_item: Callable[[Any], None] | None = None, out
 
     line = Line(quiet=quiet)
     running = session.start(on_item) if out is None else session.start(on_item, out.through, out.done)
+    pause = INTERVAL if line.shown else _NEWS if session.by_jobs and not quiet else None
     with stopping(running.cancel):
         try:
             while not running.done.done():
-                wait([running.done], timeout=INTERVAL if line.shown else None)
+                wait([running.done], timeout=pause)
+                _say_news(session, line, quiet=quiet)
                 line.draw(describe(session))
         finally:
             line.clear()
         try:
             return running.done.result()
         except Interrupted:
-            kept = session.calls.kept
-            raise Interrupted(f"interrupted; {terminal.kept(kept)}" if session.memo.path else "interrupted") from None
+            kept, left = session.calls.kept, session.jobs_left
+            told = f"interrupted; {terminal.kept(kept)}" if session.memo.path else "interrupted"
+            raise Interrupted(f"{told}; {left}, and the same command waits for them" if left else told) from None
+
+
+def _say_news(session: Session, line: Line, *, quiet: bool) -> None:
+    """Says what has become known of jobs since the last time."""
+    while not session.news.empty():
+        news = session.news.get()
+        if not quiet:
+            line.clear()
+            terminal.say(printable(news))
 
 
 @contextlib.contextmanager

@@ -11,6 +11,8 @@ A batch (a request for several calls at once) is sent at the provider's cost onl
 and its parts are other requests.
 
 The reservation comes before the gate: an attempt that waits for budget would else keep the gate from those whose end it waits for.
+A model that is asked by its Batch API has no gate: its attempts wait for one another instead (`lm.jobs`), until `idle` is called while
+nothing else is under way. All the rest is the same, only that JOB_TRIES take the place of RETRIES.
 Not done here: the memo and the sharing of equal calls, which belong to the run.
 """
 
@@ -36,6 +38,8 @@ from rlmlang.lm.request import Charge, Completion, Message, Meter, Model, Provid
 from rlmlang.types import TEXT
 
 if TYPE_CHECKING:
+    from rlmlang.lm.jobs import Job, Jobs
+    from rlmlang.lm.journal import Journal
     from rlmlang.lm.workers import Workers
 
 _PUSHED_BACK = (429, 503)
@@ -57,11 +61,27 @@ class Divided(Exception):
 
 @define
 class Counters:
-    """What a run's report says of its requests: all sent, those beyond the first of a call, and calls that failed for good."""
+    """What a run's report says of its requests: all sent, those beyond the first of a call, calls that failed for good, and input tokens
+    that providers had in their caches."""
 
     requests: int = 0
     retries: int = 0
     failed: int = 0
+    cached_tokens: int = 0
+
+
+@define(eq=False)
+class Moving:
+    """How much is under way that will go on by itself, though the event loop has nothing to do: another provider answers, a pause ends, a
+    row is written, a thread computes. For the time of a `with` there is one more."""
+
+    count: int = 0
+
+    def __enter__(self) -> None:
+        self.count += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.count -= 1
 
 
 @define(eq=False)
@@ -71,6 +91,7 @@ class _Lane:
     gate: Gate
     price: Price | None
     provider: Provider | None = None
+    jobs: Jobs | None = None
 
 
 @define
@@ -104,10 +125,21 @@ class Client:
     """Sends calls to the models of one run: `async with Client(models, meter) as client`. Use it within one event loop.
 
     `models` maps the names that programs use to models; the first is the default. With `offline`, whatever is not answered before it
-    comes here fails. Requests over HTTP may be sent by `workers`, which it ends.
+    comes here fails. Requests over HTTP may be sent by `workers`, which it ends. Models with a `batch_share` are asked by their Batch API,
+    where there is a `journal` for that; whoever runs the event loop calls `idle` when nothing in it can move. `tell` is handed what a user
+    should know of jobs.
     """
 
-    def __init__(self, models: Mapping[str, Model], meter: Meter, *, offline: bool = False, workers: Workers | None = None) -> None:
+    def __init__(
+        self,
+        models: Mapping[str, Model],
+        meter: Meter,
+        *,
+        offline: bool = False,
+        workers: Workers | None = None,
+        journal: Journal | None = None,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
         if not models:
             raise UsageError("no model is configured")
         self._models = models
@@ -116,17 +148,26 @@ class Client:
         self._offline = offline
         self._lanes: dict[Model, _Lane] = {}
         self._workers = workers
+        self._journal = journal
+        self._tell = tell or (lambda _: None)
+        self._left: list[Job] = []
+        self.moving = Moving()
         self.counters = Counters()
 
     async def __aenter__(self) -> Client:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._left = self.jobs()
         lanes, self._lanes = self._lanes, {}
         try:
             for lane in lanes.values():
                 if lane.provider is not None:
                     await lane.provider.close()
+                if lane.jobs is not None:
+                    if kind is None or issubclass(kind, Failure):
+                        await lane.jobs.settle()
+                    await lane.jobs.close()
         finally:
             if self._workers is not None:
                 await self._workers.close()
@@ -140,6 +181,14 @@ class Client:
         except KeyError:
             known = ", ".join(self._models)
             raise UsageError(f"no model is called {name[: limits.NAME_CHARS]!r}; there is {known}") from None
+
+    def idle(self) -> bool:
+        """Nothing else in the run can move: what waits for company goes, unless something here moves. Whether anything goes."""
+        return not self.moving.count and any(lane.jobs.go() for lane in self._lanes.values() if lane.jobs is not None)
+
+    def jobs(self) -> list[Job]:
+        """The jobs that this client waits for, or did when it was closed. May be called from any thread."""
+        return self._left + [job for lane in list(self._lanes.values()) if lane.jobs is not None for job in lane.jobs.under_way]
 
     def price(self, model: Model) -> Price | None:
         """The price of a model, None where it is not known."""
@@ -175,7 +224,8 @@ class Client:
                 raise
             reply = spent.reply(value, lane.price)
             if commit is not None:
-                await commit(reply)
+                with self.moving:
+                    await commit(reply)
             return reply
         finally:
             lane.gate.leave()
@@ -183,17 +233,26 @@ class Client:
     def _lane(self, model: Model) -> _Lane:
         lane = self._lanes.get(model)
         if lane is None:
-            gate = Gate(model.concurrency, model.requests_per_minute, model.tokens_per_minute)
-            lane = self._lanes[model] = _Lane(gate, price_of(model))
+            if model.batch_share is not None and self._journal is not None:
+                lane = _Lane(Gate(limits.JOB_WAITING), price_of(model), jobs=self._open_jobs(model, self._journal))
+            else:
+                lane = _Lane(Gate(model.concurrency, model.requests_per_minute, model.tokens_per_minute), price_of(model))
+            self._lanes[model] = lane
         return lane
 
     def _open(self, model: Model) -> Provider:
         provider = open_provider(model)
         return provider if self._workers is None else self._workers.provider(provider)
 
+    def _open_jobs(self, model: Model, journal: Journal) -> Jobs:
+        from rlmlang.lm.jobs import Jobs
+        from rlmlang.lm.providers.batch_api import BatchApi
+
+        return Jobs(BatchApi(model), journal, self._tell)
+
     async def _converse(self, lane: _Lane, request: Request, alive: Callable[[], bool], spent: _Spent) -> Any:
         """The checked value: asks, and asks again while the reply is bad."""
-        asked, patience = request, _Patience(request.model.name)
+        asked, patience = request, _patience(lane, request)
         while True:
             completion = await self._complete(lane, asked, alive, spent, patience)
             try:
@@ -208,7 +267,7 @@ class Client:
 
     async def _ask_batch(self, lane: _Lane, batch: Request, alive: Callable[[], bool], spent: _Spent) -> list[Any]:
         """The values of a batch, asked once."""
-        patience = _Patience(batch.model.name)
+        patience = _patience(lane, batch)
         completion = await self._complete(lane, batch, alive, spent, patience)
         with suppress(BadReply, Failure):
             values = read_batch(completion, batch)
@@ -230,7 +289,8 @@ class Client:
                         f"model {request.model.name}: {error.message} ({spent.wasted} attempts that may have been billed)"
                     ) from None
                 if error.status not in _PUSHED_BACK:  # there the gate keeps everybody
-                    await asyncio.sleep(pause)
+                    with self.moving:
+                        await asyncio.sleep(pause)
 
     async def _attempt(self, lane: _Lane, request: Request, alive: Callable[[], bool], spent: _Spent, patience: _Patience) -> Completion:
         if not alive():
@@ -241,38 +301,31 @@ class Client:
             1, most.input_tokens, most.output_tokens, 0 if price is None else worst(price, most.input_tokens, most.output_tokens)
         )
         await meter.reserve(reserved)
-        settled = _UNSENT
-        try:
-            if lane.provider is None:
-                lane.provider = self._open(request.model)
-            try:
-                ticket, waited = await lane.gate.ready(most.input_tokens + most.output_tokens, patience.seconds)
-            except Closed as closed:
-                raise patience.exhausted(closed.seconds) from None
-            patience.seconds -= waited
-            outcome: Outcome = "failed"
-            retry_after: float | None = None
-            try:
-                if not alive():
-                    raise Dropped
+        settled = unsent = Charge(requests=0)
+
+        def sent() -> None:
+            nonlocal settled
+            if settled is unsent:
                 self._count(spent)
                 settled = reserved  # unless we learn better
-                began = time.monotonic()
-                completion = await lane.provider.complete(request)
-                spent.seconds = time.monotonic() - began
-                outcome = "ok"
+
+        try:
+            try:
+                if lane.jobs is None:
+                    with self.moving:
+                        completion = await self._through_gate(lane, request, alive, spent, patience, most, sent)
+                else:
+                    answered = await lane.jobs.ask(request, alive, sent)
+                    if answered is None:
+                        raise Dropped
+                    completion = answered
             except ProviderError as error:
-                retry_after = error.retry_after
-                if error.status in _PUSHED_BACK and error.retryable:
-                    outcome = "pushed back"
                 if error.charged:
                     spent.wasted += 1
                     spent.add(most, reserved.nanodollars)
-                else:
+                elif settled is reserved:
                     settled = Charge(requests=1)
                 raise
-            finally:
-                lane.gate.done(ticket, outcome, retry_after)
             usage = _plausible(completion.usage, most)
             settled = (
                 reserved
@@ -280,9 +333,46 @@ class Client:
                 else Charge(1, usage.input_tokens, usage.output_tokens, 0 if price is None else actual(price, usage))
             )
             spent.add(usage, settled.nanodollars)
+            self.counters.cached_tokens += usage.cached_tokens
             return completion
         finally:
             meter.settle(reserved, settled)
+
+    async def _through_gate(
+        self,
+        lane: _Lane,
+        request: Request,
+        alive: Callable[[], bool],
+        spent: _Spent,
+        patience: _Patience,
+        most: Usage,
+        sent: Callable[[], None],
+    ) -> Completion:
+        if lane.provider is None:
+            lane.provider = self._open(request.model)
+        try:
+            ticket, waited = await lane.gate.ready(most.input_tokens + most.output_tokens, patience.seconds)
+        except Closed as closed:
+            raise patience.exhausted(closed.seconds) from None
+        patience.seconds -= waited
+        outcome: Outcome = "failed"
+        retry_after: float | None = None
+        try:
+            if not alive():
+                raise Dropped
+            sent()
+            began = time.monotonic()
+            completion = await lane.provider.complete(request)
+            spent.seconds = time.monotonic() - began
+            outcome = "ok"
+            return completion
+        except ProviderError as error:
+            retry_after = error.retry_after
+            if error.status in _PUSHED_BACK and error.retryable:
+                outcome = "pushed back"
+            raise
+        finally:
+            lane.gate.done(ticket, outcome, retry_after)
 
     def _count(self, spent: _Spent) -> None:
         self.counters.requests += 1
@@ -291,12 +381,17 @@ class Client:
         spent.sent += 1
 
 
+def _patience(lane: _Lane, request: Request) -> _Patience:
+    """What one call has: of jobs each of which may take a day, fewer tries."""
+    return _Patience(request.model.name, limits.RETRIES if lane.jobs is None else limits.JOB_TRIES)
+
+
 @define
 class _Patience:
     """How much waiting and trying is left to one call."""
 
     model: str
-    tries: int = field(factory=lambda: limits.RETRIES)
+    tries: int
     seconds: float = field(factory=lambda: limits.RETRY_SECONDS)
     failures: int = 0
     last: str = ""

@@ -5,6 +5,7 @@
     processes = 4                        # that may send requests, where one has more of them than it can send
     budget = ["$2", "10 min"]            # one text, or several
     memo = ".rlm/memo.sqlite"            # or "off"
+    batch = true                         # `rlm run` sends requests as jobs of a Batch API
 
     [models.small]
     model = "gpt-4o-mini"                # NAME itself, if left out; also `gguf:PATH`, `script:PATH`, `local`
@@ -25,6 +26,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from decimal import ROUND_CEILING, Decimal
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
@@ -46,7 +48,7 @@ _DEAREST: Final = 1_000_000  # dollars per million tokens
 _COUNT_MOST: Final = 10**12
 _CUSTOM_TOOLS: Final = re.compile(r"gpt-(?:[5-9]|\d\d)")  # from GPT-5 on
 
-Expected = Literal["text", "url", "variable", "count", "whole", "price", "temperature", "seconds", "structured", "grammar"]
+Expected = Literal["text", "url", "variable", "count", "whole", "price", "temperature", "seconds", "structured", "grammar", "flag", "share"]
 _WANTED: Final[Mapping[str, str]] = {
     "text": "a text",
     "url": "a text that starts with http:// or https://",
@@ -58,6 +60,8 @@ _WANTED: Final[Mapping[str, str]] = {
     "seconds": "a number of seconds above 0",
     "structured": '"json_schema" or "prompt"',
     "grammar": '"openai", "vllm", "sglang", "llamacpp" or "none"',
+    "flag": "true or false",
+    "share": "a number from 0.001 to 1",
 }
 _KEYS: Final[Mapping[str, Expected]] = {
     "base_url": "url",
@@ -67,6 +71,7 @@ _KEYS: Final[Mapping[str, Expected]] = {
     "max_output_tokens": "count",
     "input_price": "price",
     "output_price": "price",
+    "cached_price": "price",
     "concurrency": "count",
     "requests_per_minute": "count",
     "tokens_per_minute": "count",
@@ -75,9 +80,15 @@ _KEYS: Final[Mapping[str, Expected]] = {
     "reasoning_tokens": "whole",
     "timeout": "seconds",
     "grammar": "grammar",
+    "batch": "flag",
+    "batch_share": "share",
 }
-_TOP: Final = ("model", "concurrency", "processes", "budget", "memo", "models")
-_ENDPOINT_ONLY: Final = ("base_url", "api_key_env", "requests_per_minute", "tokens_per_minute", "timeout", "grammar")
+_TOP: Final = ("model", "concurrency", "processes", "budget", "memo", "batch", "models")
+_ENDPOINT_ONLY: Final = (
+    *("base_url", "api_key_env", "requests_per_minute", "tokens_per_minute", "timeout", "grammar"),
+    *("batch", "batch_share"),
+)
+_BATCH_SHARE: Final = Fraction(1, 2)  # of the usual price: what OpenAI, and those that have followed it, take
 
 
 @frozen
@@ -91,6 +102,7 @@ class Config:
     processes: int | None = None
     budget: tuple[str, ...] = ()
     memo: str | None = None
+    batch: bool = False
     models: Mapping[str, Mapping[str, Any]] = field(factory=dict)
 
 
@@ -145,6 +157,7 @@ def read_config(text: str, where: str) -> Config:
         processes=None if processes is None else _checked(name, "processes", "count", processes),
         budget=tuple(budget),
         memo=memo if memo is None or memo == "off" else str(folder / Path(memo).expanduser()),
+        batch=_checked(name, "batch", "flag", table.get("batch", False)),
         models={section: _section(name, section, keys, folder) for section, keys in sections.items()},
     )
 
@@ -157,9 +170,10 @@ def resolve_models(
     concurrency: int | None,
     environ: Mapping[str, str],
     root: str | None = None,
+    batch: bool = False,
 ) -> Models:
-    """The models of a run. The arguments are what the options `--model`, `--base-url`, `--concurrency` and `--root` gave, and the
-    environment.
+    """The models of a run. The arguments are what the options `--model`, `--base-url`, `--concurrency`, `--root` and `--batch` gave, and
+    the environment. With `batch` those that have a Batch API are asked by it.
 
     UsageError when the default model cannot be: no such file, or an address without a model.
     """
@@ -174,7 +188,7 @@ def resolve_models(
         _checked("--concurrency", "", "count", concurrency)
     if root is not None and not root.strip():
         raise UsageError("--root needs a name.")
-    models = Models(config, chosen or LOCAL, base_url, concurrency, environ, root)
+    models = Models(config, chosen or LOCAL, base_url, concurrency, environ, root, batch)
     default = models[models.default]
     if base_url is not None and default.provider != "openai":
         raise UsageError(f"--base-url does not go with the model {printable(default.name, 200)}, which needs no endpoint.")
@@ -196,6 +210,7 @@ class Models(Mapping[str, Model]):
         concurrency: int | None,
         environ: Mapping[str, str],
         root: str | None = None,
+        batch: bool = False,
     ) -> None:
         self.default = default
         self.root = root or (ROOT if ROOT in config.models else default)
@@ -203,6 +218,7 @@ class Models(Mapping[str, Model]):
         self._base_url = base_url
         self._concurrency = concurrency
         self._environ = environ
+        self._batch = batch
         self._names = tuple(dict.fromkeys((default, *config.models, self.root, LOCAL)))
         self._made: dict[str, Model] = {}
 
@@ -238,11 +254,13 @@ class Models(Mapping[str, Model]):
             keys["concurrency"] = self._config.concurrency
         kind, path = _kind(spec)
         keys.setdefault("concurrency", _CONCURRENCY[kind])
+        share, jobs = keys.pop("batch_share", _BATCH_SHARE), keys.pop("batch", True)
         if kind == "script":
             return Model(name=name, provider=kind, model=_script_name(path), path=str(path), **keys)
         if kind == "gguf":
             return _gguf(name, path, keys)
-        return self._endpoint(name, spec, keys, key_variable)
+        made = self._endpoint(name, spec, keys, key_variable)
+        return evolve(made, batch_share=share) if self._batch and jobs else made
 
     def _endpoint(self, name: str, spec: str, keys: dict[str, Any], key_variable: str | None) -> Model:
         own_address = "base_url" in keys
@@ -372,6 +390,12 @@ def _checked(where: str, key: str, expected: Expected, value: Any) -> Any:
             good = False
         case "structured":
             good = value in ("json_schema", "prompt")
+        case "flag":
+            good = isinstance(value, bool)
+        case "share":
+            if number and Decimal("0.001") <= value <= 1:
+                return Fraction(Decimal(value).quantize(Decimal("0.000001"), ROUND_CEILING))
+            good = False
         case "grammar":
             good = isinstance(value, str) and (value == "none" or value in GRAMMAR_FORMATS)
         case "url":

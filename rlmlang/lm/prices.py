@@ -1,7 +1,8 @@
 """What tokens cost, in nano-dollars: whole numbers, rounded up. $1 a million tokens is 1,000 nano-dollars a token.
 
 Prices are the configuration's, else genai-prices'. Where neither knows, the price is None and dollars are unknown: never silently 0.
-A model that runs here (`script:`, `gguf:`) costs 0. Not known here: batch and priority tiers, free quotas, prices per search.
+A model that runs here (`script:`, `gguf:`) costs 0. By a Batch API all rates are the share of these that the configuration says, half by
+default: no table has them. Not known here: priority tiers, free quotas, prices per search.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 from decimal import Decimal
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -54,11 +56,23 @@ FREE = Price((Rates(0, 0, 0, 0),))
 
 def price_of(model: Model) -> Price | None:
     """The price of `model`, or None where nobody knows it."""
+    price: Price | None = FREE
     if model.input_price is not None and model.output_price is not None:
-        return Price((Rates(model.input_price, model.output_price, cached=model.input_price, cache_write=model.input_price),))
-    if model.provider != "openai":
-        return FREE
-    return _looked_up(model.model, model.base_url)
+        cached = model.input_price if model.cached_price is None else model.cached_price
+        price = Price((Rates(model.input_price, model.output_price, cached=cached, cache_write=model.input_price),))
+    elif model.provider == "openai":
+        price = _looked_up(model.model, model.base_url)
+    return price if price is None or model.batch_share is None else _shared(price, model.batch_share)
+
+
+def _shared(price: Price, share: Fraction) -> Price:
+    """`price` with all of its rates at a share of what they are."""
+
+    def part(rate: int) -> int:
+        return math.ceil(rate * share)
+
+    tiers = (Rates(part(r.input), part(r.output), part(r.cached), part(r.cache_write), r.above) for r in price.tiers)
+    return Price(tuple(tiers), part(price.request))
 
 
 def worst(price: Price, input_tokens: int, output_tokens: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Final, Literal, Protocol
 
@@ -48,10 +49,12 @@ class Model:
     """A model as configured (`[models.NAME]`).
 
     `name` is what programs and reports call it; `model` what the provider calls it, with `provider` saying who answers:
-    `openai` (any OpenAI-compatible `base_url`), `script` and `gguf` (`path`). Prices are nano-dollars per token (None: looked up).
+    `openai` (any OpenAI-compatible `base_url`), `script` and `gguf` (`path`). Prices are nano-dollars per token (None: looked up;
+    of input that the provider had in its cache: as any other).
     `structured`: `json_schema` (the provider's strict structured output) or `prompt` (the schema is put in the prompt).
     `reasoning_tokens` is added to every max_tokens: hidden reasoning that the provider counts in the same limit.
     `grammar` is how the server takes a grammar that its reply must fit (None: not at all); `GRAMMAR_FORMATS` has the format of each.
+    `batch_share`: its requests go as jobs of the server's Batch API, at this share of the price (None: each is sent by itself).
     """
 
     name: str
@@ -64,6 +67,7 @@ class Model:
     max_output_tokens: int | None = None
     input_price: int | None = None
     output_price: int | None = None
+    cached_price: int | None = None
     concurrency: int = 16
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
@@ -72,6 +76,7 @@ class Model:
     reasoning_tokens: int = 0
     timeout: float | None = None
     grammar: GrammarWay | None = None
+    batch_share: Fraction | None = None
 
 
 @frozen(eq=False)

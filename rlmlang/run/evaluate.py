@@ -63,6 +63,7 @@ class Run:
         self.root = Scope(None if outer is None else outer.scope)
         self.written = 0  # items of the list that the answer is made from, the first ones, that an earlier run has done with
         self.live_items = 0
+        self.most_live = limits.LIVE_ITEMS  # beyond, nested maps take their items one by one
         self.held = 0  # stages that take no more items until some are through
         self.expected_items = 0
         self.done_items = 0

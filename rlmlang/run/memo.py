@@ -30,6 +30,7 @@ from rlmlang.errors import RlmError, UsageError
 from rlmlang.limits import MEMO_BYTES
 from rlmlang.run import memo_file, memo_seen
 from rlmlang.run.memo_file import COLUMNS, unusable
+from rlmlang.run.memo_jobs import save_jobs
 from rlmlang.run.seen import Seen
 
 T = TypeVar("T")
@@ -74,7 +75,7 @@ class ModelStats:
 @frozen
 class MemoStats:
     """`size` in bytes, of the file less what is free in it; `oldest` and `newest` in unix seconds, None if it is empty; `damaged`: rows
-    found damaged since the store was opened."""
+    found damaged since the store was opened; `jobs`: those of Batch APIs whose replies were not all taken."""
 
     rows: int
     size: int
@@ -82,6 +83,7 @@ class MemoStats:
     newest: int | None
     damaged: int
     models: tuple[ModelStats, ...]
+    jobs: int = 0
 
 
 @frozen
@@ -172,13 +174,13 @@ class Memo:
         """What the store holds. Raises RlmError."""
         if self._closed:
             return MemoStats(0, 0, None, None, 0, ())
-        rows, hits, (oldest, newest), size = self._ask(_count)
+        rows, hits, (oldest, newest), size, jobs = self._ask(_count)
         hits.update({model.encode(): count for model, count in self._hits.items()})
         models = tuple(ModelStats(_decoded(m), rows.get(m, 0), hits[m]) for m in sorted(rows.keys() | hits.keys(), key=_decoded))
-        return MemoStats(sum(rows.values()), size, oldest, newest, self.damaged, models)
+        return MemoStats(sum(rows.values()), size, oldest, newest, self.damaged, models, jobs)
 
     def clear(self) -> int:
-        """Deletes all rows, and what runs have seen; how many rows there were. Raises RlmError."""
+        """Deletes all rows, what runs have seen, and which jobs are under way; how many rows there were. Raises RlmError."""
         if self._closed:
             return 0
         counted = []
@@ -188,11 +190,25 @@ class Memo:
                 counted.append(db.execute("DELETE FROM replies").rowcount)
                 db.execute("DELETE FROM hits")
                 db.execute("DELETE FROM seen")
+                db.execute("DELETE FROM jobs")
+                db.execute("DELETE FROM asked")
             self._hits.clear()
             memo_file.shrink(db)
 
         self._submit(clear).result()
         return int(counted[0])
+
+    async def write(self, change: Callable[[sqlite3.Connection], None]) -> None:
+        """Has the writer make a change; returns when it is done. Raises RlmError."""
+        if self._closed:
+            raise RlmError(f"the memo store {self.path} is closed")
+        await asyncio.wrap_future(self._submit(change))
+
+    def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """What `question` reads, if need be from the file that replaces a damaged one. Raises RlmError."""
+        if self._closed:
+            raise RlmError(f"the memo store {self.path} is closed")
+        return self._ask(question)
 
     def learn(self, rows: Seen) -> None:
         """Adds what a run has seen to what is known; does not wait for it. Where that cannot be written, it is lost."""
@@ -252,7 +268,6 @@ class Memo:
         self.close()
 
     def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        """What `question` reads, if need be from the file that replaces a damaged one. Raises RlmError."""
         reader = self._read
         try:
             try:
@@ -293,6 +308,8 @@ class Memo:
                 puts = []
                 if entry is None:
                     return
+                if not entry.done.set_running_or_notify_cancel():  # nobody waits for it any more
+                    continue
                 try:
                     entry.run(self._write)
                 except Exception as error:
@@ -355,6 +372,7 @@ class Memo:
                 row = _row(key, columns)
                 if row is not None:
                     opened.db.execute(_PUT + _ROW, _columns(key, row))
+            save_jobs(opened.moved, opened.db)
         saved = opened.db.total_changes - before
         self.warnings.append(f"the memo store {opened.why}: it was moved to {opened.moved}, and {saved:,} rows of it were kept")
 
@@ -410,11 +428,12 @@ def _checksum(key: bytes, value: bytes, model: bytes, figures: tuple[int, int, i
     return blake2b(b"".join((numbers, key, value, model)), digest_size=16).digest()
 
 
-def _count(db: sqlite3.Connection) -> tuple[dict[bytes, int], Counter[bytes], tuple[int | None, int | None], int]:
-    """Rows by model, hits by model, first and last time, bytes used."""
+def _count(db: sqlite3.Connection) -> tuple[dict[bytes, int], Counter[bytes], tuple[int | None, int | None], int, int]:
+    """Rows by model, hits by model, first and last time, bytes used, jobs."""
     rows = dict(db.execute("SELECT model, count(*) FROM replies GROUP BY model").fetchall())
     hits = Counter(dict(db.execute("SELECT model, hits FROM hits").fetchall()))
-    return rows, hits, db.execute("SELECT min(created), max(created) FROM replies").fetchone(), memo_file.used_bytes(db)
+    jobs = db.execute("SELECT count(*) FROM jobs").fetchone()[0]
+    return rows, hits, db.execute("SELECT min(created), max(created) FROM replies").fetchone(), memo_file.used_bytes(db), jobs
 
 
 def _drop(db: sqlite3.Connection, key: bytes, columns: Any) -> None:

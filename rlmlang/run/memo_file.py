@@ -31,6 +31,8 @@ _TABLES: Final = (
     "hits (model TEXT PRIMARY KEY, hits INTEGER NOT NULL) WITHOUT ROWID",
     "seen (key BLOB NOT NULL, figure TEXT NOT NULL, count REAL NOT NULL, total REAL NOT NULL, squares REAL NOT NULL,"
     " changed INTEGER NOT NULL, PRIMARY KEY (key, figure)) WITHOUT ROWID",
+    "jobs (token TEXT PRIMARY KEY, created INTEGER NOT NULL, count INTEGER NOT NULL, file TEXT, id TEXT) WITHOUT ROWID",
+    "asked (key BLOB PRIMARY KEY, token TEXT NOT NULL, place INTEGER NOT NULL) WITHOUT ROWID",
 )
 
 
@@ -72,7 +74,7 @@ def connect(path: Path, *, broken: int | None = None) -> Opened:
 def connect_reader(path: Path) -> sqlite3.Connection:
     """The connection that reads. Raises UsageError."""
     try:
-        db = _opened(path)
+        db = opened(path)
         db.execute("PRAGMA cache_size = -16384")
         return db
     except sqlite3.Error as error:
@@ -103,7 +105,7 @@ def connect_looking(path: Path) -> sqlite3.Connection | None:
 def readable_rows(path: Path) -> Iterator[tuple[Any, tuple[Any, ...]]]:
     """Key and COLUMNS of what can be read of a damaged file: from the first row on, and from the last back, to where it breaks."""
     try:
-        db = _opened(path)
+        db = opened(path)
     except sqlite3.Error:
         return
     try:
@@ -159,7 +161,8 @@ def shrink(db: sqlite3.Connection) -> None:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def opened(path: Path) -> sqlite3.Connection:
+    """A plain connection. Raises sqlite3.Error."""
     db = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
     db.text_factory = bytes  # a damaged text must not fail to decode
     return db
@@ -168,7 +171,7 @@ def _opened(path: Path) -> sqlite3.Connection:
 def _connected(path: Path) -> sqlite3.Connection:
     """A connection that has proved that it can read and write the store."""
     _check_file(path)
-    db = _opened(path)
+    db = opened(path)
     try:
         db.execute("PRAGMA trusted_schema = OFF")
         with transaction(db):  # before there is a WAL: our mark must be in the file itself
@@ -200,7 +203,7 @@ def _outdated(path: Path) -> str:
 
     SQLite must do the reading: closing a descriptor of our own would take the locks that another connection of this process has.
     """
-    db = _opened(path)
+    db = opened(path)
     try:
         application, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
         tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]

@@ -16,7 +16,8 @@ NANO = 1_000_000_000
 @frozen
 class Used:
     """What a run took. `calls` counts sub-invocations that the program asked for, however answered: `from_memo`, `shared` with an equal
-    one, or by `requests` (of which `retries` beyond each call's first). `dollars` is None where a price is not known. `rounds` is the
+    one, or by `requests` (of which `retries` beyond each call's first). `cached_tokens` are those of `input_tokens` that providers
+    had in their caches, and charge less for. `dollars` is None where a price is not known. `rounds` is the
     longest chain of calls in which each needs the one before."""
 
     calls: int = 0
@@ -31,6 +32,7 @@ class Used:
     depth: int = 0
     rounds: int = 0
     seconds: float = 0.0
+    cached_tokens: int = 0
 
 
 @frozen

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from rlmlang import limits
 from rlmlang.errors import Failure
 from rlmlang.lm.client import Dropped
 from rlmlang.run.feeds import END, GONE, WAIT, BatchFeed, Feed, ListFeed, Position, position_number
@@ -102,7 +101,7 @@ class _Stage:
         window = run.window
         sampling = run.sample is not None
         while self.scope.alive() and not out.closed:
-            crowded = self.live >= window or (self.live and self.items and run.live_items >= limits.LIVE_ITEMS)
+            crowded = self.live >= window or (self.live and self.items and run.live_items >= run.most_live)
             if crowded or out.full():
                 run.held += 1
                 await (self._wait() if crowded else out.wait_room())

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import field, fields, frozen
+from attrs import evolve, field, fields, frozen
 
 from rlmlang import limits
 from rlmlang.check import Turn, check
@@ -73,6 +73,7 @@ class Question:
             wrong = checked.errors[0]
             raise UsageError(f"the type {printable(str(type))}: {wrong.message}", hint=wrong.hint)
         settings = settings or Settings()
+        settings = evolve(settings, batch=settings.batch or False)  # of many turns each might take a day: only where it is asked for
         inputs = {asked: question, **{c.name: c.value for c in contexts}}
         self.loop: Loop
         self.session = Session(checked, settings, inputs, configuration(settings.config), solver=self._solver)

@@ -174,7 +174,8 @@ class _Solving:
         model = usable_model(self.loop.models, self.root_name, self.loop.budget, offline=self.loop.offline)
         self._set_quota()
         wanted = None if task.type is None else str(task.type)
-        grammar = None if model.grammar is None else await asyncio.to_thread(grammar_for, model)
+        with self.here.run.calls.client.moving:
+            grammar = None if model.grammar is None else await asyncio.to_thread(grammar_for, model)
         conversation = Conversation(model, lambda room: first_message(task.question, task.data, wanted, room), grammar)
         root = Site(task.node.span, TEXT, self.root_name, within=self._total.all)
         before: str | None = None

@@ -31,6 +31,7 @@ _LARGEST = 10**30
 def arguments(parser: argparse.ArgumentParser) -> None:
     options.add_inputs(parser)
     options.add_models(parser)
+    options.add_batch(parser)
     parser.add_argument(
         "--at",
         metavar="NAME=SIZE",

@@ -59,6 +59,8 @@ def _stats(stats: MemoStats, path: Path, as_json: bool) -> None:
     lines = [f"{printable(str(path), 300)}: {_answers(stats.rows)}, {_bytes(stats.size)}"]
     if stats.oldest is not None and stats.newest is not None:
         lines.append(f"from {_day(stats.oldest)} to {_day(stats.newest)}")
+    if stats.jobs:
+        lines.append(f"{plural(stats.jobs, 'job')} of Batch APIs whose replies were not all taken")
     if stats.damaged:
         lines.append(f"{stats.damaged:,} damaged, and dropped")
     if stats.models:

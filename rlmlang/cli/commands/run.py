@@ -32,6 +32,7 @@ _FAILURES_SHOWN = 20
 def arguments(parser: argparse.ArgumentParser) -> None:
     options.add_inputs(parser)
     options.add_settings(parser)
+    options.add_batch(parser)
     parser.add_argument(
         "--out",
         metavar="PATH",
@@ -217,7 +218,9 @@ def _conclude(session: Session, result: Result, failed: RlmError | None, out: Ou
         what = plural(out.items, "item") if out.items else "the answer"
         terminal.say(f"{what} written to {printable(out.path, 300)}")
     terminal.say(summary(result))
-    if failed is not None and session.calls.kept and not isinstance(failed, Interrupted):
+    if failed is not None and session.jobs_left and not isinstance(failed, Interrupted):
+        terminal.say(f"{session.jobs_left}: the same command waits for them")
+    elif failed is not None and session.calls.kept and not isinstance(failed, Interrupted):
         terminal.say(f"{terminal.kept(session.calls.kept)}: the same command goes on from there")
 
 
@@ -229,7 +232,8 @@ def summary(result: Result) -> str:
     how += [f"{count:,} {what}" for what, count in counts.items() if count]
     parts = [plural(used.calls, "call") + (f" ({', '.join(how)})" if how else "")]
     if used.input_tokens or used.output_tokens:
-        parts.append(f"{used.input_tokens:,} + {used.output_tokens:,} tokens")
+        cached = f" ({used.cached_tokens:,} from the provider's cache)" if used.cached_tokens else ""
+        parts.append(f"{used.input_tokens:,} + {used.output_tokens:,} tokens{cached}")
     if used.dollars is not None and used.requests:
         parts.append(terminal.money(used.dollars))
     parts.append(f"{used.seconds:.1f} s")

@@ -40,7 +40,7 @@ class Chat:
     def __init__(self, model: Model) -> None:
         host = _host(model.base_url or OPENAI)
         self._model = model
-        self._host = host
+        self.host = host
         self._seconds = model.timeout or limits.CALL_SECONDS
         modern = host.endswith(("openai.com", "openai.azure.com")) or model.reasoning_tokens > 0
         self._limit_name = "max_completion_tokens" if modern else "max_tokens"  # older servers know only the latter
@@ -54,9 +54,9 @@ class Chat:
         except ProviderError:
             raise
         except TimeoutError:
-            raise ProviderError(f"{self._host} took longer than {self._seconds:g} s", retryable=True, charged=True) from None
+            raise ProviderError(f"{self.host} took longer than {self._seconds:g} s", retryable=True, charged=True) from None
         except Exception as error:  # of the libraries: none is expected, and none may leave
-            message = self.transport.redacted(f"the request to {self._host} could not be made ({type(error).__name__})")
+            message = self.transport.redacted(f"the request to {self.host} could not be made ({type(error).__name__})")
             raise ProviderError(message) from None
         return self.read(reply)
 
@@ -88,7 +88,7 @@ class Chat:
             body = json.loads(content)
         except (ValueError, RecursionError):
             what = "an HTML page" if content.lstrip()[:1] == b"<" else "no valid JSON" if content.strip() else "an empty body"
-            raise ProviderError(f"{self._host} answered with {what} instead of a completion", charged=True) from None
+            raise ProviderError(f"{self.host} answered with {what} instead of a completion", charged=True) from None
         return self.read_body(body)
 
     def read_body(self, body: Any) -> Completion:
@@ -99,7 +99,7 @@ class Chat:
         message = choice.get("message") if choice else None
         if choice is None or not isinstance(message, dict):
             said = read_error(body)[0] if body.get("error") else ""
-            message = f"{self._host} answered without a completion{said and f': {said}'}"
+            message = f"{self.host} answered without a completion{said and f': {said}'}"
             raise ProviderError(self.transport.redacted(message), charged=True)
         finish = choice.get("finish_reason")
         refusal = message.get("refusal")

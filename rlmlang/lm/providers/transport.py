@@ -16,7 +16,8 @@ import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
-from typing import Any
+from types import MappingProxyType
+from typing import IO, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -67,14 +68,43 @@ class Transport:
             return await self._exchange(address, body)
         except ProviderError:
             raise
-        except aiohttp.ClientConnectorError as error:
-            raise self._error(f"cannot connect to {self._host} ({_reason(error)})", retryable=not _is_hopeless(error)) from None
-        except aiohttp.ServerTimeoutError:
-            raise self._error(f"{self._host} sent nothing for too long", retryable=True, charged=True) from None
-        except aiohttp.InvalidURL:
-            raise self._error("the address is not valid") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise self._error(f"the connection to {self._host} broke ({type(error).__name__})", retryable=True, charged=True) from None
+            raise self._broken(error) from None
+
+    async def transfer(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        data: Any = None,
+        *,
+        seconds: float,
+        into: IO[bytes] | None = None,
+        most: int = 0,
+    ) -> bytes:
+        """Sends `data` (bytes, or what gives them piece by piece), for so many seconds at most, and gives the body of the reply; with
+        `into` it is written there, up to `most` bytes. Raises ProviderError for everything but a status of 200 to 299."""
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=limits.CONNECT_SECONDS)
+        sending = self._opened().request(
+            method, url, data=data, headers=CIMultiDict(headers.items()), proxy=proxy_of(url), allow_redirects=False, timeout=timeout
+        )
+        try:
+            async with sending as response:
+                await self._judge(response)
+                if into is None:
+                    return await self._read(response)
+                async for chunk in response.content.iter_any():
+                    into.write(chunk)
+                    if into.tell() > most:
+                        response.close()
+                        raise self._error(f"{self._host} sent more than {most:,} bytes")
+                return b""
+        except ProviderError:
+            raise
+        except TimeoutError:
+            raise self._error(f"{self._host} took longer than {seconds:g} s", retryable=True, charged=True) from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise self._broken(error) from None
 
     async def aclose(self) -> None:
         if self._session is not None:
@@ -85,6 +115,12 @@ class Transport:
             self._address = address
             self._headers = CIMultiDict(address.headers)
             self._proxy = proxy_of(address.url)
+        sending = self._opened().post(address.url, data=body, headers=self._headers, proxy=self._proxy, allow_redirects=False)
+        async with sending as response:
+            await self._judge(response)
+            return await self._read(response)
+
+    def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._connections),
@@ -94,17 +130,17 @@ class Transport:
                 timeout=self._timeout,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
             )
-        sending = self._session.post(address.url, data=body, headers=self._headers, proxy=self._proxy, allow_redirects=False)
-        async with sending as response:
-            status = response.status
-            if 200 <= status < 300:
-                if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-                    response.close()
-                    raise self._error(f"{self._host} sent a compressed reply, which was not asked for", charged=True)
-                return await self._read(response)
+        return self._session
+
+    async def _judge(self, response: aiohttp.ClientResponse) -> None:
+        """Raises ProviderError where there is no reply to be read."""
+        if not 200 <= response.status < 300:
             page = await response.content.read(_SHOWN_BYTES)
             response.close()
-            raise self._refused(status, response.headers, page)
+            raise self.refused(response.status, page, response.headers)
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            response.close()
+            raise self._error(f"{self._host} sent a compressed reply, which was not asked for", charged=True)
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
@@ -115,7 +151,17 @@ class Transport:
                 raise self._error(f"{self._host} sent more than {limits.REPLY_BYTES:,} bytes", charged=True)
         return bytes(body)
 
-    def _refused(self, status: int, headers: Mapping[str, str], page: bytes) -> ProviderError:
+    def _broken(self, error: Exception) -> ProviderError:
+        """The error of a connection that could not be made, or broke."""
+        if isinstance(error, aiohttp.ClientConnectorError):
+            return self._error(f"cannot connect to {self._host} ({_reason(error)})", retryable=not _is_hopeless(error))
+        if isinstance(error, aiohttp.ServerTimeoutError):
+            return self._error(f"{self._host} sent nothing for too long", retryable=True, charged=True)
+        if isinstance(error, aiohttp.InvalidURL):
+            return self._error("the address is not valid")
+        return self._error(f"the connection to {self._host} broke ({type(error).__name__})", retryable=True, charged=True)
+
+    def refused(self, status: int, page: bytes, headers: Mapping[str, str] = MappingProxyType({})) -> ProviderError:
         """The error of a status that is not 2xx."""
         said, code = _said(page)
         if 300 <= status < 400:
