@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import json
 import os
+import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +179,35 @@ def test_what_a_line_may_not_be(small: None, tmp_path: Path, monkeypatch: pytest
     table.write_text("a,c\n")
     with pytest.raises(Mismatch, match='no column "b"'):
         streamed(table, ListOf(ROW))
+
+
+def test_parquet(small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    path = tmp_path / "rows.parquet"
+    columns = {"n": list(range(100)), "at": [date(2026, 1, 1)] * 100, "tags": [["a", "b"]] * 100, "raw": [b""] * 100}
+    importlib.import_module("pyarrow.parquet").write_table(pyarrow.table(columns), path, row_group_size=7)
+    type = ListOf(RecordOf((("n", INT), ("at", TEXT), ("tags", ListOf(TEXT)), ("more", Optional(TEXT)))))
+    found = streamed(path, type)
+    held = [{"n": n, "at": "2026-01-01", "tags": ["a", "b"], "more": None} for n in range(100)]
+    assert list(found) == held and len(found) == 100 and found[50] == held[50] and found[13:22] == held[13:22]
+    with scripted():
+        assert rlmlang.run("input rows: [{n: int}]\nanswer sum([r.n for r in rows])", SETTINGS, rows=path).answer == 4950
+    with pytest.raises(UsageError, match=r"row 1: \.raw: expected text, got bytes"):
+        list(streamed(path, ListOf(RecordOf((("raw", TEXT),)))))
+    with pytest.raises(Mismatch, match='no column "x"; the columns are "n"'):
+        streamed(path, ListOf(RecordOf((("x", TEXT),))))
+    path.write_bytes(b"PAR1 and nothing else PAR1")
+    with pytest.raises(Mismatch, match="not valid Parquet"):
+        streamed(path, type)
+
+
+def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    path = tmp_path / "rows.parquet"
+    path.write_bytes(b"PAR1")
+    with pytest.raises(UsageError) as missing:
+        streamed(path, ListOf(ROW))
+    assert missing.value.hint == "pip install 'rlmlang[parquet]'"
 
 
 @pytest.mark.parametrize("change", ["grows", "shrinks", "other", "gone"])

@@ -17,7 +17,7 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         "inputs",
         metavar="NAME=VALUE",
         nargs="*",
-        help="an input, read by its declared type: question=text as is, n=3, doc=@notes.txt, rows=@rows.jsonl (or .json, .csv), "
+        help="an input, read by its declared type: question=text as is, n=3, doc=@notes.txt, rows=@rows.jsonl (or .json, .csv, .parquet), "
         "repo=src/; - is standard input, and @@ begins a text that begins with @",
     )
 
