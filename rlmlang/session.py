@@ -292,6 +292,8 @@ class Session:
             async with self.client:
                 with garbage.seldom():
                     value = await evaluate(self.compiled, self._inputs, self.run, on_item, through)
+                    if isinstance(value, Streamed):
+                        value = value.hold()  # whoever reads the answer need not know of the file
             self.through = True
             return value
         except asyncio.CancelledError:

@@ -390,6 +390,23 @@ def test_a_file_that_changes_between_bound_and_run(small: None, tmp_path: Path) 
         session.start().wait()
 
 
+def test_the_whole_command_line(small: None, rlm: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What looks at inputs beside the run: bounds, prompts, samples, plans and reports."""
+    monkeypatch.setattr("rlmlang.limits.HELD_ROWS", 5)
+    rlm.write("rows.jsonl", "".join(f'{{"n": {n}, "t": "{"x" * (n % 7)}"}}\n' for n in range(200)))
+    rlm.write("p.rlm", 'input rows: [{n: int, t: text}]\nkept = [r for r in rows if r.n >= 40]\nanswer [call "Say" on r.t for r in kept]\n')
+    words = ["p.rlm", "rows=@rows.jsonl", "--model", rlm.rules({"reply": "yes"}), "--memo", "memo.sqlite"]
+    calls = rlm("cost", *words, "--json").json["bound"]["calls"]
+    assert (calls["min"], calls["max"]) == (0, 200)
+    assert "Say" in rlm("cost", *words, "--prompts").out
+    sampled = rlm("cost", *words, "--sample", "3", "--budget", "9 calls")
+    assert sampled.code == 0, sampled.err
+    assert rlm("run", *words, "--plan").code == 0
+    assert rlm("run", *words, "--json").json["used"]["calls"] == 160
+    rlm.write("all.rlm", "input rows: [{n: int, t: text}]\nanswer {all: rows}")
+    assert rlm("run", "all.rlm", "rows=@rows.jsonl", "--json").json["answer"]["all"][199] == {"n": 199, "t": "xxx"}
+
+
 # ---- --out ----
 
 ANSWERS = [

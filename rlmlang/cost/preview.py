@@ -22,6 +22,7 @@ from rlmlang.lm.render import render, utf8_length
 from rlmlang.lm.request import Model, Request
 from rlmlang.run.facts import Facts, Variable, parts
 from rlmlang.run.resolve import resolve
+from rlmlang.streamed import Streamed
 from rlmlang.syntax import nodes as n
 from rlmlang.values import SEQUENCES, to_text
 
@@ -122,6 +123,10 @@ class _Walker:
             return Seen(self.prefix.value(node, values))
         except Failure:
             return _source(node)
+        except LimitError:
+            if any(isinstance(value, Streamed) for value in values.values()):
+                return None  # too much to be held: its first item will do
+            raise
 
     def _met(self, node: n.Node, env: Env) -> Seen:
         match node:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,11 @@ class Sampled:
         self._run = run
         self._first = first
         self._all: list[Event] = []
+        self._total = 0
+        # where the count is known before, only what is chosen is kept
+        self._places: Container[int] | None = None
+        if isinstance(feed, ListFeed) and feed.size > wanted:
+            self._places = range(wanted) if first else frozenset(drawn(feed.size, wanted))
         self._chosen: Iterator[Event] | None = None
         self.partial = False
         self.wait = feed.wait
@@ -49,16 +54,19 @@ class Sampled:
                 return WAIT
             if isinstance(event, tuple):
                 if event[1] is not GONE:
-                    self._all.append(event)
+                    self._total += 1
+                    if self._places is None or event[0] in self._places:
+                        self._all.append(event)
                 continue
             self._choose()
         return next(self._chosen, END)
 
     def _choose(self) -> None:
         events, wanted = self._all, self._wanted
-        if len(events) > wanted:
+        if self._total > wanted:
             self.partial = True
-            self._run.sampled_share = min(self._run.sampled_share, wanted / len(events))
+            self._run.sampled_share = min(self._run.sampled_share, wanted / self._total)
+        if len(events) > wanted:
             events = events[:wanted] if self._first else [events[at] for at in sorted(drawn(len(events), wanted))]
         self._run.expect(len(events))
         self._chosen = iter(events)
