@@ -11,6 +11,7 @@ from rlmlang.check.checker import Checker, advice, rule, short
 from rlmlang.check.report import listing, similar
 from rlmlang.check.scope import Scope
 from rlmlang.check.unify import hull, hull_of_items, is_data, item_of
+from rlmlang.check.written import BUILT_IN
 from rlmlang.syntax.nodes import (
     Bind,
     Block,
@@ -97,6 +98,11 @@ def _unknown_name(c: Checker, node: Name) -> None:
             c.error("unknown-name", node.span, f"{name} is {function}, not a value", f"call it: {name}(…)")
             return
         close = similar(name, c.scope.visible())
+        if close is None and (name in BUILT_IN or name in c.types):
+            bound = sorted({n for n in c.scope.visible() if n != "_"})
+            hint = f"leave this out: {listing(bound)} {'has' if len(bound) == 1 else 'have'} a value already" if bound else None
+            c.error("unknown-name", node.span, f"{name} is a type, not a value", hint)
+            return
         names = sorted({n for n in c.scope.visible() if n != "_"})
         hint = f"did you mean {close}?" if close else f"names in scope: {listing(names)}" if names else None
     c.error("unknown-name", node.span, f"nothing is named {name} here", hint)
