@@ -81,6 +81,8 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         """The report of `rlm run --json`, ready for `json.dumps`."""
         report = asdict(self, recurse=True, filter=lambda attribute, _: attribute.name != "answer")
+        if not self.used.cached_tokens:
+            del report["used"]["cached_tokens"]
         return {"answer": json.loads(to_json_text(self.answer)), **report}
 
 
