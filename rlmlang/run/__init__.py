@@ -1,1 +1,1 @@
-"""Typed tree and inputs -> value: evaluator, memo, budget, report. `evaluate` is the entry; rlmlang/session.py starts it."""
+"""Typed tree and inputs -> value: evaluator, memo, budget, report. `evaluate` is the entry; rlmlang/session starts it."""

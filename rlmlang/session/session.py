@@ -10,78 +10,48 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future as Promise
 from contextlib import suppress
 from importlib import import_module
 from math import ceil
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 from rlmlang import limits
-from rlmlang.check import check as check_tree
 from rlmlang.check.checked import Checked
 from rlmlang.cost import Bound, Figure
 from rlmlang.cost import bound as bound_of
 from rlmlang.cost.bound import figures_json
 from rlmlang.cost.sampled import Sampled, sampled
-from rlmlang.errors import BudgetError, Failure, Interrupted, LimitError, ProgramError, RlmError, UsageError
+from rlmlang.errors import BudgetError, Failure, Interrupted, LimitError, RlmError, UsageError
 from rlmlang.lm.client import Client
-from rlmlang.lm.config import Config, Models, load_config, resolve_models
+from rlmlang.lm.config import Config, Models, resolve_models
 from rlmlang.lm.request import Model
 from rlmlang.lm.steady import take_portions
 from rlmlang.lm.workers import Workers
-from rlmlang.lm.workers.need import default_processes
 from rlmlang.quantity import Number, value_at
 from rlmlang.run import garbage
 from rlmlang.run.budget import Budget, Limit, parse_budget
 from rlmlang.run.calls import Calls, Site, Tally
 from rlmlang.run.evaluate import Compiled, Run, compile_program, evaluate
 from rlmlang.run.fingerprint import fingerprint
-from rlmlang.run.inputs import bind_inputs
-from rlmlang.run.memo import Memo, default_path
+from rlmlang.run.memo import Memo
 from rlmlang.run.memo_jobs import MemoJobs
-from rlmlang.run.memo_seen import looking
 from rlmlang.run.nesting import Nesting, Share, Solver
-from rlmlang.run.program import read_program
 from rlmlang.run.rehearse import Rehearsal, rehearse
 from rlmlang.run.report import FailedItem, Result, SiteUse, Used, dollars
 from rlmlang.run.seen import Experience, Keys, Seen, by_key, merged
 from rlmlang.run.still import UntilStill
+from rlmlang.session.estimate import Estimate
+from rlmlang.session.settings import Settings, by_jobs, memo_path, processes_of, usable_model
 from rlmlang.streamed import Streamed
 from rlmlang.syntax.diagnostics import plural
-from rlmlang.syntax.nodes import Node, Program
+from rlmlang.syntax.nodes import Node
 
 _STACK = 64 * 1024 * 1024  # bytes, of the thread that evaluates
-
-
-def _texts(given: str | Iterable[str] | None) -> tuple[str, ...]:
-    return () if given is None else (given,) if isinstance(given, str) else tuple(given)
-
-
-@frozen
-class Settings:
-    """How to run: each field as the option of `rlm run` of that name; what is not given comes from `config` (a path to an rlm.toml; None:
-    `rlm.toml` in the current folder, if there is one), then the environment.
-
-    `root` is the model that writes the programs of `solve` (None: the section `[models.root]`, else `model`). `processes` is how many may
-    send requests (None: one a core, four at most): more than one do only where its calls are too fast for one. `budget` is one text or
-    several (`"$2"`, `"500 calls"`); `memo` a path or `"off"`. `batch`: models that have a Batch API are asked by it.
-    """
-
-    model: str | None = None
-    root: str | None = None
-    base_url: str | None = None
-    budget: tuple[str, ...] = field(default=(), converter=_texts)
-    concurrency: int | None = None
-    processes: int | None = None
-    memo: str | os.PathLike[str] | None = None
-    offline: bool = False
-    config: str | os.PathLike[str] | None = None
-    batch: bool | None = None
 
 
 class Session:
@@ -113,7 +83,7 @@ class Session:
             concurrency=settings.concurrency,
             environ=os.environ,
             root=settings.root,
-            batch=_batch(settings, config),
+            batch=by_jobs(settings, config),
         )
         workers = Workers(processes_of(settings, config) if sample is None else 1)  # a sample is too short for more
         self._make_solver = solver or _solver
@@ -123,7 +93,7 @@ class Session:
         self._inputs = inputs
         self._check_sites()
         batched = [model for model in self.called_models() if model.batch_share is not None] if not settings.offline else []
-        if _batch(settings, config):
+        if by_jobs(settings, config):
             self.warnings += [f"{m.name} has no Batch API: it is called as usual" for m in self.called_models() if m.batch_share is None]
         if batched and memo_path(settings.memo, config) is None:
             raise UsageError("without a memo store, nobody would find a job of a Batch API again", hint="leave out --memo off, or --batch")
@@ -474,182 +444,7 @@ class Running:
             return self.done.result()
 
 
-def usable_model(models: Models, name: str, budget: Budget, *, offline: bool = False) -> Model:
-    """The model of that name. Raises UsageError where it is not configured, or a budget in dollars has no price to go by."""
-    from rlmlang.lm.prices import price_of
-
-    model = models[name]
-    if model.provider == "openai" and model.base_url is None and model.api_key is None and not offline:
-        others = ", ".join(other for other in models if other != model.name)
-        raise UsageError(
-            f"no model is called {model.name}, and OPENAI_API_KEY is not set, with which OpenAI could be asked for it",
-            hint=f"there is {others}; see also --base-url and [models.NAME] in rlm.toml",
-        )
-    if budget.most("dollars") is not None and price_of(model) is None:
-        raise UsageError(
-            f"the price of {model.name} is not known, so a budget in dollars cannot be kept",
-            hint=f"set input_price and output_price in [models.{model.name}], or give the budget in calls or tokens",
-        )
-    return model
-
-
 def _solver(session: Session) -> Solver:
     """The solver of a program that says `solve`. Its room stands below this one, and only such programs pay for its import."""
     loop = import_module("rlmlang.solve.loop")
     return loop.Loop(session.models, session.budget, session.settings.offline)  # type: ignore[no-any-return]
-
-
-# ---- from Python ----
-
-
-def configuration(path: str | os.PathLike[str] | None = None) -> Config:
-    """The configuration in the file at `path`, or in `rlm.toml` of the current folder, or none. Raises UsageError."""
-    if path is not None:
-        return load_config(Path(path))
-    here = Path("rlm.toml")
-    return load_config(here) if here.is_file() else Config()
-
-
-def processes_of(settings: Settings, config: Config) -> int:
-    """How many processes may send requests. Raises UsageError."""
-    given = settings.processes if settings.processes is not None else config.processes
-    if given is not None and not 1 <= given <= limits.PROCESSES:
-        raise UsageError(f"--processes is a whole number from 1 to {limits.PROCESSES}, not {given}")
-    return given or default_processes()
-
-
-def _batch(settings: Settings, config: Config) -> bool:
-    """Whether models are asked by their Batch APIs, by the option `--batch` or the configuration."""
-    return config.batch if settings.batch is None else settings.batch
-
-
-def memo_path(given: str | os.PathLike[str] | None, config: Config) -> Path | None:
-    """Where the memo store is, by the option `--memo`, the configuration, or by default; None: `off`."""
-    place = given if given is not None else config.memo
-    return None if place == "off" else default_path() if place is None else Path(place)
-
-
-def prepare(
-    source: str | os.PathLike[str],
-    settings: Settings | None = None,
-    inputs: Mapping[str, Any] | None = None,
-    *,
-    stdin: Callable[[], bytes] | None = None,
-    name: str = "<text>",
-    sample: int | None = None,
-) -> Session:
-    """Everything up to the first call: `source` is a program's text, or a path to it. With `stdin`, inputs are texts of the command line.
-    With `sample` it will make calls for so many items of each list, instead of running.
-
-    Raises ProgramError (syntax, types), UsageError (inputs, configuration), BudgetError where the budget is too small in any case.
-    """
-    settings = settings or Settings()
-    config = configuration(settings.config)
-    checked = read_program(source, name)
-    if checked.errors:
-        raise ProgramError(checked.diagnostics)
-    bound = bind_inputs(checked.inputs, inputs or {}, stdin=stdin)
-    return Session(checked, settings, bound, config, sample=sample)
-
-
-def check(source: str | os.PathLike[str] | Program) -> Checked:
-    """What can be known of a program (its text, a path to it, or its tree) before it runs. Raises ProgramError for syntax, UsageError for a
-    file that cannot be read; what else is wrong is in `diagnostics`."""
-    return check_tree(source) if isinstance(source, Program) else read_program(source)
-
-
-@frozen
-class Estimate:
-    """A program and what a run of it may cost. `inputs` are the values of those that are known, None where nothing is given and something
-    has to be."""
-
-    checked: Checked
-    models: Models
-    inputs: Mapping[str, Any] | None
-    bound: Bound
-    experience: Experience
-
-    def model(self, name: str | None) -> Model:
-        """The model of a call that names it so."""
-        return self.models[name or self.models.default]
-
-
-def estimate(
-    source: str | os.PathLike[str],
-    settings: Settings | None = None,
-    inputs: Mapping[str, Any] | None = None,
-    *,
-    stdin: Callable[[], bytes] | None = None,
-) -> Estimate:
-    """What `bound` and `rlm cost` tell of a program, with what they go by. With `stdin`, inputs are texts of the command line.
-
-    Raises ProgramError, UsageError; LimitError where what is pure and known would be too much work.
-    """
-    settings = settings or Settings()
-    config = configuration(settings.config)
-    checked = read_program(source)
-    if checked.errors:
-        raise ProgramError(checked.diagnostics)
-    models = resolve_models(
-        config,
-        model=settings.model,
-        base_url=settings.base_url,
-        concurrency=settings.concurrency,
-        environ=os.environ,
-        root=settings.root,
-        batch=_batch(settings, config),
-    )
-    known: Mapping[str, Any] | None = None
-    if inputs or all(v.optional for v in checked.inputs):
-        known = bind_inputs(checked.inputs, inputs or {}, stdin=stdin, partly=True)
-    memo = memo_path(settings.memo, config)
-
-    def model_of(name: str | None) -> Model:
-        return models[name or models.default]
-
-    with looking(memo) as learned:
-        experience = Experience(Keys(checked, model_of), learned)
-        found = bound_of(checked, model_of, known, memo=memo is not None, experience=experience, models=models)
-        for site in found.sites:
-            experience.seconds(models[site.model])  # asked for while the store is open
-    return Estimate(checked, models, known, found, experience)
-
-
-def bound(source: str | os.PathLike[str], settings: Settings | None = None, **inputs: Any) -> Bound:
-    """What a program may cost, without running it. Inputs that are not given stand in formulas by their sizes; `Bound.at` evaluates these.
-    Defaults are taken once an input is given, or where none has to be.
-
-    Raises ProgramError, UsageError; LimitError where what is pure and known would be too much work.
-    """
-    return estimate(source, settings, inputs).bound
-
-
-def run(source: str | os.PathLike[str], settings: Settings | None = None, **inputs: Any) -> Result:
-    """Runs a program (its text, or a path to it) and waits for its answer; also from within a running event loop, as in a notebook.
-
-    Raises ProgramError, UsageError before anything is spent; Failure, BudgetError, LimitError, Interrupted from the run, with the report
-    so far as the attribute `result`.
-    """
-    session = prepare(source, settings, inputs)
-    running = session.start()
-    try:
-        return session.report(running.wait(), None)
-    except RlmError as error:
-        error.result = session.report(None, error)
-        raise
-
-
-async def arun(source: str | os.PathLike[str], settings: Settings | None = None, **inputs: Any) -> Result:
-    """As `run`, for coroutines. Cancelling it stops the run and waits until no call is left."""
-    session = prepare(source, settings, inputs)
-    running = session.start()
-    done = asyncio.wrap_future(running.done)
-    try:
-        return session.report(await asyncio.shield(done), None)
-    except asyncio.CancelledError:
-        running.cancel()
-        await asyncio.wait([done])
-        raise
-    except RlmError as error:
-        error.result = session.report(None, error)
-        raise
