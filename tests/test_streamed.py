@@ -8,6 +8,7 @@ import io
 import json
 import os
 import sys
+import time
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -310,6 +311,8 @@ def test_a_program_does_the_same(program: str, ending: str, tmp_path: Path, monk
         path.write_text("text,n\n" + "".join(f"row {n},{n}\n" for n in range(40)))
     held = outcome(source, path)
     make_small(monkeypatch)
+    if ending == "jsonl":  # csv: what filters keep is little enough to be kept for the run
+        monkeypatch.setattr("rlmlang.limits.HELD_ROWS", 3)
     assert outcome(source, path) == held
 
 
@@ -397,7 +400,7 @@ def test_the_whole_command_line(small: None, rlm: Shell, monkeypatch: pytest.Mon
     rlm.write("p.rlm", 'input rows: [{n: int, t: text}]\nkept = [r for r in rows if r.n >= 40]\nanswer [call "Say" on r.t for r in kept]\n')
     words = ["p.rlm", "rows=@rows.jsonl", "--model", rlm.rules({"reply": "yes"}), "--memo", "memo.sqlite"]
     calls = rlm("cost", *words, "--json").json["bound"]["calls"]
-    assert (calls["min"], calls["max"]) == (0, 200)
+    assert (calls["min"], calls["max"]) == (160, 160)
     assert "Say" in rlm("cost", *words, "--prompts").out
     sampled = rlm("cost", *words, "--sample", "3", "--budget", "9 calls")
     assert sampled.code == 0, sampled.err
@@ -441,6 +444,7 @@ def test_an_answer_goes_on_from_any_item(source: str, is_held: bool, tmp_path: P
     path.write_text("".join(f"{n}\n" for n in range(24)))
     if not is_held:
         make_small(monkeypatch)
+        monkeypatch.setattr("rlmlang.limits.HELD_ROWS", 3)
     with scripted():
         answer = list(rlmlang.run(f"input rows: [int]\n{source}", SETTINGS, rows=path).answer)
     whole, through, _ = lines_of(source, path, 0)
@@ -467,23 +471,19 @@ def test_a_killed_run_goes_on_where_it_stopped(rlm: Shell) -> None:
     """Killed again and again, at whatever moment: the file is that of a run that nobody stopped, and no item in it is computed twice."""
     rlm.write("rows.jsonl", "".join(f"{n}\n" for n in range(60)))
     rlm.write("p.rlm", 'input rows: [int]\nanswer [{n: w, said: call f"Say {w}" with {sample: r}} for r in rows for w in range(r % 3)]\n')
-    model = rlm.rules({"match": "Say", "reply": "yes", "delay": 0.1})
+    model = rlm.rules({"match": "Say", "reply": "yes", "delay": 0.03})
     words = ["run", "p.rlm", "rows=@rows.jsonl", "--model", model, "--memo", "off", "--concurrency", "2", "--json"]
     out, progress = rlm.folder / "out.jsonl", rlm.folder / "out.jsonl.progress"
     whole = rlm(*words, "--out", "whole.jsonl").json["answer"]
-    killed = 0
-    while killed < 3:
+    for _ in range(2):
         seen = len(out.read_bytes()) if out.exists() else 0
         with rlm.start(*words, "--out", "out.jsonl") as process:
             while process.poll() is None and (not out.exists() or len(out.read_bytes()) < seen + 150):
-                pass
+                time.sleep(0.01)
             process.kill()
-        killed += 1
         assert progress.exists() and out.read_bytes()
         with out.open("ab") as file:
             file.write(b'{"n": 1, "sa')  # torn
-    lines = len(progress.read_text().split("\n")[1].split())
-    assert lines == 3
     before = int(progress.read_text().split("\n")[1].split()[2])
     done = rlm(*words, "--out", "out.jsonl")
     assert done.code == 0 and not progress.exists() and f"going on after {before} lines of out.jsonl" in done.err

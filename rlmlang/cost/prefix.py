@@ -18,7 +18,7 @@ from rlmlang.run.flow import Env, Pure
 from rlmlang.run.frames import Frame, Kind
 from rlmlang.run.pure.code import PureCode
 from rlmlang.run.pure.loops import rows_kept
-from rlmlang.sizes import Exact, NoneSize, Size
+from rlmlang.sizes import Exact, NoneSize, Size, measured_parts
 from rlmlang.streamed import Streamed
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax.source import Span
@@ -155,8 +155,9 @@ class Prefix:
         self._work.buy(value)
 
     def size(self, node: n.Node, values: Mapping[Variable, Any]) -> tuple[Size, bool] | None:
-        """The value of a pure expression with its variables bound, and whether it fails; None where it takes too much work, or is refused
-        by a limit: the run may not come there, and if it does, it is refused then."""
+        """The value of a pure expression with its variables bound, and whether it fails; of a loop over a list that is not held its size,
+        where that is too much to be kept. None where it takes too much work, or is refused by a limit: the run may not come there, and if
+        it does, it is refused then."""
         key = node, tuple(map(id, values.values()))
         known = self._known.get(key)
         if known is not None:
@@ -167,9 +168,21 @@ class Prefix:
         except Failure:
             found = NoneSize(), True
         except LimitError:
-            found = None
+            found = self._measured(node)
         self._known[key] = values, found  # with the values, whose addresses would be those of others
         return found
+
+    def _measured(self, node: n.Node) -> tuple[Size, bool] | None:
+        """The size of what a loop over a list that is not held gives, whose variables are bound; None of anything else."""
+        stream = self._code.streams.get(node)
+        try:
+            if stream is not None and isinstance(xs := stream.root(self._env), Streamed):
+                return measured_parts(stream.batches(self._env, xs)), False
+        except Failure:
+            return NoneSize(), True
+        except LimitError:
+            pass
+        return None
 
     def value(self, node: n.Node, values: Mapping[Variable, Any]) -> Any:
         """The value of a pure expression with its variables bound. Raises Failure, LimitError."""

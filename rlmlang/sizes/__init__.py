@@ -39,6 +39,7 @@ from rlmlang.sizes.measure import list_total as list_total
 from rlmlang.sizes.measure import longest_number as longest_number
 from rlmlang.sizes.measure import measure as measure
 from rlmlang.sizes.measure import measured_list as measured_list
+from rlmlang.sizes.measure import measured_parts as measured_parts
 from rlmlang.sizes.measure import one_of as one_of
 from rlmlang.sizes.measure import str_bytes as str_bytes
 from rlmlang.sizes.measure import str_total as str_total

@@ -89,13 +89,23 @@ def measured_list(values: Sequence[Any]) -> ListSize:
 
 
 def _streamed(values: Streamed) -> ListSize:
-    """The size of a list that is not held: read once, part by part."""
+    """The size of a list that is not held: read once."""
     if values.measured is None:
-        parts = [(part.count, part.item, list_total(part)) for part in map(measured_list, values.batches())]
-        total = total_of(total for _, _, total in parts)
-        values.measured = ListSize(Interval.exactly(len(values)), hull_all(item for _, item, _ in parts), total)
+        values.measured = measured_parts(values.batches())
     measured: ListSize = values.measured
     return measured
+
+
+def measured_parts(parts: Iterable[Sequence[Any]]) -> ListSize:
+    """The size of a list that is there part by part, none of which is kept."""
+    count, totals, item = 0, [], None
+    for values in parts:
+        if values:
+            size = measured_list(values)
+            count += len(values)
+            totals.append(list_total(size))
+            item = size.item if item is None else hull(item, size.item)
+    return ListSize(Interval.exactly(count), item, total_of(totals)) if item is not None else list_of([])
 
 
 def _records(values: Sequence[dict[str, Any]]) -> ListSize:
