@@ -3,9 +3,29 @@
 from __future__ import annotations
 
 from rlmlang.check.checker import Checker, advice, rule, short
-from rlmlang.check.report import similar
+from rlmlang.check.report import listing, similar
 from rlmlang.check.unify import hull, hull_of_items, item_of, may_equal, orderable
-from rlmlang.syntax.nodes import Binary, Compare, Expr, Literal, Logic, Unary
+from rlmlang.syntax.nodes import (
+    Binary,
+    Block,
+    Call,
+    Compare,
+    Expr,
+    FieldAccess,
+    Filter,
+    First,
+    Fold,
+    Lambda,
+    ListExpr,
+    Literal,
+    Logic,
+    Map,
+    Name,
+    Record,
+    Reduce,
+    Unary,
+)
+from rlmlang.syntax.walk import walk
 from rlmlang.types import BOOL, FLOAT, INT, JSON, NEVER, NONE, TEXT, UNKNOWN, Enum, ListOf, Optional, RecordOf, Tuple, Type
 
 _NUMBERS = (INT, FLOAT)
@@ -101,6 +121,8 @@ def _what_instead(node: Binary, left: Type, right: Type) -> str | None:
 
 @rule(Compare)
 def infer_compare(c: Checker, node: Compare) -> Type:
+    if _no_for(c, node):
+        return UNKNOWN
     types = [c.infer(operand) for operand in node.operands]
     for at, op in enumerate(node.ops):
         left, right = node.operands[at], node.operands[at + 1]
@@ -114,6 +136,24 @@ def infer_compare(c: Checker, node: Compare) -> Type:
         else:
             _check_order(c, left, a, right, b)
     return BOOL
+
+
+def _no_for(c: Checker, node: Compare) -> bool:
+    """`answer {q, r} in zip(questions, rules)`: a comprehension without brackets and `for`; says so. Not where all may be misspelt."""
+    left, right = node.operands[0], node.operands[-1]
+    if node.ops != ("in",) or not isinstance(left, (Record, ListExpr, FieldAccess, Call)):
+        return False
+    inside = list(walk(left))
+    names = list(dict.fromkeys(n.name for n in inside if isinstance(n, Name) and c.scope.find(n.name) is None))
+    if all(similar(name, c.scope.visible()) for name in names) or any(
+        isinstance(n, (Map, Filter, Reduce, Fold, First, Lambda, Block)) for n in inside
+    ):
+        return False
+    c.infer(right)
+    written = " ".join(f"[{left.span.text} for {', '.join(names)} in {right.span.text}]".split())
+    hint = f"to go through a list, write {written if len(written) <= 100 else '[E for x in xs]'}"
+    c.error("unknown-name", left.span, f"nothing is named {listing(names)} here: `in` only tests whether a list holds something", hint)
+    return True
 
 
 def _check_equality(c: Checker, left: Expr, a: Type, right: Expr, b: Type) -> None:
