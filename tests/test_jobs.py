@@ -196,6 +196,15 @@ def test_models_without_a_batch_api_are_called_as_usual(shell: Shell) -> None:
         assert shell("run", "p.rlm", "--model", model, "--batch", "--memo", "memo.sqlite").out == "yes\n" and len(server.requests) == 1
 
 
+def test_a_job_waits_for_what_other_models_have_still_to_say(shell: Shell) -> None:
+    slow = shell.rules({"match": "A0", "reply": "late", "delay": 0.3}, {"reply": "soon", "delay": 0.02})
+    with batches(echo) as server:
+        Path("rlm.toml").write_text(f'[models.slow]\nmodel = "{slow}"\n')
+        source = 'b = map i in range(4) {\n  a = call f"A{i}" with {model: "slow"}\n  call f"B {a} {i}"\n}\n'
+        made = run(server, source + 'answer {b, c: [call f"C{i}" for i in range(3)]}')
+    assert made.answer == {"b": ["b late 0", "b soon 1", "b soon 2", "b soon 3"], "c": ["c0", "c1", "c2"]} and server.sizes == [7]
+
+
 def test_jobs_want_a_store() -> None:
     with batches() as server, pytest.raises(UsageError, match="nobody would find a job"):
         rlmlang.run(EACH, Settings(model="m", base_url=server.url, memo="off", batch=True))
