@@ -25,7 +25,7 @@ from rlmlang.cost.places import Places
 from rlmlang.cost.prefix import Prefix
 from rlmlang.cost.pricing import Pricing
 from rlmlang.errors import Failure, LimitError
-from rlmlang.quantity import INFINITE, Formula, coarse, coarse_below, weight_of
+from rlmlang.quantity import INFINITE, Formula, coarse, coarse_below, maximum, weight_of
 from rlmlang.run.facts import Facts, Variable
 from rlmlang.sizes import (
     Exact,
@@ -209,6 +209,15 @@ class Analysis:
             else:
                 sizes.append(out.size)
         return (None if never else sizes), bill.cost(), end
+
+    def stopped(self, node: n.Node, out: Out, env: Env, start: Interval) -> Out:
+        """An expression of which a part never gives a value. What it needs in any case may have been waited for before that was known."""
+        cost, last = out.cost, out.round.high
+        for variable in self.facts.needs(node):
+            if (bound := env.get(variable)) is not None:
+                found = read(bound, start)
+                cost, last = cost + found.cost, maximum(last, found.round.high)
+        return Out(None, cost, Interval(out.round.low, last))
 
     def is_safe(self, node: n.Node, env: Env) -> bool:
         return node not in self.checked.effects and all(env[v].safe for v in self.facts.mentions(node) if v in env)

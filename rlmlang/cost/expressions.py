@@ -180,7 +180,7 @@ def _perhaps(analysis: Analysis, first: Out, then: Out, chance: float) -> Out:
 def if_(analysis: Analysis, node: n.If, env: Env, start: Interval) -> Out:
     condition = analysis.of(node.condition, env, start)
     if condition.size is None:
-        return condition
+        return analysis.stopped(node, condition, env, start)
     analysis.differ(condition, bool)
     known = decided(condition)
     if known is not None:

@@ -197,7 +197,7 @@ def _average(items: ListSize) -> Size:
 def map_(analysis: Analysis, node: n.Map, env: Env, start: Interval) -> Out:
     source = analysis.of(node.source, env, start)
     if source.size is None:
-        return source
+        return analysis.stopped(node, source, env, start)
     variables = analysis.facts.bound[node]
     position = variables[-1] if node.position is not None else None
     targets = variables[:-1] if node.position is not None else variables
@@ -227,7 +227,7 @@ def _then(cost: Cost, end: Interval, group: Group, skip: bool) -> tuple[Cost, In
 def filter_(analysis: Analysis, node: n.Filter, env: Env, start: Interval) -> Out:
     source = analysis.of(node.source, env, start)
     if source.size is None:
-        return source
+        return analysis.stopped(node, source, env, start)
     analysis.differ(source, len)
     groups = over(analysis, source.size, analysis.facts.bound[node], node.condition, env, source.round, keeps=True)
     cost, end = source.cost, source.round
@@ -295,7 +295,7 @@ def found_first(analysis: Analysis, node: n.Node, source: n.Expr, count: n.Expr,
 def reduce_(analysis: Analysis, node: n.Reduce, env: Env, start: Interval) -> Out:
     source = analysis.of(node.source, env, start)
     if source.size is None:
-        return source
+        return analysis.stopped(node, source, env, start)
     analysis.differ(source, len)
     whole = as_list(source.size)
     left, right = analysis.facts.bound[node]
