@@ -71,9 +71,10 @@ def _stats(stats: MemoStats, path: Path, as_json: bool) -> None:
 
 
 def _clear(memo: Memo, path: Path, args: argparse.Namespace) -> int:
-    rows = memo.stats().rows
-    if rows and not args.yes and terminal.on_terminal() and sys.stdin is not None and sys.stdin.isatty():
-        terminal.draw(f"Delete {_answers(rows)} from {printable(str(path), 300)}? [y/N] ")
+    stats = memo.stats()
+    forgotten = f", and forget {plural(stats.jobs, 'job')} of Batch APIs that may have to be paid again," if stats.jobs else ""
+    if (stats.rows or stats.jobs) and not args.yes and terminal.on_terminal() and sys.stdin is not None and sys.stdin.isatty():
+        terminal.draw(f"Delete {_answers(stats.rows)}{forgotten} from {printable(str(path), 300)}? [y/N] ")
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             terminal.say("nothing was deleted")
             return 1
