@@ -144,9 +144,10 @@ def attempt(task: Task, program: str, earlier: Sequence[str] = ()) -> Outcome:
     with oracle(task) as sub_model, tempfile.TemporaryDirectory() as folder:
         data = {name: datum.value for name, datum in task.data.items()}
         given = json.dumps({"code": program, "earlier": list(earlier), "data": data, "url": sub_model.url})
-        command = [sys.executable, "-I", str(Path(__file__).with_name("python_child.py"))]
+        command = [sys.executable, "-P", "-s", str(Path(__file__).with_name("python_child.py"))]
+        same = {"PYTHONHASHSEED": "0"}  # or what it prints of a set differs from run to run, and with it what is kept of later turns
         try:
-            done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=SECONDS, cwd=folder, check=False)
+            done = subprocess.run(command, input=given, env=same, capture_output=True, text=True, timeout=SECONDS, cwd=folder, check=False)
         except subprocess.TimeoutExpired:
             return Outcome(program, parsed=True, told=f"The program was stopped after {SECONDS} seconds.")
         asked = len(sub_model.asked)
