@@ -71,7 +71,7 @@ def outcome(source: str, inputs: dict[str, Any], model: AnyModel, given: Setting
         try:
             result = rlmlang.run(source, given, **inputs)
         except RlmError as error:
-            return type(error), error.result
+            return _kind(error), error.result
     return json.dumps(result.to_json()["answer"], ensure_ascii=False), result
 
 
@@ -174,7 +174,12 @@ def _by_reference(source: str, inputs: dict[str, Any], model: AnyModel) -> objec
     try:
         return json.dumps(Reference(checked, ask).answer(inputs), ensure_ascii=False)
     except (Failure, LimitError) as error:
-        return type(error)
+        return _kind(error)
+
+
+def _kind(error: RlmError) -> type[RlmError]:
+    """The kind of an error. Where several calls fail, which of them is told is not in the law."""
+    return Failure if isinstance(error, Failure) else type(error)
 
 
 def _reply(request: Request, complete: Callable[[Request], Completion]) -> Any:
