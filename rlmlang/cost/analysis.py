@@ -30,6 +30,7 @@ from rlmlang.run.facts import Facts, Variable
 from rlmlang.sizes import (
     Exact,
     Interval,
+    ListSize,
     NumberSize,
     RecordSize,
     Size,
@@ -45,6 +46,7 @@ _GUESSED = 0.5  # of it, for what is expected
 _BYTES_A_UNIT = 10  # of texts that are given: much is cut into much, and to read and cut it takes longer than so much work
 _MORE_FUEL = 400_000
 _COMPUTED = 24  # work of computing a value
+_A_LIST = 8  # work for each list
 _FIELD = 4  # work for each field of a record
 _WEIGHT = 2  # work for each part of a formula
 _ITEMS = 400  # of nested known lists that are looked at one by one, or group by group: the product
@@ -109,6 +111,8 @@ class Analysis:
             return Out(NumberSize(low, high, made.whole), out.cost, out.round, out.choices)
         if isinstance(made, RecordSize):
             self.fuel -= len(made.fields) * _FIELD
+        elif isinstance(made, ListSize):
+            self.fuel -= _A_LIST
         return out
 
     def _when(self, node: n.Node, env: Env, start: Interval, size: Size | None) -> Out:

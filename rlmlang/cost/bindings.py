@@ -26,6 +26,8 @@ from rlmlang.values import SEQUENCES
 if TYPE_CHECKING:
     from rlmlang.cost.analysis import Analysis
 
+_A_BINDING = 5  # work of one, beside that of its value
+
 
 def read(bound: Bound, start: Interval) -> Out:
     """A variable as a flow that is at `start` finds it."""
@@ -71,6 +73,7 @@ def block_bindings(analysis: Analysis, bindings: Sequence[n.Bind | n.Unpack], va
         variables = analysis.facts.bound[binding]
         if not any(v.uses for v in variables):
             continue
+        analysis.fuel -= _A_BINDING
         out = analysis.of(binding.value, inner, start)
         bound, paid = as_bound(analysis, out, binding in sure, binding in begun, start)
         if not analysis.is_safe(binding.value, inner):
