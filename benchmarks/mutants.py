@@ -553,7 +553,7 @@ def _parsed(chunk: test_cost.Chunk) -> Callable[[], Bound]:
         given.append(partial(bound, *args, **named))
         return given[0]()
 
-    with patch.object(rlmlang.session.session, "bound_of", of):
+    with patch.object(rlmlang.session.estimates, "bound_of", of):
         rlmlang.bound(chunk.text, SETTINGS, **chunk.given)
     return given[0]
 

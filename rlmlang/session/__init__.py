@@ -4,9 +4,9 @@ from rlmlang.session.entry import arun as arun
 from rlmlang.session.entry import check as check
 from rlmlang.session.entry import prepare as prepare
 from rlmlang.session.entry import run as run
-from rlmlang.session.estimate import Estimate as Estimate
-from rlmlang.session.estimate import bound as bound
-from rlmlang.session.estimate import estimate as estimate
+from rlmlang.session.estimates import Estimate as Estimate
+from rlmlang.session.estimates import bound as bound
+from rlmlang.session.estimates import estimate as estimate
 from rlmlang.session.session import Running as Running
 from rlmlang.session.session import Session as Session
 from rlmlang.session.settings import Settings as Settings

@@ -45,7 +45,7 @@ from rlmlang.run.rehearse import Rehearsal, rehearse
 from rlmlang.run.report import FailedItem, Result, SiteUse, Used, dollars
 from rlmlang.run.seen import Experience, Keys, Seen, by_key, merged
 from rlmlang.run.still import UntilStill
-from rlmlang.session.estimate import Estimate
+from rlmlang.session.estimates import Estimate
 from rlmlang.session.settings import Settings, by_jobs, memo_path, processes_of, usable_model
 from rlmlang.streamed import Streamed
 from rlmlang.syntax.diagnostics import plural
