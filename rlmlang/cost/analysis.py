@@ -20,7 +20,7 @@ from rlmlang.check.checked import Checked
 from rlmlang.cost import bindings, expressions, functions, loops
 from rlmlang.cost.account import FREE, Bill, Cost, endless, later
 from rlmlang.cost.bindings import read
-from rlmlang.cost.outcome import Choices, Env, Out, Policy
+from rlmlang.cost.outcome import Bound, Choices, Env, Out, Policy
 from rlmlang.cost.places import Places
 from rlmlang.cost.prefix import Prefix
 from rlmlang.cost.pricing import Pricing
@@ -130,13 +130,17 @@ class Analysis:
         values: dict[Variable, Any] = {}
         for variable in self.facts.mentions(node):
             bound = env.get(variable)
-            if bound is None or not isinstance(bound.size, Exact):
+            if bound is None or not isinstance(bound.size, Exact) or not self._sure(bound):
                 return None
             values[variable] = bound.size.value
         if self._recurs(node):
             return None
         self.fuel -= _COMPUTED
         return self.prefix.size(node, values)
+
+    def _sure(self, bound: Bound) -> bool:
+        """Whether reading a variable gives its value: one that may fail gives another where something takes its failure."""
+        return bound.safe or not self.facts.takes_failures
 
     def _recurs(self, node: n.Node) -> bool:
         """Whether an expression calls a function that is being followed, so that what it gives depends on how deep that is."""
@@ -159,6 +163,8 @@ class Analysis:
         items: dict[Variable, Choices] = {}
         for variable in self.facts.mentions(node):
             bound = env.get(variable)
+            if bound is not None and not self._sure(bound):
+                return None
             if bound is not None and isinstance(bound.size, Exact):
                 known[variable] = bound.size.value
             elif bound is not None and bound.choices is not None and self.choosing:
