@@ -9,7 +9,6 @@ It does not: read lines or write to a terminal (cli/commands/repl.py does).
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future as Promise
@@ -28,7 +27,7 @@ from rlmlang.cost import Bound
 from rlmlang.cost import bound as bound_of
 from rlmlang.errors import BudgetError, Interrupted, ProgramError, RlmError, UsageError
 from rlmlang.lm.client import Client
-from rlmlang.lm.config import Config, resolve_models
+from rlmlang.lm.config import Config
 from rlmlang.lm.request import Model
 from rlmlang.lm.steady import take_portions
 from rlmlang.lm.workers import Workers
@@ -39,7 +38,7 @@ from rlmlang.run.evaluate import Run
 from rlmlang.run.memo import Memo
 from rlmlang.run.nesting import Nesting, Share
 from rlmlang.run.turns import CompiledTurn, Outcome, Past, compile_turn
-from rlmlang.session import Settings, memo_path, processes_of, usable_model
+from rlmlang.session import Settings, memo_path, models_of, processes_of, usable_model
 from rlmlang.solve.contexts import Context
 from rlmlang.solve.keep import kept_program
 from rlmlang.solve.loop import Loop
@@ -77,14 +76,7 @@ class Repl:
 
     def __init__(self, contexts: Sequence[Context], settings: Settings, config: Config) -> None:
         self.contexts = tuple(contexts)
-        self.models = resolve_models(
-            config,
-            model=settings.model,
-            base_url=settings.base_url,
-            concurrency=settings.concurrency,
-            environ=os.environ,
-            root=settings.root,
-        )
+        self.models = models_of(settings, config)
         workers = Workers(processes_of(settings, config))
         self.offline = settings.offline
         self.budget = Budget(parse_budget(text) for text in settings.budget or config.budget)

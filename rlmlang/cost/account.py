@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from attrs import evolve, field, frozen
 
-from rlmlang.quantity import INFINITE, Formula, Quantity, coarse, maximum, plus, times
+from rlmlang.quantity import INFINITE, Quantity, coarse, maximum, plus, times
 from rlmlang.sizes import ANY, ZERO, Interval
 from rlmlang.syntax import nodes as n
 
@@ -37,11 +37,11 @@ class SiteCost:
             return other
         return SiteCost(
             self.calls + other.calls,
-            _summed(self.input_tokens, other.input_tokens),
-            _summed(self.output_tokens, other.output_tokens),
-            _summed(self.nanodollars, other.nanodollars),
+            coarse(plus(self.input_tokens, other.input_tokens)),
+            coarse(plus(self.output_tokens, other.output_tokens)),
+            coarse(plus(self.nanodollars, other.nanodollars)),
             self.prompt.hull(other.prompt),
-            _summed(self.requests, other.requests),
+            coarse(plus(self.requests, other.requests)),
             max(self.depth, other.depth),
         )
 
@@ -49,11 +49,11 @@ class SiteCost:
         high = count.high
         return SiteCost(
             self.calls * count,
-            _scaled(self.input_tokens, high),
-            _scaled(self.output_tokens, high),
-            _scaled(self.nanodollars, high),
+            coarse(times(self.input_tokens, high)),
+            coarse(times(self.output_tokens, high)),
+            coarse(times(self.nanodollars, high)),
             self.prompt,
-            _scaled(self.requests, high),
+            coarse(times(self.requests, high)),
             self.depth,
         )
 
@@ -70,16 +70,6 @@ class SiteCost:
 
     def optional(self) -> SiteCost:
         return self if self.calls.low == 0 else evolve(self, calls=self.calls.from_zero())
-
-
-def _summed(a: Quantity, b: Quantity) -> Quantity:
-    found = plus(a, b)
-    return coarse(found) if isinstance(found, Formula) else found
-
-
-def _scaled(a: Quantity, by: Quantity) -> Quantity:
-    found = times(a, by)
-    return coarse(found) if isinstance(found, Formula) else found
 
 
 _NOTHING = SiteCost()

@@ -12,5 +12,6 @@ from rlmlang.session.session import Session as Session
 from rlmlang.session.settings import Settings as Settings
 from rlmlang.session.settings import configuration as configuration
 from rlmlang.session.settings import memo_path as memo_path
+from rlmlang.session.settings import models_of as models_of
 from rlmlang.session.settings import processes_of as processes_of
 from rlmlang.session.settings import usable_model as usable_model

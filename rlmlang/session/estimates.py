@@ -12,13 +12,13 @@ from rlmlang.check.checked import Checked
 from rlmlang.cost import Bound
 from rlmlang.cost import bound as bound_of
 from rlmlang.errors import ProgramError
-from rlmlang.lm.config import Models, resolve_models
+from rlmlang.lm.config import Models
 from rlmlang.lm.request import Model
 from rlmlang.run.inputs import bind_inputs
 from rlmlang.run.memo_seen import looking
 from rlmlang.run.program import read_program
 from rlmlang.run.seen import Experience, Keys
-from rlmlang.session.settings import Settings, by_jobs, configuration, memo_path
+from rlmlang.session.settings import Settings, by_jobs, configuration, memo_path, models_of
 
 
 @frozen
@@ -53,15 +53,7 @@ def estimate(
     checked = read_program(source)
     if checked.errors:
         raise ProgramError(checked.diagnostics)
-    models = resolve_models(
-        config,
-        model=settings.model,
-        base_url=settings.base_url,
-        concurrency=settings.concurrency,
-        environ=os.environ,
-        root=settings.root,
-        batch=by_jobs(settings, config),
-    )
+    models = models_of(settings, config, batch=by_jobs(settings, config))
     known: Mapping[str, Any] | None = None
     if inputs or all(v.optional for v in checked.inputs):
         known = bind_inputs(checked.inputs, inputs or {}, stdin=stdin, partly=True)

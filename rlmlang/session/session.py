@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 import secrets
 import threading
 import time
@@ -28,7 +27,7 @@ from rlmlang.cost.bound import figures_json
 from rlmlang.cost.sampled import Sampled, sampled
 from rlmlang.errors import BudgetError, Failure, Interrupted, LimitError, RlmError, UsageError
 from rlmlang.lm.client import Client
-from rlmlang.lm.config import Config, Models, resolve_models
+from rlmlang.lm.config import Config, Models
 from rlmlang.lm.request import Model
 from rlmlang.lm.steady import take_portions
 from rlmlang.lm.workers import Workers
@@ -46,7 +45,7 @@ from rlmlang.run.report import FailedItem, Result, SiteUse, Used, dollars
 from rlmlang.run.seen import Experience, Keys, Seen, by_key, merged
 from rlmlang.run.still import UntilStill
 from rlmlang.session.estimates import Estimate
-from rlmlang.session.settings import Settings, by_jobs, memo_path, processes_of, usable_model
+from rlmlang.session.settings import Settings, by_jobs, memo_path, models_of, processes_of, usable_model
 from rlmlang.streamed import Streamed
 from rlmlang.syntax.diagnostics import plural
 from rlmlang.syntax.nodes import Node
@@ -76,15 +75,7 @@ class Session:
         self.sample = sample
         self.settings = settings
         self.id = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(3)
-        self.models: Models = resolve_models(
-            config,
-            model=settings.model,
-            base_url=settings.base_url,
-            concurrency=settings.concurrency,
-            environ=os.environ,
-            root=settings.root,
-            batch=by_jobs(settings, config),
-        )
+        self.models: Models = models_of(settings, config, batch=by_jobs(settings, config))
         workers = Workers(processes_of(settings, config) if sample is None else 1)  # a sample is too short for more
         self._make_solver = solver or _solver
         self.budget = Budget(parse_budget(text) for text in settings.budget or config.budget)

@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from rlmlang import limits
 from rlmlang.errors import UsageError
-from rlmlang.lm.config import Config, Models, load_config
+from rlmlang.lm.config import Config, Models, load_config, resolve_models
 from rlmlang.lm.request import Model
 from rlmlang.lm.workers.need import default_processes
 from rlmlang.run.budget import Budget
@@ -62,6 +62,19 @@ def processes_of(settings: Settings, config: Config) -> int:
 def by_jobs(settings: Settings, config: Config) -> bool:
     """Whether models are asked by their Batch APIs, by the option `--batch` or the configuration."""
     return config.batch if settings.batch is None else settings.batch
+
+
+def models_of(settings: Settings, config: Config, *, batch: bool = False) -> Models:
+    """The models that a program may name; with `batch` those that have a Batch API are asked by it. Raises UsageError."""
+    return resolve_models(
+        config,
+        model=settings.model,
+        base_url=settings.base_url,
+        concurrency=settings.concurrency,
+        environ=os.environ,
+        root=settings.root,
+        batch=batch,
+    )
 
 
 def memo_path(given: str | os.PathLike[str] | None, config: Config) -> Path | None:
