@@ -173,12 +173,12 @@ class Hand:
     """A person at a terminal."""
 
     def __init__(self, folder: Path, *words: str) -> None:
+        command = [sys.executable, "-m", "rlmlang", "repl", *words]
+        surroundings = environment(TERM="dumb", RLM_CACHE_DIR=str(folder))  # a fork of many threads may do no more than start the command
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
             os.chdir(folder)
-            os.execve(
-                sys.executable, [sys.executable, "-m", "rlmlang", "repl", *words], environment(TERM="dumb", RLM_CACHE_DIR=str(folder))
-            )
+            os.execve(sys.executable, command, surroundings)
         self.seen = ""
 
     def type(self, text: str) -> None:
