@@ -88,6 +88,7 @@ GOLDEN = [
     ('x = f((call "a" on b, c), k=call "d" on e)',),
     ('x = [call "a" on b, c]',),
     ('x = [(call "a" on b), (call "c")]',),
+    ('x = [(solve "a" on b, c), d]',),
     ('x = call "a" on (call "b" on c)',),
     ('x = call "a" on ({b: 1})',),
     ('x = call "a" on {b, c.d, e: 1} -> {f: text?} with {sample: i}',),

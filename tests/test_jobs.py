@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import re
@@ -10,7 +11,8 @@ import sqlite3
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from loopback import Answer, limited, status
 import rlmlang
 from rlmlang import Settings, limits
 from rlmlang.errors import BudgetError, Failure, RlmError, UsageError
+from rlmlang.run.memo_jobs import MemoJobs
 from rlmlang.session import Running, prepare
 
 __all__ = ["rlm"]
@@ -610,6 +613,32 @@ def test_what_another_run_has_used_is_still_there_for_this_one() -> None:
         server.hold = False
         assert [each.wait() for each in runs] == [[f"number {i}?" for i in range(5)]] * 2
     assert server.sizes == [5] and noted() == (0, 0)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_what_another_run_has_been_told_before_this_one_sends_it(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other run begins and is over between the look into the memo and the look into the journal."""
+    source = f'answer [call "Is it?" on i -> bool with {{batch: {size}}} for i in range(4)]\n'
+    others: list[Any] = []
+    making = MemoJobs.making
+
+    @asynccontextmanager
+    async def after_another(self: MemoJobs) -> AsyncIterator[None]:
+        if not others:
+            others.append("under way")
+            others[:] = (await asyncio.to_thread(run, server, source)).answer
+        async with making(self):
+            yield
+
+    def model(body: dict[str, Any]) -> str:
+        text = body["messages"][0]["content"]
+        return json.dumps({"value": "yes" if size == 1 else ["yes"] * len(re.findall("item [0-9]+", text, re.I))})
+
+    monkeypatch.setattr(MemoJobs, "making", after_another)
+    with batches(model) as server:
+        made = run(server, source)
+    assert made.answer == others == [True] * 4 and server.sizes == [4 // size] and noted() == (0, 0)
+    assert (made.used.calls, made.used.from_memo, made.used.requests) == (4, 4, 0)
 
 
 def test_clearing_the_memo_forgets_jobs(shell: Shell) -> None:

@@ -18,7 +18,7 @@ from attrs import define, evolve, field
 
 from rlmlang import limits
 from rlmlang.lm.gate import backoff
-from rlmlang.lm.journal import JobRecord, Journal
+from rlmlang.lm.journal import Answered, JobRecord, Journal
 from rlmlang.lm.providers.batch_api import BatchApi, JobState
 from rlmlang.lm.request import Completion, ProviderError, Request
 
@@ -71,8 +71,8 @@ class Maker:
         self._sent = sent
 
     async def place(self, lines: Sequence[Line]) -> None:
-        """Puts each of these requests into a job, unless nobody wants it any more or it is in one. For whom the journal's jobs may be
-        made. Raises ProviderError for those that are in none then, or RlmError."""
+        """Puts each of these requests into a job, unless nobody wants it any more, or it is in one, or answered (it lands with Answered).
+        For whom the journal's jobs may be made. Raises ProviderError for those that are in none then, or RlmError."""
         fresh: dict[bytes, list[Line]] = {}
         for line in lines:
             if line.wanted():
@@ -89,7 +89,16 @@ class Maker:
             if made is not None:
                 for key in placed[token]:
                     fresh[key] = [line for line in fresh[key] if not self._join(made, line)]
+        for lines in fresh.values():
+            self._leave_answered(lines)
         await self._send({key: waiting for key, waiting in fresh.items() if waiting})
+
+    def _leave_answered(self, lines: list[Line]) -> None:
+        """Lets a request be whose reply was found missing before another run, now over, had it and left the journal."""
+        if lines and all(self._journal.answered(each.key) for each in lines[0].request.batch or (lines[0].request,)):
+            for line in lines:
+                line.land(Answered())
+            lines.clear()
 
     async def _finish(self, record: JobRecord, asked: dict[bytes, list[Line]]) -> JobRecord | None:
         """A job whose maker was stopped, found at the server or made there; None where it is forgotten, since nothing was paid for it."""

@@ -9,6 +9,10 @@ from typing import Protocol
 from attrs import frozen
 
 
+class Answered(Exception):
+    """A request was not sent: another run has got the reply to it meanwhile."""
+
+
 @frozen
 class JobRecord:
     """A job in the journal. `file` and `id` are the server's names for its file and for itself, None until they are known; `created` is
@@ -26,6 +30,9 @@ class Journal(Protocol):
 
     def find(self, key: bytes) -> JobRecord | None:
         """The job that has the request with this key."""
+
+    def answered(self, key: bytes) -> bool:
+        """Whether the reply to the request with this key is kept."""
 
     def keys(self, token: str) -> Mapping[bytes, int]:
         """The keys of a job that were not struck, with their lines in its file, from 1."""

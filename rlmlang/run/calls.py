@@ -11,6 +11,7 @@ from attrs import define, field
 
 from rlmlang.errors import Failure, RlmError
 from rlmlang.lm.client import Client, Dropped
+from rlmlang.lm.journal import Answered
 from rlmlang.lm.render import Part, read_data, render_parts
 from rlmlang.lm.request import Charge, Meter, Model, Reply, Request
 from rlmlang.run.batches import Batches, Item
@@ -182,7 +183,10 @@ class Calls:
                 if not found:
                     flight = self._flying.get(key)
                     if flight is None:
-                        value, cost = await self._fly(site, here, request, key, prompt, parts)
+                        try:
+                            value, cost = await self._fly(site, here, request, key, prompt, parts)
+                        except Answered:
+                            continue
                     else:
                         flight.scopes.append(here.scope)
                         value = await asyncio.shield(flight.landed)

@@ -138,6 +138,13 @@ class Memo:
 
     def get(self, key: bytes) -> MemoRow | None:
         """The answer to the request with this key, None if there is none that can be believed. Never waits for a writer."""
+        row = self.peek(key)
+        if row is not None:
+            self._hits[row.model] += 1
+        return row
+
+    def peek(self, key: bytes) -> MemoRow | None:
+        """`get`, but not counted as a hit."""
         if self._closed:
             return None
         reader = self._read
@@ -155,8 +162,6 @@ class Memo:
         if row is None:
             self.damaged += 1
             self._submit(lambda db: _drop(db, key, columns))
-            return None
-        self._hits[row.model] += 1
         return row
 
     async def put(self, key: bytes, row: MemoRow) -> None:

@@ -46,6 +46,10 @@ class MemoJobs:
         row = self._memo.ask(lambda db: db.execute(_FIND, (key, oldest)).fetchone())
         return None if row is None else _record(row)
 
+    def answered(self, key: bytes) -> bool:
+        """Whether the store has the reply to the request with this key."""
+        return self._memo.peek(key) is not None
+
     def keys(self, token: str) -> dict[bytes, int]:
         """The keys of a job that were not struck, with their lines in its file, from 1."""
         return dict(self._memo.ask(lambda db: db.execute("SELECT key, place FROM asked WHERE token = ?", (token,)).fetchall()))

@@ -133,7 +133,7 @@ def _list_expr(f: Formatter, node: n.ListExpr, tail: bool) -> Doc:
     fill = several and all(isinstance(item, n.Literal) for item in node.items)
 
     def item(value: n.Expr) -> Doc:
-        return f.expr(value, FENCED) if several and isinstance(value, n.Call) else f.expr(value, WIDE)
+        return f.expr(value, FENCED) if several and isinstance(value, (n.Call, n.Solve)) else f.expr(value, WIDE)
 
     return f.listed("[", node.items, item, "]", node.span.end, fill=fill)
 
