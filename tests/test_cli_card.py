@@ -22,8 +22,9 @@ __all__ = ["rlm"]
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "card.txt"
 PROGRAMS = re.findall(r"^```rlm\n(.*?)^```$", card(), re.M | re.S)
-SALES = ListOf(RecordOf((("city", TEXT), ("paid", INT))))
-GIVEN: dict[str, Type] = {"docs": ListOf(TEXT), "repo": DIR, "book": TEXT, "reviews": ListOf(TEXT), "sales": SALES}
+TEAMS = ListOf(RecordOf((("id", INT), ("name", TEXT))))
+GAMES = ListOf(RecordOf((("team", INT), ("goals", INT))))
+GIVEN: dict[str, Type] = {"docs": ListOf(TEXT), "repo": DIR, "book": TEXT, "letters": ListOf(TEXT), "teams": TEAMS, "games": GAMES}
 TOKEN_CHARS = 3.3  # Qwen2.5-Coder's tokenizer makes 887 tokens of its 2,936 characters; those of larger vocabularies make fewer
 
 

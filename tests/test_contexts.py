@@ -293,7 +293,7 @@ def test_previews_are_short_and_harmless(value: Any, times: int) -> None:
 def test_a_text_shows_both_ends() -> None:
     value = "\n".join(f"line {i}" for i in range(1, 5_001))
     shown = describe("log", TEXT, value)
-    assert shown.startswith("log: text\n  48,892 characters in 5,000 lines\n  | line 1\n  | line 2\n")
+    assert shown.startswith("`log` is of type text\n  48,892 characters in 5,000 lines\n  | line 1\n  | line 2\n")
     assert shown.endswith("characters not shown …\n  | line 4997\n  | line 4998\n  | line 4999\n  | line 5000")
     assert observe(TEXT, "short\ntext") == "text, 10 characters\n  | short\n  | text"
 
@@ -302,7 +302,7 @@ def test_a_table_shows_its_first_records() -> None:
     rows = [{"id": i, "note": "word " * i} for i in range(1, 301)]
     shown = describe("rows", type_of(rows), rows)
     assert shown.startswith(
-        'rows: [{id: int, note: text}]\n  300 items; texts of up to 1,500 characters in note\n  {"id": 1, "note": "word "}\n'
+        '`rows` is of type [{id: int, note: text}]\n  300 items; texts of up to 1,500 characters in note\n  {"id": 1, "note": "word "}\n'
     )
     assert "more items not shown" in shown
     assert "(+30 characters)" in describe("rows", type_of(rows), rows[29:])
@@ -319,10 +319,10 @@ def test_a_folder_shows_its_files(folder: Path) -> None:
     (folder / "README").write_text("hello")
     (folder / "evil\n```.md").write_text("")
     shown = describe("repo", DIR, DirValue(folder))
-    assert shown.startswith("repo: dir\n  42 files, 785 bytes; .py 40, no ending 1, .md 1\n  some of them, by path:\n")
+    assert shown.startswith("`repo` is of type dir\n  42 files, 785 bytes; .py 40, no ending 1, .md 1\n  some of them, by path:\n")
     assert '"evil\\n\\u0060``.md"' in describe("repo", DIR, DirValue(folder)) or "```" not in shown
     (folder / "empty").mkdir()
-    assert describe("e", DIR, DirValue(folder / "empty")) == "e: dir\n  no files"
+    assert describe("e", DIR, DirValue(folder / "empty")) == "`e` is of type dir\n  no files"
 
 
 def test_the_preview_of_much_data_is_quick_to_read() -> None:

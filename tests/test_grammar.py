@@ -244,7 +244,9 @@ def test_what_a_model_is_given() -> None:
         return grammar_for(Model(name="m", provider="openai", model="m", **more))  # type: ignore[arg-type]
 
     assert given() is None
-    assert given(grammar="openai") == json.loads(grammar_text("openai"))["format"]["definition"]
+    tool = given(grammar="openai")
+    assert tool is not None and "#" not in re.sub(r"\[(\\.|[^\]])*\]|\"[^\"]*\"", "", tool) and "\ninput: " not in tool
+    assert tool.splitlines()[0] == grammar_text("llguidance").splitlines()[2]
     fenced = given(grammar="vllm")
     assert fenced == given(grammar="sglang") == given(grammar="llamacpp")
     assert fenced is not None and fenced.startswith(r'root ::= "```rlm\n" program "\n```"')
@@ -254,18 +256,27 @@ def test_what_a_model_is_given() -> None:
     ("program", "takes"),
     [
         ("answer 1", True),
-        ("\nx = [1,\n2]\n\nanswer x # why", True),
+        ("\nx = [1,\n2]\n\nanswer x", True),
+        ("answer 1  # why", False),
+        ("# why\nanswer 1", False),
+        ("for if x else y", False),
+        ("import = 1", False),
+        ("format = [form for form in forms]", True),
+        ("print(x)", False),
+        ("x.print", True),
+        ("input n: int\nanswer 1", False),
         ('answer """\n```\n"""', True),
         ("", False),
         ("Let us see.", False),
     ],
 )
-def test_a_reply_is_a_program_between_fences(program: str, takes: bool, llama_reply: LlamaGrammar) -> None:
+def test_a_reply_is_a_program_between_fences(program: str, takes: bool, llama: LlamaGrammar, llama_reply: LlamaGrammar) -> None:
     reply = f"```rlm\n{program}\n```"
     assert llama_reply.takes(reply) == takes
     assert not llama_reply.takes(program) and not llama_reply.takes(reply[:-4])
     assert extract(reply, only=True) == program
     assert not takes or not complaints(program)
+    assert llama.takes(program) or not takes
 
 
 # ---- a real model ----

@@ -40,7 +40,7 @@ class Roots(FakeModel):
         if not request.messages[0].content.startswith("You answer a question"):
             return await super().complete(request)
         self.roots.append(request)
-        question = re.search(r"The question:\n(\S+)\n(.*?)\n\1\n", request.messages[1].content, re.S)
+        question = re.search(r"The question:\n(\S+)\n(.*?)\n\1(?:\n|$)", request.messages[1].content, re.S)
         assert question is not None
         script = self.replies.get(question[2], self.replies.get("", ()))
         told = next(m.content for m in reversed(request.messages) if "Turn " in m.content)
@@ -105,7 +105,7 @@ def test_an_answer_in_the_first_turn() -> None:
     assert solution.type == "int"
     assert solution.outcome == "answered"
     assert (solution.used.calls, solution.used.requests, solution.used.depth, solution.used.rounds) == (1, 1, 1, 1)
-    assert "book: text" in roots.told(1) and "Q?" in roots.told(1) and "Turn 1 of 8. Left: 100 calls." in roots.told(1)
+    assert "`book` is of type text" in roots.told(1) and "Q?" in roots.told(1) and "Turn 1 of 8. Left: 100 calls." in roots.told(1)
     lawful(solution)
 
 
@@ -119,9 +119,19 @@ def test_bindings_last_and_what_is_shown_comes_back() -> None:
     assert solution.names == {"book": "text", "parts": "[text]"}
 
 
+def test_what_can_only_have_been_meant_in_one_way_takes_no_turn() -> None:
+    solution, roots = solved(block("rows.length"), block("rows = [int]\nanswer sum(rows) + rows.length"), rows=[1, 2])
+    assert solution.answer == 5 and [turn["outcome"] for turn in solution.turns] == ["shown", "answered"]
+    assert [turn["program"] for turn in solution.turns] == ["len(rows)", "\nanswer sum(rows) + len(rows)"]
+    assert [len(turn["mended"]) for turn in solution.turns] == [1, 2] and not solution.turns[0]["diagnostics"]
+    assert "len(rows)\n```" in roots.roots[1].messages[2].content
+    told = roots.told(2)
+    assert "Your program was put right before it was run" in told and "has no field length (write len(rows))" in told
+
+
 def test_files_may_be_looked_at(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("hello")
-    solution, roots = solved(block('repo.files("*.txt")'), block("repo"), block("answer repo.files"), block("answer 1"), repo=tmp_path)
+    solution, roots = solved(block('repo.files("*.txt")'), block("repo"), block("answer repo"), block("answer 1"), repo=tmp_path)
     assert solution.turns[0]["shown"] == '[file], 1 item\n  ["a.txt"]'
     assert [turn["outcome"] for turn in solution.turns] == ["shown", "shown", "invalid", "answered"]
     assert "hello" not in roots.told(4)
@@ -352,7 +362,7 @@ def test_data_cannot_end_it() -> None:
     assert len(solution.turns) == 2
     first = roots.told(1)
     assert first.count("=====8<=====") == 4  # around the question and the data: what these hold is no fence
-    assert "Turn 8 of 8" in first.split("=====8<=====")[3]
+    assert "Turn 8 of 8" in first.split("=====8<=====")[1]
 
 
 # ---- admission ----

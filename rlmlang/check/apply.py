@@ -12,11 +12,12 @@ from attrs import frozen
 from rlmlang.builtins.declare import Builtin, Parameter, Signature
 from rlmlang.check import habits
 from rlmlang.check.checked import Callee, Function
-from rlmlang.check.checker import Checker, advice, rule, short
+from rlmlang.check.checker import Checker, advice, converted, rule, short, whole
 from rlmlang.check.report import listing, similar
-from rlmlang.check.unify import Bindings, hull, hull_of_items, item_of, match, orderable, substitute
-from rlmlang.syntax.nodes import Apply, Argument, Expr, Lambda, Literal, Name
-from rlmlang.types import JSON, NEVER, NONE, TEXT, UNKNOWN, FunctionOf, ListOf, Optional, RecordOf, Tuple, Type, Var
+from rlmlang.check.unify import Bindings, fits, hull, hull_of_items, item_of, match, orderable, substitute
+from rlmlang.syntax.diagnostics import Fix
+from rlmlang.syntax.nodes import Apply, Argument, Expr, Filter, Lambda, Literal, Name
+from rlmlang.types import DIR, FLOAT, JSON, NEVER, NONE, TEXT, UNKNOWN, FunctionOf, ListOf, Optional, RecordOf, Tuple, Type, Var
 
 
 @frozen(eq=False)
@@ -33,6 +34,8 @@ Placement = list[tuple[Parameter, Argument | None]]
 
 @rule(Apply)
 def infer_apply(c: Checker, node: Apply) -> Type:
+    if node.method and node.name == "files":
+        c.expect_input(node.args[0].value, lambda t: t is DIR)
     callee = c.function_named(node.name)
     if callee is None:
         _unknown_function(c, node)
@@ -359,7 +362,16 @@ def _complain_of(
     if missing:
         message = f"{node.name}: the record for {parameter.name} lacks {listing(missing)}"
     hint = habits.wrong_argument_hint(node.name, type_, short(value)) or advice(value, type_, wanted)
-    c.error("type", value.span, message, hint or (f"it is {_written(callee)}" if len(signatures) > 1 else None))
+    fix: Fix | str | None = habits.same_argument(node.name, type_, value.span.text) or converted(value, type_, wanted)
+    if node.name == "sum" and isinstance(value, Filter) and isinstance(type_, ListOf) and not fits(type_.item, FLOAT):
+        hint, fix = "how many there are is len([…])", Fix(node.span, f"len({_in_brackets(value)})")  # what Python's generators are used for
+    c.error("type", value.span, message, hint or (f"it is {_written(callee)}" if len(signatures) > 1 else None), fix)
+
+
+def _in_brackets(node: Filter) -> str:
+    """The text of a filter as a list, which in an argument may lack its brackets."""
+    text = node.span.text
+    return text if text.startswith(("[", "filter")) else f"[{text}]"
 
 
 def _missing_fields(given: Type, wanted: Type) -> list[str]:
@@ -420,7 +432,8 @@ def _unknown_function(c: Checker, node: Apply) -> None:
     hint = habits.function_hint(name, owner, [short(a.value) for a in node.args[1 if node.method else 0 :]])
     given = c.tables.types.get(receiver) if isinstance(receiver, Expr) else None
     if isinstance(given, RecordOf) and given.get(name) is not None:
-        c.error("unknown-function", node.name_span, f"{name} is a field, not a function", f"write {owner}.{name}")
+        fix = Fix(node.span, f"{whole(receiver)}.{name}") if len(node.args) == 1 and receiver is not None else None
+        c.error("unknown-function", node.name_span, f"{name} is a field, not a function", f"write {owner}.{name}", fix)
         return
     variable = c.scope.find(name)
     if hint is None and variable is not None and not node.method:
@@ -435,7 +448,9 @@ def _unknown_function(c: Checker, node: Apply) -> None:
 
         close = similar(name, [*c.functions, *REGISTRY, *library_names()])
         hint = f"did you mean {close}?" if close else "declare it above: fn " + name + "(…) { … }"
-    c.error("unknown-function", node.name_span, f"there is no function {name}", hint)
+    parts = [whole(argument.value) if argument.value is receiver else argument.value.span.text for argument in node.args]
+    same = habits.same_function(name, parts) if all(argument.name is None for argument in node.args) else None
+    c.error("unknown-function", node.name_span, f"there is no function {name}", hint, None if same is None else Fix(node.span, same))
 
 
 def _is_mutual(c: Checker, name: str, node: Apply) -> bool:

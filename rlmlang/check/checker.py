@@ -16,6 +16,7 @@ from rlmlang.check.checked import Callee, Checked, Function
 from rlmlang.check.report import Report, similar
 from rlmlang.check.scope import Kind, Scope, Variable
 from rlmlang.check.unify import Measure, fits, is_data, item_of
+from rlmlang.syntax.diagnostics import Fix
 from rlmlang.syntax.nodes import (
     Apply,
     Block,
@@ -109,6 +110,7 @@ class Checker:
         self.templates: set[Expr] = set()  # texts whose braces are not a forgotten f
         self.current: Function | None = None  # the function whose body this is, with what is known of it
         self.own_calls: list[Apply | Name] = []  # its calls of itself
+        self.only: dict[Name, str] = {}  # an unknown name -> the one input that could stand there
         self.reaches = False  # whether what was typed since this was reset may reach a model
         self.trials = 0  # how many folds around this one may be typed twice
         self.measure = Measure()
@@ -249,6 +251,14 @@ class Checker:
 
     # ---- what fits ----
 
+    def expect_input(self, node: Node, fits: Callable[[Type], bool]) -> None:
+        """Notes of an unknown name which input it can only mean, where a single one is of a type that `fits` takes."""
+        if isinstance(node, Name) and self.scope.find(node.name) is None:
+            found = [self.scope.find(name) for name in dict.fromkeys(self.scope.visible())]
+            inputs = [v.name for v in found if v is not None and v.kind in ("input", "given") and fits(v.type)]
+            if len(inputs) == 1:
+                self.only[node] = inputs[0]
+
     def conforms(self, node: Expr | Lambda, given: Type, wanted: Type) -> bool:
         """Whether `node` fits: by its type, or because it is literal words where some words are wanted."""
         return fits(given, wanted) or (_has_enum(wanted) and _conforms(self.tables, node, wanted, [_STEPS]))
@@ -260,7 +270,7 @@ class Checker:
         if isinstance(given, Optional) and fits(given.item, wanted):
             self.optional_misused(node, given)
         else:
-            self.error(code, node.span, message, hint or advice(node, given, wanted))
+            self.error(code, node.span, message, hint or advice(node, given, wanted), converted(node, given, wanted))
         return False
 
     def optional_misused(self, node: Expr, given: Optional) -> None:
@@ -268,8 +278,8 @@ class Checker:
         hint = f"give a default: {name} ?? {example(given.item)}, or test it first: if {name} != none"
         self.error("optional", node.span, f"this may be none: it is {given}", hint)
 
-    def error(self, code: str, span: Span, message: str, hint: str | None = None) -> None:
-        self.report.error(code, span, message, hint)
+    def error(self, code: str, span: Span, message: str, hint: str | None = None, fix: Fix | str | None = None) -> None:
+        self.report.error(code, span, message, hint, fix)
 
 
 def _has_enum(t: Type) -> bool:
@@ -321,6 +331,25 @@ def short(node: Node) -> str:
     if len(text) > 40 or "\n" in text:
         return "x"
     return text if isinstance(node, (Name, FieldAccess, Apply, Literal, ListExpr, Record, Index, FString)) else f"({text})"
+
+
+def whole(node: Node) -> str:
+    """The text of a node for a fix: safe to put an operator behind."""
+    text = node.span.text
+    return text if isinstance(node, (Name, FieldAccess, Apply, ListExpr, Record, Index, FString)) else f"({text})"
+
+
+def converted(node: Node, given: Type, wanted: Type) -> str | None:
+    """What to write instead of a value of one type where another is wanted, if there is but one way."""
+    if isinstance(wanted, Optional):
+        wanted = wanted.item
+    if str(given) == "dir" and isinstance(wanted, ListOf):
+        return f'{whole(node)}.files("**/*")'
+    if given is TEXT and str(wanted) in ("int", "float") and not isinstance(node, (Call, Literal)):
+        return f"{wanted}({node.span.text})"
+    if wanted is TEXT and str(given) in ("int", "float", "bool"):
+        return f"str({node.span.text})"
+    return None
 
 
 def example(t: Type) -> str:

@@ -7,11 +7,12 @@ import re
 from rlmlang import limits
 from rlmlang.check import habits
 from rlmlang.check.checked import Function
-from rlmlang.check.checker import Checker, advice, rule, short
+from rlmlang.check.checker import Checker, advice, rule, short, whole
 from rlmlang.check.report import listing, similar
 from rlmlang.check.scope import Scope
 from rlmlang.check.unify import hull, hull_of_items, is_data, item_of
 from rlmlang.check.written import BUILT_IN
+from rlmlang.syntax.diagnostics import Fix
 from rlmlang.syntax.nodes import (
     Bind,
     Block,
@@ -90,7 +91,7 @@ def infer_name(c: Checker, node: Name) -> Type:
 
 def _unknown_name(c: Checker, node: Name) -> None:
     name = node.name
-    hint = habits.name_hint(name)
+    hint, fix = habits.name_hint(name), habits.same_name(name)
     if hint is None:
         known = c.function_named(name)
         if known is not None:
@@ -104,8 +105,10 @@ def _unknown_name(c: Checker, node: Name) -> None:
             c.error("unknown-name", node.span, f"{name} is a type, not a value", hint)
             return
         names = sorted({n for n in c.scope.visible() if n != "_"})
+        if close is None:
+            close = fix = c.only.get(node)
         hint = f"did you mean {close}?" if close else f"names in scope: {listing(names)}" if names else None
-    c.error("unknown-name", node.span, f"nothing is named {name} here", hint)
+    c.error("unknown-name", node.span, f"nothing is named {name} here", hint, fix)
 
 
 @rule(ListExpr)
@@ -148,6 +151,8 @@ def infer_record(c: Checker, node: Record) -> Type:
 
 @rule(FieldAccess)
 def infer_field(c: Checker, node: FieldAccess) -> Type:
+    if node.name == "files":
+        c.expect_input(node.base, lambda t: t is DIR)
     base = c.infer(node.base)
     maybe = node.maybe and isinstance(base, Optional)
     if maybe and isinstance(base, Optional):
@@ -182,12 +187,16 @@ def _field_of(c: Checker, node: FieldAccess, base: Type) -> Type:
         item = item_of(base)
         if (isinstance(item, RecordOf) and item.get(name) is not None) or (item is FILE and name in FILE_FIELDS):
             hint = f"each item has it: [x.{name} for x in {owner}], or {owner}[0].{name}"
+    fix = None if close else habits.same_field(name, whole(node.base), base)
     if hint is None and c.function_named(name) is not None:
         hint = f"{name} is a function: {owner}.{name}()"
+        fix = fix or f"{whole(node.base)}.{name}()"
+    if hint is None and (base is TEXT or isinstance(base, Enum)):
+        hint = f'a text has no fields; a model can say it: call "Which {name}?" on {owner}'
     if hint is None and fields:
         hint = (f"did you mean {close}? " if close else "") + f"its fields are {listing(fields)}"
     what = "a file" if base is FILE else "a dir" if base is DIR else "this record" if isinstance(base, RecordOf) else str(base)
-    c.error("unknown-field", where, f"{what} has no field {name}", hint)
+    c.error("unknown-field", where, f"{what} has no field {name}", hint, None if fix is None else Fix(node.span, fix))
     return UNKNOWN
 
 
@@ -324,6 +333,8 @@ def infer_block(c: Checker, node: Block) -> Type:
 
 def bind(c: Checker, node: Bind | Unpack) -> None:
     """Types the value of a binding and binds its names."""
+    if isinstance(node, Bind) and _declared_again(c, node):
+        return
     given = c.infer(node.value)
     if isinstance(node, Bind):
         c.bind(node.name, given, node.name_span, "binding", node.value)
@@ -339,6 +350,23 @@ def bind(c: Checker, node: Bind | Unpack) -> None:
     for variable in bound:
         variable.reaches = node.value in c.tables.effects
         variable.together = tuple(bound)
+
+
+def _declared_again(c: Checker, node: Bind) -> bool:
+    """`rows = [text]` where the data are bound to `rows` already: a declaration, as it seems; says so."""
+    if c.scope.find(node.name) is None or not _is_type(c, node.value):
+        return False
+    message = f"this is a type, and no value; {node.name} is bound already"
+    c.error("unknown-name", node.value.span, message, "leave this line out", Fix(node.span, ""))
+    return True
+
+
+def _is_type(c: Checker, node: Expr) -> bool:
+    if isinstance(node, ListExpr):
+        return len(node.items) == 1 and _is_type(c, node.items[0])
+    if isinstance(node, Record):
+        return bool(node.items) and all(isinstance(part, RecordField) and _is_type(c, part.value) for part in node.items)
+    return isinstance(node, Name) and c.scope.find(node.name) is None and (node.name in BUILT_IN or node.name in c.types)
 
 
 def take_apart(c: Checker, given: Type, names: tuple[str, ...], node: Expr) -> tuple[Type, ...]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from rlmlang.check.checker import Checker, Facts, rule, short
+from rlmlang.check.checker import Checker, Facts, rule, short, whole
 from rlmlang.check.expressions import take_apart
 from rlmlang.check.scope import Scope
 from rlmlang.check.unify import fits, hull, item_of
+from rlmlang.syntax.diagnostics import Fix
 from rlmlang.syntax.nodes import Binary, Expr, Filter, First, Fold, Map, Name, Reduce
 from rlmlang.syntax.walk import walk
 from rlmlang.types import DIR, FILE, FLOAT, INT, JSON, NEVER, TEXT, UNKNOWN, Enum, ListOf, Optional, RecordOf, Tuple, Type
@@ -15,6 +16,7 @@ _TRIALS = 3  # folds within folds that may be typed twice: each doubles the work
 
 def items_of(c: Checker, source: Expr) -> Type:
     """Types `source` as a list to go through, and gives the type of its items."""
+    c.expect_input(source, lambda t: isinstance(t, (ListOf, Tuple)))
     given = c.infer(source)
     if isinstance(given, (ListOf, Tuple)):
         return item_of(given)
@@ -26,13 +28,13 @@ def items_of(c: Checker, source: Expr) -> Type:
             c.error("optional", source.span, f"this may be none: it is {given}", f"give a default: {name} ?? []")
             return UNKNOWN
         given = given.item
-    hint = None
+    hint = fix = None
     if given is TEXT or isinstance(given, Enum):
         hint = f"cut it first: lines({name}), words({name}), or chunks({name}, 4000)"
     elif given is INT:
-        hint = f"write range({name})"
+        hint, fix = f"write range({name})", f"range({source.span.text})"
     elif given is DIR:
-        hint = f'write {name}.files("**/*")'
+        hint, fix = f'write {name}.files("**/*")', f'{whole(source)}.files("**/*")'
     elif given is FILE:
         hint = f"write lines({name}.text), or chunks({name}.text, 4000)"
     elif isinstance(given, RecordOf):
@@ -40,7 +42,7 @@ def items_of(c: Checker, source: Expr) -> Type:
         hint = f"write {name}.{lists[0]}" if lists else f"write items({name}) for its names and values"
     elif given is JSON:
         hint = "ask for a list where it comes from: call … -> [text]"
-    c.error("not-a-list", source.span, f"only a list has items to go through, not {given}", hint)
+    c.error("not-a-list", source.span, f"only a list has items to go through, not {given}", hint, fix)
     return UNKNOWN
 
 
@@ -145,7 +147,7 @@ def _stepped(c: Checker, node: Reduce | Fold, names: tuple[str, str], state: Typ
     c.trials -= 1
     if isinstance(node, Reduce) and isinstance(state, RecordOf) and body is UNKNOWN and _only_operands(c, mark):
         c.report.rollback(mark)
-        c.error("operands", node.body.span, f"reduce makes one item of two, and these are records: {state}", _adds_up(node))
+        c.error("operands", node.body.span, f"reduce makes one item of two, and these are records: {state}", _adds_up(node), _as_sum(node))
         return UNKNOWN
     if c.conforms(node.body, body, state) and state is not NEVER:
         return state if body is not NEVER or state is not UNKNOWN else body
@@ -159,22 +161,33 @@ def _stepped(c: Checker, node: Reduce | Fold, names: tuple[str, str], state: Typ
         state = wider
     if not fits(body, state) and not c.conforms(node.body, body, state):
         what = "merges items that are" if isinstance(node, Reduce) else f"keeps {names[0]}, which is"
-        hint = "the value has the same type at every step"
+        hint, fix = "the value has the same type at every step", None
         if isinstance(node, Reduce) and body in (INT, FLOAT):
-            hint = _adds_up(node)
-        c.error("type", node.body.span, f"this {what} {state}, but gives {body}", hint)
+            hint, fix = _adds_up(node), _as_sum(node)
+        c.error("type", node.body.span, f"this {what} {state}, but gives {body}", hint, fix)
     return state
 
 
 def _adds_up(node: Reduce) -> str:
     """What to write instead of a reduce that was to add up: its own sum, where its body says what is added."""
-    xs, body = short(node.source), node.body
-    if isinstance(body, Binary) and body.op == "+":
-        names = {name.name for name in walk(body.right) if isinstance(name, Name)}
-        added = short(body.right)
-        if node.right in names and node.left not in names and added != "x":
-            return f"to add up, write sum({added} for {node.right} in {xs})"
+    xs, added = short(node.source), _added(node)
+    if added is not None and short(added) != "x":
+        return f"to add up, write sum({short(added)} for {node.right} in {xs})"
     return f"to add up, write sum([… for x in {xs}]), or fold total, x in {xs} from 0 {{ total + … }}"
+
+
+def _as_sum(node: Reduce) -> Fix | None:
+    added = _added(node)
+    return None if added is None else Fix(node.span, f"sum({added.span.text} for {node.right} in {node.source.span.text})")
+
+
+def _added(node: Reduce) -> Expr | None:
+    """What is added for each item, where the body is a sum of what there is so far and something of the item."""
+    body = node.body
+    if not isinstance(body, Binary) or body.op != "+":
+        return None
+    names = {name.name for name in walk(body.right) if isinstance(name, Name)}
+    return body.right if node.right in names and node.left not in names else None
 
 
 def _only_operands(c: Checker, mark: int) -> bool:

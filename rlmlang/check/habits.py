@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from rlmlang.syntax.nodes import Lambda
-from rlmlang.types import DIR, FILE, FLOAT, INT, ListOf, Optional, RecordOf, Tuple, Type
+from rlmlang.types import DIR, FILE, FLOAT, INT, TEXT, ListOf, Optional, RecordOf, Tuple, Type
 
 _NAMES: Final = {
     "null": "write none",
@@ -159,6 +160,77 @@ _FIELDS: Final = {
     "__len__": "write len({0})",
 }
 _OF_FILES = frozenset(("content", "contents", "body", "filename", "file", "filepath", "stem", "suffix", "extension"))
+
+
+# each is the same as another thing here: what a fix writes instead, by the number of arguments (that of a method is the first)
+_SAME_NAMES: Final = {"null": "none", "undefined": "none", "nil": "none", "NULL": "none", "TRUE": "true", "FALSE": "false"}
+_SAME_FUNCTIONS: Final = {
+    ("length", 1): "len({0})",
+    ("size", 1): "len({0})",
+    ("splitlines", 1): "lines({0})",
+    ("readlines", 1): "lines({0}.text)",
+    ("read_text", 1): "{0}.text",
+    ("concat", 2): "{0} + {1}",
+    ("Set", 1): "unique({0})",
+    ("has", 2): "({1} in {0})",
+    ("includes", 2): "({1} in {0})",
+    ("has_key", 2): "({1} in {0})",
+    ("toLowerCase", 1): "{0}.lower()",
+    ("toUpperCase", 1): "{0}.upper()",
+    ("trim", 1): "{0}.strip()",
+    ("lstrip", 1): "{0}.strip()",
+    ("rstrip", 1): "{0}.strip()",
+    ("startsWith", 2): "{0}.startswith({1})",
+    ("endsWith", 2): "{0}.endswith({1})",
+    ("replaceAll", 3): "{0}.replace({1}, {2})",
+    ("substring", 3): "{0}[{1}:{2}]",
+    ("slice", 2): "{0}[{1}:]",
+    ("slice", 3): "{0}[{1}:{2}]",
+    ("charAt", 2): "{0}[{1}]",
+    ("toString", 1): "str({0})",
+    ("String", 1): "str({0})",
+    ("parseInt", 1): "int({0})",
+    ("parseFloat", 1): "float({0})",
+    ("capitalize", 1): "{0}.title()",
+    ("avg", 1): "mean({0})",
+    ("average", 1): "mean({0})",
+    ("tuple", 1): "{0}",
+    ("list", 1): "{0}",
+    ("iter", 1): "{0}",
+    ("copy", 1): "{0}",
+    ("findAll", 2): "findall({0}, {1})",
+    ("walk", 1): '{0}.files("**/*")',
+    ("iterdir", 1): '{0}.files("*")',
+}
+
+
+def same_name(name: str) -> str | None:
+    """What is the same here as a name that other languages have."""
+    return _SAME_NAMES.get(name)
+
+
+def same_function(name: str, args: Sequence[str]) -> str | None:
+    """What is the same here as a call of a function that other languages have. `args` are the texts of its arguments."""
+    found = _SAME_FUNCTIONS.get((name, len(args)))
+    return None if found is None else found.format(*args)
+
+
+def same_field(name: str, owner: str, of: Type) -> str | None:
+    """What is the same here as a property of a value of type `of` that other languages have."""
+    if name in ("length", "size") and (of is TEXT or isinstance(of, (ListOf, Tuple))):
+        return f"len({owner})"
+    if of is FILE and name in ("content", "contents", "body"):
+        return f"{owner}.text"
+    return None
+
+
+def same_argument(function: str, given: Type, value: str) -> str | None:
+    """What is the same here as an argument that Python's function of that name takes."""
+    if given is TEXT and function in ("sorted", "reversed", "set", "unique"):
+        return f'findall({value}, "(?s).")'
+    if given is DIR and function == "len":
+        return f'{value}.files("**/*")'
+    return None
 
 
 def name_hint(name: str) -> str | None:

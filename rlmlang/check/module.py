@@ -60,7 +60,8 @@ def check_statements(c: Checker, program: Program, files: Files, folder: str, *,
             c.error("answer-last", statement.span, "nothing comes after the answer", "move the answer to the end")
         if isinstance(statement, (Input, Use)) and turn:
             what = "input" if isinstance(statement, Input) else "use"
-            c.error("not-here", statement.span, f"`{what}` is not possible here", "the data are bound already, by their names")
+            fix = "" if isinstance(statement, Input) and c.scope.find(statement.name) is not None else None
+            c.error("not-here", statement.span, f"`{what}` is not possible here", "the data are bound already, by their names", fix)
         elif isinstance(statement, Input):
             outcome.inputs.append(_input(c, statement, outcome.inputs))
         elif isinstance(statement, Use):
@@ -140,7 +141,8 @@ def _result(c: Checker, statement: Answer | Shown, *, turn: bool) -> Type:
         elif "file" in str(given):
             hint = f"write [f.path for f in {short(value)}]" if str(given) == "[file]" else "name what is wanted of it: f.path, f.text"
         what = "an answer" if isinstance(statement, Answer) else "what is shown"
-        c.error("answer-type", value.span, f"{what} is data; {given} is not", hint or advice(value, given, TEXT))
+        fix = f"[f.path for f in {value.span.text}]" if str(given) == "[file]" else None
+        c.error("answer-type", value.span, f"{what} is data; {given} is not", hint or advice(value, given, TEXT), fix)
     return given
 
 

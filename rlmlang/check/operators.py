@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from rlmlang.check.checker import Checker, advice, rule, short
+from rlmlang.check.checker import Checker, advice, converted, rule, short
 from rlmlang.check.report import listing, similar
-from rlmlang.check.unify import hull, hull_of_items, item_of, may_equal, orderable
+from rlmlang.check.unify import fits, hull, hull_of_items, item_of, may_equal, orderable
+from rlmlang.syntax.diagnostics import Fix
 from rlmlang.syntax.nodes import (
     Binary,
     Block,
@@ -15,6 +16,7 @@ from rlmlang.syntax.nodes import (
     Filter,
     First,
     Fold,
+    FString,
     Lambda,
     ListExpr,
     Literal,
@@ -59,7 +61,8 @@ def infer_binary(c: Checker, node: Binary) -> Type:
             return UNKNOWN
     found = _result(node, left, right)
     if found is None:
-        c.error("operands", node.span, _complaint(node.op, left, right), _what_instead(node, left, right))
+        fix = _what_is_meant(node, left, right)
+        c.error("operands", node.span, _complaint(node.op, left, right), _what_instead(node, left, right), fix)
         return UNKNOWN
     return found
 
@@ -86,6 +89,18 @@ def _result(node: Binary, left: Type, right: Type) -> Type | None:
 def _complaint(op: str, left: Type, right: Type) -> str:
     joint = {"+": "and", "-": "and", "*": "and"}.get(op, "by")
     return f"{left} {joint} {right} cannot be {_VERBS[op]}"
+
+
+def _what_is_meant(node: Binary, left: Type, right: Type) -> Fix | None:
+    """A number that is put behind a text in quotes, a text that is computed with, an item that is added to a list."""
+    for side, given, other, wanted in ((node.left, left, node.right, right), (node.right, right, node.left, left)):
+        if node.op == "+" and given in _NUMBERS and isinstance(other, (FString, Literal)) and wanted is TEXT:
+            return Fix(side.span, f"str({side.span.text})")
+        if node.op in ("-", "*", "/") and given is TEXT and wanted in (TEXT, *_NUMBERS) and (made := converted(side, given, FLOAT)):
+            return Fix(side.span, made)
+        if node.op == "+" and isinstance(wanted, ListOf) and fits(given, wanted.item):
+            return Fix(side.span, f"[{side.span.text}]")
+    return None
 
 
 def _what_instead(node: Binary, left: Type, right: Type) -> str | None:
@@ -150,9 +165,11 @@ def _no_for(c: Checker, node: Compare) -> bool:
     ):
         return False
     c.infer(right)
-    written = " ".join(f"[{left.span.text} for {', '.join(names)} in {right.span.text}]".split())
-    hint = f"to go through a list, write {written if len(written) <= 100 else '[E for x in xs]'}"
-    c.error("unknown-name", left.span, f"nothing is named {listing(names)} here: `in` only tests whether a list holds something", hint)
+    written = f"[{left.span.text} for {', '.join(names)} in {right.span.text}]"
+    shown = " ".join(written.split())
+    hint = f"to go through a list, write {shown if len(shown) <= 100 else '[E for x in xs]'}"
+    message = f"nothing is named {listing(names)} here: `in` only tests whether a list holds something"
+    c.error("unknown-name", left.span, message, hint, Fix(node.span, written))
     return True
 
 
@@ -167,7 +184,7 @@ def _check_equality(c: Checker, left: Expr, a: Type, right: Expr, b: Type) -> No
             hint = "ask for a bool: call … -> bool"
         elif a is BOOL and b is INT:
             hint = "compare with true or false, or leave the comparison out"
-        c.error("never-equal", span, f"{known} never equals {other}", hint)
+        c.error("never-equal", span, f"{known} never equals {other}", hint, _as_number(left, a, right, b))
         return
     for side, given, literal in ((left, a, right), (right, b, left)):
         inner = given.item if isinstance(given, Optional) else given
@@ -175,6 +192,15 @@ def _check_equality(c: Checker, left: Expr, a: Type, right: Expr, b: Type) -> No
             word = similar(literal.value, inner.words)
             hint = f'did you mean "{word}"?' if word else None
             c.error("never-equal", literal.span, f"{short(side)} is never this: it is {inner}", hint)
+
+
+def _as_number(left: Expr, a: Type, right: Expr, b: Type) -> Fix | None:
+    """A text that is compared with a number is read as one."""
+    text, given, number = (left, a, b) if a is TEXT else (right, b, a)
+    if given is not TEXT or number not in _NUMBERS:
+        return None
+    made = converted(text, given, FLOAT)
+    return None if made is None else Fix(text.span, made)
 
 
 def _check_membership(c: Checker, left: Expr, a: Type, right: Expr, b: Type) -> None:
@@ -190,7 +216,7 @@ def _check_membership(c: Checker, left: Expr, a: Type, right: Expr, b: Type) -> 
     if isinstance(b, (ListOf, Tuple)):
         item = item_of(b)
         if not may_equal(a, item):
-            c.error("never-equal", left.span, f"{a} is never in {b}", advice(left, a, item))
+            c.error("never-equal", left.span, f"{a} is never in {b}", advice(left, a, item), converted(left, a, item))
         elif isinstance(a, Enum) or isinstance(item, Enum):
             _check_equality(c, left, a, right, item)
         return
@@ -212,7 +238,8 @@ def _check_order(c: Checker, left: Expr, a: Type, right: Expr, b: Type) -> None:
             c.error("operands", left.span, f"{a} and {b} have no common order", f"write len({short(left)})")
             return
         wrong, given, other = (left, a, b) if a is TEXT and b in _NUMBERS else (right, b, a)
-        c.error("operands", wrong.span, f"{a} and {b} have no common order", advice(wrong, given, other))
+        fix = converted(wrong, given, FLOAT if other in _NUMBERS else other)
+        c.error("operands", wrong.span, f"{a} and {b} have no common order", advice(wrong, given, other), fix)
 
 
 @rule(Logic)

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 from rlmlang import limits
-from rlmlang.syntax.diagnostics import Diagnostic, Severity
+from rlmlang.syntax.diagnostics import Diagnostic, Fix, Severity
 from rlmlang.syntax.source import Source, Span
 
 _CANDIDATES = 500  # names that a misspelt one is compared with
@@ -19,14 +19,12 @@ class Report:
     def __init__(self) -> None:
         self._found: list[Diagnostic] = []
 
-    def error(self, code: str, span: Span, message: str, hint: str | None = None) -> None:
-        self._add(code, span, message, hint, "error")
+    def error(self, code: str, span: Span, message: str, hint: str | None = None, fix: Fix | str | None = None) -> None:
+        """`fix` is a text where it replaces what stands at `span`."""
+        self._found.append(Diagnostic(code, message, span, hint=hint, fix=Fix(span, fix) if isinstance(fix, str) else fix))
 
     def warn(self, code: str, span: Span, message: str, hint: str | None = None) -> None:
-        self._add(code, span, message, hint, "warning")
-
-    def _add(self, code: str, span: Span, message: str, hint: str | None, severity: Severity) -> None:
-        self._found.append(Diagnostic(code, message, span, severity, hint))
+        self._found.append(Diagnostic(code, message, span, "warning", hint))
 
     def add(self, diagnostics: Iterable[Diagnostic]) -> None:
         self._found += diagnostics

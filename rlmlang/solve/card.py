@@ -20,28 +20,28 @@ from rlmlang.types import FLOAT, INT, TEXT, ListOf, Type
 
 _RULES: Final = """\
 rlmlang: Python's expressions, one statement a line. `call PROMPT on DATA -> TYPE` asks a model, which sees PROMPT and DATA alone.
-Calls run in parallel. There is no loop, def, import, class or +=: write comprehensions.
+Calls run in parallel. There is no loop, def, import, class, dict or +=: write comprehensions. What code can tell, ask no model.
 """
 
 _FORMS: Final = """\
 ```rlm
 type Mood = "good" | "bad"  # types: text int float bool none file dir [T] [T; 9] {a: T, b: T?}
 moods = [call "Which mood?" on d -> Mood for d in docs if len(d) > 9]
-notes = map i, d in docs {  # with bindings; the value last
-  title = call f"Title of no. {i}?" on d  # no type: text
+notes = map i, d in docs {  # bindings, then the value
+  title = call f"Title of no. {i}?" on d  # a text
   {i, title, size: len(d)}  # a record; also {...r, a: 1}
 }
 total = sum(n.size for n in notes)
 money = [d for d in docs if call "Is it about money?" on d -> bool]
 agree = call "Do they agree?" on money, notes -> bool with {max_tokens: 9}
-merged = reduce a, b in docs { call "Merge." on a, b } otherwise ""  # if it fails
-story = fold acc, d in docs from "" { call "Go on." on {acc, d} }  # in order
+merged = reduce a, b in docs { call "Merge." on a, b } otherwise ""
+story = fold acc, d in docs from "" { call "Go on." on {acc, d} }
 fun = first 3 d in docs where call "Funny?" on d -> bool
 plan = solve "What is to be done?" on docs
-fn short(x: text, n: int = 99) -> text depth 5 { x if len(x) < n else short(call "Shorten." on x, n) }  # depth: it calls itself
+fn short(x: text, n: int = 99) -> text depth 5 { x if len(x) < n else short(call "Shorten." on x, n) }  # calls itself
 top = notes[0].title if notes else fail "no docs"
 code = [f.path for f in repo.files("**/*") if "TODO" in f.text]  # file: path, name, size, text
-answer {moods, code, top: short(top), second: docs.get(1) ?? "none"}  # last statement
+answer {moods, code, top: short(top), second: docs.get(1) ?? "none"}
 ```
 """
 
@@ -53,15 +53,15 @@ groups = group_by(flatten(found), key=lambda n: n.lower())
 answer [g.key for g in sorted(groups, key=lambda g: len(g.items), reverse=True)]
 ```
 
-From `sales: [{city: text, paid: int}]`: the sum of each city? No model is needed.
+From `teams: [{id: int, name: text}]` and `games: [{team: int, goals: int}]`: goals of each team?
 ```rlm
-answer [{city: g.key, sum: sum(s.paid for s in g.items)} for g in group_by(sales, key=lambda s: s.city)]
+answer [{t.name, goals: sum(g.goals for g in games if g.team == t.id)} for t in teams]
 ```
 
-From `reviews: [text]`: how many blame the battery?
+From `letters: [text]`: which complain, angriest first?
 ```rlm
-says = [call "What of the battery?" on r -> "good" | "bad" | "nothing" for r in reviews]
-answer len([s for s in says if s == "bad"])
+found = [l for l in letters if call "Does it complain?" on l -> bool]
+answer sorted(found, key=lambda l: call "How angry, 1 to 10?" on l -> int, reverse=True)
 ```
 """
 

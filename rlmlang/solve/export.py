@@ -19,7 +19,7 @@ from typing import Final, Literal, get_args
 
 from rlmlang.lm.request import GRAMMAR_FORMATS, GRAMMAR_TOOL, GRAMMAR_TOOL_HELP, Model
 from rlmlang.solve.flat import Body, Flat, Symbol, Terminal, annotated, ended, factored, right_recursive, spaced
-from rlmlang.solve.restrict import restricted
+from rlmlang.solve.restrict import for_turn, restricted
 from rlmlang.syntax import tables
 
 Format = Literal["lark", "llguidance", "gbnf", "openai"]
@@ -41,10 +41,9 @@ _PARTS: Final = {  # shared, under these names; the regular expressions of termi
 }
 _BLANKS, _SPACE, _NAME_REST, _EMPTY, _REMARK, _CODE = _PARTS
 _GREAT = r"[0-9](\.[0-9]{1,15})?[eE][+-]?([1-2][0-9]{2}|30[0-7])"  # with longer exponents a float of few digits is none too large
-_NEWLINES = f"({_REMARK}?{_EMPTY}({_REMARK}{_EMPTY})*)"
 _NARROWER: Final = (  # in the regular expressions of the grammar: what stands there, what the constrained forms have instead
-    (r"((#[^\n]*)?\n[ \t]*)+", _NEWLINES),
-    (r"((#[^\n]*)?\n[ \t]*)*", f"{_NEWLINES}?"),
+    (r"((#[^\n]*)?\n[ \t]*)+", "\ue010"),
+    (r"((#[^\n]*)?\n[ \t]*)*", "\ue010?"),
     (r",[ \t]*", f",{_BLANKS}"),
     (r"(_?[0-9])*", "(_?[0-9]){0,14}"),
     (r"[eE][+-]?[0-9]+", "[eE][+-]?[0-9]{1,2}"),
@@ -65,28 +64,32 @@ def grammar_text(format: Format) -> str:
 
 
 def grammar_for(model: Model) -> str | None:
-    """What `Request.grammar` is for a program of `model`, None where it takes no grammar.
+    """What `Request.grammar` is for a program of `model`, None where it takes no grammar: less than the exported forms take (`_flat`).
 
     But for the input of a tool, the program stands between fences, which is how models write programs: one that may not begin with a fence
     begins with what is likeliest after that, a word of prose, and goes on with prose that happens to fit the grammar.
     """
     if model.grammar is None:
         return None
-    return _lark() if GRAMMAR_FORMATS[model.grammar] == "lark" else _gbnf(fenced=True)
+    return _lark(turn=True) if GRAMMAR_FORMATS[model.grammar] == "lark" else _gbnf(turn=True)
 
 
 @cache
-def _flat() -> Flat:
-    return spaced(ended(restricted(annotated(tables.parser()))))
+def _flat(turn: bool) -> Flat:
+    """The rules of any program; of one in a `turn`, which has no comments either: what a model may not write as code it writes as one,
+    over and over."""
+    flat = restricted(annotated(tables.parser()))
+    return spaced(ended(for_turn(flat) if turn else flat))
 
 
 # ---- what terminals are ----
 
 
 @cache
-def _patterns() -> dict[str, str]:
+def _patterns(turn: bool) -> dict[str, str]:
     """The regular expression of each terminal as the constrained forms have it, with the characters of `_PARTS`."""
-    found = {"END": rf"({_REMARK}\n?|\n)", "SPACE": _SPACE}
+    newlines = _EMPTY if turn else f"({_REMARK}?{_EMPTY}({_REMARK}{_EMPTY})*)"
+    found = {"END": r"\n" if turn else rf"({_REMARK}\n?|\n)", "SPACE": _SPACE}
     for terminal in tables.parser().terminals:
         text = terminal.pattern.to_regexp().replace("\n", r"\n").replace("\t", r"\t").replace("(.|\\n)", r"[^\ue00f]")
         if "RAW" not in terminal.name:  # escapes that stand for no character
@@ -94,19 +97,19 @@ def _patterns() -> dict[str, str]:
             text = text.replace(r"\\[^\ue00f]", rf"\\([^uU]|{_CODE})")
         text = text.replace(r"[^\ue00f]", "[^]")
         for wide, narrow in _NARROWER:
-            text = text.replace(wide, narrow)
+            text = text.replace(wide, narrow.replace("\ue010", newlines))
         found[terminal.name] = f"({text}|{_GREAT})" if terminal.name == "FLOAT" else text
     return found
 
 
-def _regexp(terminal: Terminal) -> str:
+def _regexp(terminal: Terminal, turn: bool) -> str:
     """The regular expression of a terminal with its blanks."""
     if terminal.only:
         inner = f"({'|'.join(terminal.only)})"
     elif terminal.name == "NAME":
         inner = _name_but(terminal.barred)
     else:
-        inner = re.escape(terminal.text) if terminal.text else _patterns()[terminal.name]
+        inner = re.escape(terminal.text) if terminal.text else _patterns(turn)[terminal.name]
     before = {"": "", "any": _BLANKS, "some": _SPACE}[terminal.before]
     return f"{before}({inner})" if before and "|" in inner else before + inner
 
@@ -239,8 +242,8 @@ def _outer(text: str) -> str:
 
 
 @cache
-def _lark() -> str:
-    flat = _flat()
+def _lark(turn: bool = False) -> str:
+    flat = _flat(turn)
     names = _names(flat)
     lines = [f"start: {names[flat.start]}"]
     for nonterminal, bodies in flat.rules.items():
@@ -248,22 +251,24 @@ def _lark() -> str:
     lines.append("")
     for symbol, name in names.items():
         if isinstance(symbol, Terminal):
-            lines.append(f"{name}: /{_rust(_regexp(symbol))}/")
+            lines.append(f"{name}: /{_rust(_regexp(symbol, turn))}/")
     return "\n".join(lines) + "\n"
 
 
 @cache
-def _gbnf(*, fenced: bool = False) -> str:
-    flat = factored(right_recursive(_flat()))
+def _gbnf(turn: bool = False) -> str:
+    """The grammar in llama.cpp's notation; of a `turn` with fences."""
+    flat = factored(right_recursive(_flat(turn)))
     names = {
         symbol: name.lower().replace("_", "-") + ("-t" if isinstance(symbol, Terminal) else "") for symbol, name in _names(flat).items()
     }
     root = names[flat.start]
-    lines = [rf'root ::= "```rlm\n" {root} "\n```"' if fenced else f"root ::= {root}"]
+    lines = [rf'root ::= "```rlm\n" {root} "\n```"' if turn else f"root ::= {root}"]
     for nonterminal, bodies in flat.rules.items():
         lines.append(f"{names[nonterminal]} ::= {_outer(_alternatives(bodies, names.__getitem__))}")
     for symbol, name in names.items():
         if isinstance(symbol, Terminal):
-            lines.append(f"{name} ::= {_bnf(_regexp(symbol))}")
-    lines += [f"{name.lower()} ::= {_bnf(regexp)}" for name, regexp in _PARTS.values()]
+            lines.append(f"{name} ::= {_bnf(_regexp(symbol, turn))}")
+    written = "\n".join(lines)
+    lines += [f"{name.lower()} ::= {_bnf(text)}" for name, text in _PARTS.values() if name != "COMMENT" or " comment" in written]
     return "\n".join(lines) + "\n"

@@ -29,15 +29,24 @@ SAME_PROGRAM: Final = (
 )
 
 
-def status(turn: int, turns: int, calls: int, left: Share) -> str:
-    """`Turn 2 of 8. Left: 87 calls, 120,000 tokens, $1.20.`"""
+def status(turn: int, turns: int, calls: int, left: Share, *, wrong: bool = False) -> str:
+    """`Turn 2 of 8. Left: 87 calls, 120,000 tokens, $1.20.`, and what is to be written now. `wrong`: the last program was."""
     parts = [plural(calls if left.requests is None else min(calls, left.requests or calls), "call")]
     if left.tokens:
         parts.append(plural(left.tokens, "token"))
     if left.nanodollars:
         parts.append(f"${left.nanodollars / _NANO:,.4f}".rstrip("0").rstrip("."))
     last = " This is the last turn: end with `answer`, with the best that there is." if turn == turns else ""
-    return f"Turn {turn} of {turns}. Left: {', '.join(parts)}.{last} Write the next program."
+    task = "Write the whole program again, with that put right." if wrong else "Write the next program."
+    return f"Turn {turn} of {turns}. Left: {', '.join(parts)}.{last} {task}"
+
+
+def mended(diagnostics: Sequence[Diagnostic]) -> str:
+    """What was put right in the program, as it stands above."""
+    if not diagnostics:
+        return ""
+    lines = [f"- {printable(d.message)} ({printable(d.hint)})" if d.hint else f"- {printable(d.message)}" for d in diagnostics[:_ERRORS]]
+    return "\n".join(["Your program was put right before it was run; it stands above as it was run.", *lines, "", ""])
 
 
 def errors(diagnostics: Sequence[Diagnostic]) -> str:

@@ -14,7 +14,7 @@ It does not: talk to a model (run.calls does), know the command line, or keep an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from attrs import define, field, frozen
@@ -22,6 +22,7 @@ from attrs import define, field, frozen
 from rlmlang import limits
 from rlmlang.check import check
 from rlmlang.check.checked import Checked, Turn
+from rlmlang.check.mend import mend
 from rlmlang.check.unify import fits
 from rlmlang.cost import Bound
 from rlmlang.cost import bound as bound_of
@@ -190,7 +191,7 @@ class _Solving:
             start = counted(self._total)
             try:
                 reply = await self._reply(conversation, root, turn, turns)
-                program = extract(reply, only=conversation.grammar is not None)
+                program = self._mended(extract(reply, only=conversation.grammar is not None), turn, record)
                 said = reply[:_REPLY_SHOWN] if program is None else written(program, conversation.fenced)
                 repeats = repeats + 1 if said == before else 1
                 record.program = program
@@ -203,7 +204,8 @@ class _Solving:
                 return (await self._run(program, turn, turns, record)).value
             except _Again as again:
                 before = said
-                conversation.add(said, f"{again.told}\n\n{feedback.names(self.names)}", wrong=record.outcome != "shown")
+                told = f"{feedback.mended(record.mended)}{again.told}\n\n{feedback.names(self.names)}"
+                conversation.add(said, told, wrong=record.outcome != "shown")
             except CutOff as cut:
                 record.outcome, record.error, before = "no program", cut.message, None
                 said = f"{cut.reply[:_CUT_SHOWN].strip() or '(nothing)'}…"  # its own words: a small model repeats whatever stands here
@@ -223,7 +225,7 @@ class _Solving:
         return error
 
     async def _reply(self, conversation: Conversation, root: Site, turn: int, turns: int) -> str:
-        told = feedback.status(turn, turns, self.ledger.calls_left, self.ledger.left)
+        told = feedback.status(turn, turns, self.ledger.calls_left, self.ledger.left, wrong=conversation.wrong)
         self._inputs_left -= self._inputs_each
         self._outputs_left -= self._outputs_each
         try:
@@ -272,13 +274,32 @@ class _Solving:
             del self.loop._turn_of[child]
         return self._concluded(checked, outcome, record)
 
+    def _mended(self, program: str | None, turn: int, record: TurnRecord) -> str | None:
+        """The program with what can only have been meant in one way put right: that takes no turn."""
+
+        def diagnose(text: str) -> Sequence[Diagnostic]:
+            try:
+                return self._check(text, turn).diagnostics
+            except ProgramError as error:
+                return error.diagnostics
+
+        if program is None:
+            return None
+        mended = mend(program, diagnose)
+        record.mended = mended.fixed
+        return mended.text.removesuffix("\n") if mended.fixed else program
+
+    def _check(self, text: str, turn: int) -> Checked:
+        """Raises ProgramError for syntax."""
+        given = {name: type_ for name, type_, _ in self.task.data}
+        return check(parse(text, f"turn {turn}"), turn=Turn(given) if self.earlier is None else Turn(earlier=self.earlier))
+
     def _checked(self, text: str, turn: int, record: TurnRecord) -> Checked:
         try:
-            program = parse(text, f"turn {turn}")
+            checked = self._check(text, turn)
         except ProgramError as error:
             raise self._invalid(error.diagnostics, record) from None
-        given = {name: type_ for name, type_, _ in self.task.data}
-        checked = check(program, turn=Turn(given) if self.earlier is None else Turn(earlier=self.earlier))
+        program = checked.program
         diagnostics = [*checked.diagnostics]
         last = program.statements[-1] if program.statements else None
         wanted = self.task.type

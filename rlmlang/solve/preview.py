@@ -38,11 +38,11 @@ _FENCES: Final = re.compile(r"`(?=``)|~(?=~~)|<(?=\||<<|/?s>)|\|(?=>)|=(?====)|>
 
 
 def describe(name: str, type: Type, value: Any) -> str:
-    """A context in at most `CONTEXT_CHARS` characters: `name: type`, its size, and its beginning.
+    """A context in at most `CONTEXT_CHARS` characters: its name, type and size, and its beginning.
 
     Raises Failure and LimitError for a directory that cannot be listed.
     """
-    lines = [f"{name}: {_type(type)}"]
+    lines = [headline(name, type)]
     room = CONTEXT_CHARS - len(lines[0]) - 1
     if isinstance(value, DirValue):
         lines += _directory(value, room)
@@ -53,6 +53,11 @@ def describe(name: str, type: Type, value: Any) -> str:
     else:
         lines += _one(value, room)
     return _cut("\n".join(lines), CONTEXT_CHARS)
+
+
+def headline(name: str, type: Type) -> str:
+    """The name and type of a variable. Not as in a program, `name: type`: small models would begin theirs with a copy of that."""
+    return f"`{name}` is of type {_type(type)}"
 
 
 def observe(type: Type, value: Any) -> str:

@@ -18,7 +18,7 @@ from rlmlang.errors import Failure
 from rlmlang.lm.render import fence_for, utf8_length
 from rlmlang.lm.request import Message, Model, Request
 from rlmlang.solve.card import card
-from rlmlang.solve.preview import describe
+from rlmlang.solve.preview import describe, headline
 from rlmlang.types import TEXT, Type
 
 _RULES: Final = """\
@@ -53,30 +53,29 @@ def first_message(question: str, data: Sequence[tuple[str, Type, Any]], wanted: 
     """The question and what there is to answer it with, in at most `room` bytes of UTF-8."""
     question = cut(question, min(_QUESTION_BYTES, room // 2))
     fence = fence_for([question])
-    parts = ["The question:", fence, question, fence, ""]
+    asked = ["The question:", fence, question, fence]
     if wanted is not None:
-        parts += [f"The answer has the type {wanted}.", ""]
+        asked += ["", f"The answer has the type {wanted}."]
     if not data:
-        parts.append("There are no data: no variable is bound.")
-        return "\n".join(parts)
-    head = "The data, each as `variable: type`, its size and how it begins:"
-    left = room - utf8_length("\n".join(parts)) - utf8_length(head) - 200
+        return "\n".join(["There are no data: no variable is bound.", "", *asked])
+    head = "The variables that are bound already, with their size and how they begin:"
+    left = room - utf8_length("\n".join(asked)) - utf8_length(head) - 200
     shown: list[str] = []
     for name, type_, value in data:
         about = _described(name, type_, value)
         if utf8_length(about) > left:
-            about = cut(f"{name}: {type_}", max(0, left))
+            about = cut(headline(name, type_), max(0, left))
         left -= utf8_length(about) + 1
         shown.append(about)
     fence = fence_for(shown)
-    return "\n".join([*parts, head, fence, *shown, fence])
+    return "\n".join([head, fence, *shown, fence, "", *asked])
 
 
 def _described(name: str, type_: Type, value: Any) -> str:
     try:
         return describe(name, type_, value)
     except Failure as failure:
-        return f"{name}: {type_}\n  cannot be read: {failure.message}"
+        return f"{headline(name, type_)}\n  cannot be read: {failure.message}"
 
 
 def cut(text: str, most: int) -> str:
@@ -96,8 +95,8 @@ class Conversation:
     model: Model
     first: Callable[[int], str]
     grammar: str | None = None
+    wrong: bool = field(default=False, init=False)  # whether the last program is to be put right
     _room: int = field(init=False)
-    _wrong: bool = field(default=False, init=False)
     _exchanges: list[tuple[str, str]] = field(factory=list, init=False)
     _opening: str | None = field(default=None, init=False)
 
@@ -126,7 +125,7 @@ class Conversation:
 
     def add(self, reply: str, feedback: str, *, wrong: bool) -> None:
         """A turn: what the root model wrote, as far as it counts, and what came of it. `wrong`: it is to be put right."""
-        self._wrong = wrong
+        self.wrong = wrong
         self._exchanges.append((cut(reply, self._room // 5), cut(feedback, self.feedback_room)))
 
     def request(self, status: str) -> Request:
@@ -144,7 +143,7 @@ class Conversation:
             del messages[1:3]
         temperature = self.model.temperature
         if temperature is None and not self.model.reasoning_tokens:
-            temperature = REPAIRS if self._wrong else 0.0
+            temperature = REPAIRS if self.wrong else 0.0
         return Request(
             model=self.model,
             messages=(Message("system", rules(self.fenced)), *messages),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from attrs import define, field
@@ -11,6 +11,7 @@ from rlmlang.check.checked import Checked
 from rlmlang.limits import SOLVES_REPORTED
 from rlmlang.run.calls import Site
 from rlmlang.run.report import dollars
+from rlmlang.syntax.diagnostics import Diagnostic
 from rlmlang.types import Type
 
 Ended = Literal["no program", "repeated", "invalid", "refused", "failed", "shown", "answered"]
@@ -19,13 +20,14 @@ Outcome = Literal["under way", "answered", "no answer", "failed", "budget", "int
 
 @define(eq=False)
 class TurnRecord:
-    """One turn. `program` is None where the reply held none; `shown` is what the root model saw of the last expression's value; `used`
-    holds what the turn took, the root model's own call included."""
+    """One turn. `program` is None where the reply held none; `mended` are the mistakes that were put right in it. `shown` is what the root
+    model saw of the last expression's value; `used` holds what the turn took, the root model's own call included."""
 
     turn: int
     program: str | None = None
     outcome: Ended | None = None
     diagnostics: list[Mapping[str, Any]] = field(factory=list)
+    mended: Sequence[Diagnostic] = ()
     bound: Mapping[str, Any] | None = None
     used: Mapping[str, Any] = field(factory=dict)
     shown: str | None = None
@@ -39,6 +41,7 @@ class TurnRecord:
             "program": self.program,
             "outcome": self.outcome,
             "diagnostics": list(self.diagnostics),
+            "mended": [diagnostic.to_json() for diagnostic in self.mended],
             "bound": self.bound,
             "used": dict(self.used),
             "shown": self.shown,

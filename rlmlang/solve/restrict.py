@@ -27,6 +27,25 @@ def restricted(flat: Flat) -> Flat:
     return merged(Flat(flat.start, rules))
 
 
+def for_turn(flat: Flat) -> Flat:
+    """The rules of a program in a turn of `solve`: without `input` and `use`, which are refused there, and without names that begin what
+    Python has and this language has not: a model that may write `for x` goes on as if there were loops."""
+    rules = {
+        here: tuple(
+            tuple(evolve(s, barred=s.barred | _PYTHON) if isinstance(s, Terminal) and s.name == "NAME" else s for s in body)
+            if here[0] in ("name_ref", "_name")
+            else body
+            for body in bodies
+            if here[0] != "_statement" or _name(body[0]) not in ("input", "use")
+        )
+        for here, bodies in flat.rules.items()
+    }
+    return merged(Flat(flat.start, rules))
+
+
+_PYTHON = frozenset(("for", "while", "def", "import", "class", "return", "print"))
+
+
 def _spine(
     rules: Rules,
     start: Nonterminal,

@@ -15,10 +15,18 @@ Severity = Literal["error", "warning"]
 
 
 @frozen
+class Fix:
+    """A change that puts a program right: what to write at `span` instead of what is there."""
+
+    span: Span
+    text: str
+
+
+@frozen
 class Diagnostic:
     """What is wrong at `span`, in the program's words (`message`), and what to write instead (`hint`).
 
-    `code` is a stable kebab-case name such as `unknown-name`.
+    `code` is a stable kebab-case name such as `unknown-name`. There is a `fix` only where one thing alone can have been meant.
     """
 
     code: str
@@ -26,6 +34,7 @@ class Diagnostic:
     span: Span
     severity: Severity = "error"
     hint: str | None = None
+    fix: Fix | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The contract of `rlm check --json`: file, positions from 1, severity, code, message, hint."""

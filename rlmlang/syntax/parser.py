@@ -17,7 +17,7 @@ from rlmlang.syntax.build import Builder
 from rlmlang.syntax.diagnostics import Diagnostic
 from rlmlang.syntax.mistakes import explain
 from rlmlang.syntax.nodes import Comment, Program
-from rlmlang.syntax.source import Source, Span
+from rlmlang.syntax.source import Source, Span, universal
 from rlmlang.syntax.tables import parser
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
@@ -58,9 +58,7 @@ def _source(text: str, name: str) -> Source:
         short = Source(name, text[:200])
         message = f"the program has {len(text):,} characters; at most {limits.SOURCE_CHARS:,} are allowed"
         raise ProgramError((Diagnostic("limit", message, Span(short, 0, 0), hint="data belongs into an input, not into the program"),))
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    if not text.endswith("\n"):
-        text += "\n"
+    text = universal(text)
     source = Source(name, text)
     if bad := _FORBIDDEN.search(text):
         code = f"\\u{ord(bad[0]):04x}"

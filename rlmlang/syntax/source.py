@@ -8,6 +8,12 @@ from functools import cached_property
 from attrs import field, frozen
 
 
+def universal(text: str) -> str:
+    """`text` with universal newlines, no byte-order mark, and a newline at its end."""
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    return text if text.endswith("\n") else text + "\n"
+
+
 @frozen(eq=False, slots=False)
 class Source:
     """One program text. `name` is a path or `<text>`; `text` has universal newlines and no byte-order mark."""

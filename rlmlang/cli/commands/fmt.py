@@ -6,12 +6,10 @@ With --check nothing is written: exits with 1 if a file would change. Exits with
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
-import tempfile
 
 from rlmlang.cli import terminal
-from rlmlang.errors import Failure, RlmError, UsageError
+from rlmlang.cli.replacing import replace
+from rlmlang.errors import RlmError, UsageError
 from rlmlang.syntax.diagnostics import printable
 
 HELP = "rewrite programs in the canonical layout"
@@ -60,7 +58,7 @@ def _format_file(path: str, check: bool) -> int:
     if check:
         terminal.write(printable(path, 1_000))
         return 1
-    _replace(path, made)
+    replace(path, made)
     terminal.say(f"formatted {printable(path, 1_000)}")
     return 0
 
@@ -74,27 +72,3 @@ def formatted(text: str, name: str) -> str:
     if not same_tree(parse(made, name), program):
         raise RlmError(f"{name} cannot be formatted without changing what it means")
     return made
-
-
-def _replace(path: str, data: bytes) -> None:
-    """Puts `data` in place of a file at once, with its mode and owner; a link stays one."""
-    real = os.path.realpath(path)
-    try:
-        if not os.access(real, os.W_OK):
-            raise PermissionError(0, "permission denied")
-        status = os.stat(real)
-        handle, partial = tempfile.mkstemp(dir=os.path.dirname(real), prefix=".rlm-fmt-")
-        try:
-            with os.fdopen(handle, "wb") as out:
-                out.write(data)
-                out.flush()
-                os.fchmod(out.fileno(), status.st_mode & 0o7777)
-                with contextlib.suppress(OSError):
-                    os.fchown(out.fileno(), status.st_uid, status.st_gid)
-            os.replace(partial, real)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(partial)
-            raise
-    except OSError as error:
-        raise Failure(f"cannot write {path}: {(error.strerror or 'unknown error').lower()}") from None

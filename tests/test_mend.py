@@ -1,0 +1,158 @@
+"""What is put right by itself: only what can have been meant in one way, and the program means that then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from commandline import Shell, rlm
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typed_programs import TypedPrograms
+
+from rlmlang.check import Turn, check
+from rlmlang.check.mend import Mended, mend
+from rlmlang.errors import ProgramError
+from rlmlang.syntax import parse
+from rlmlang.syntax.diagnostics import Diagnostic
+from rlmlang.types import DIR, INT, TEXT, ListOf, RecordOf, Type
+
+__all__ = ["rlm"]
+
+ORDERS = ListOf(RecordOf((("id", INT), ("amount", INT))))
+DATA: dict[str, Type] = {"xs": ListOf(TEXT), "note": TEXT, "repo": DIR, "n": INT, "orders": ORDERS}
+
+
+def mended(text: str, **data: Type) -> Mended:
+    def diagnose(text: str) -> tuple[Diagnostic, ...]:
+        try:
+            return check(parse(text), turn=Turn(names=data or DATA)).diagnostics
+        except ProgramError as error:
+            return error.diagnostics
+
+    return mend(text, diagnose)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        # what is declared again
+        ("xs = [text]\nanswer xs", "\nanswer xs"),
+        ("orders = [{id: int, amount: int}]\nanswer len(orders)", "\nanswer len(orders)"),
+        ("input xs: [text]\nanswer xs", "\nanswer xs"),
+        # Python's and JavaScript's spellings
+        ("answer null", "answer none"),
+        ("answer xs.length", "answer len(xs)"),
+        ("answer len(xs) if n > 1 else (note + note).length", "answer len(xs) if n > 1 else len((note + note))"),
+        ("answer note.trim().toLowerCase()", "answer note.strip().lower()"),
+        ("answer note.splitlines()", "answer lines(note)"),
+        ("answer not xs.includes(note)", "answer not (note in xs)"),
+        ("answer list(xs)", "answer xs"),
+        ("answer note.substring(1, n + 1)", "answer note[1:n + 1]"),
+        ("answer ''.join(sorted(note))", """answer ''.join(sorted(findall(note, "(?s).")))"""),
+        ("answer sum(x for x in xs if len(x) > n)", "answer len([x for x in xs if len(x) > n])"),
+        ("answer sum([o for o in orders if o.id > 3])", "answer len([o for o in orders if o.id > 3])"),
+        ("answer orders[0].id()", "answer orders[0].id"),
+        # files
+        ("answer [f.path for f in repo.files if f.size > 9]", "answer [f.path for f in repo.files() if f.size > 9]"),
+        ("answer [f.path for f in repo]", 'answer [f.path for f in repo.files("**/*")]'),
+        ("answer len(repo)", 'answer len(repo.files("**/*"))'),
+        ("answer [f.content for f in repo.files()]", "answer [f.text for f in repo.files()]"),
+        ('answer repo.files("*")', 'answer [f.path for f in repo.files("*")]'),
+        ("answer [f.path for f in src.files()]", "answer [f.path for f in repo.files()]"),
+        # numbers and texts
+        ('answer "no. " + n', 'answer "no. " + str(n)'),
+        ("answer xs + note", "answer xs + [note]"),
+        ("answer note.split()[1] * note.split()[2]", "answer float(note.split()[1]) * float(note.split()[2])"),
+        ("answer [x for x in xs if x.split()[0] > 3]", "answer [x for x in xs if float(x.split()[0]) > 3]"),
+        ("answer n == note", "answer n == float(note)"),
+        ("answer search('who?', n)", "answer search('who?', str(n))"),
+        ("answer [i for i in n]", "answer [i for i in range(n)]"),
+        # loops
+        ("answer {q, r} in zip(xs, xs)", "answer [{q, r} for q, r in zip(xs, xs)]"),
+        ("answer reduce a, b in orders { a + b.amount } otherwise 0", "answer sum(b.amount for b in orders) otherwise 0"),
+        # one after the other
+        ("answer [f for f in src.files if f.length > 9]", None),  # but for that
+        ("ys = [g.path for g in src.files]\nanswer ys.length", "ys = [g.path for g in repo.files()]\nanswer len(ys)"),
+    ],
+)
+def test_what_is_put_right(wrong: str, right: str | None) -> None:
+    made = mended(wrong)
+    errors = [d.message for d in made.left if d.severity == "error"]
+    if right is not None:
+        assert (made.text.removesuffix("\n"), errors) == (right, [])
+    assert made.fixed and all(d.severity == "error" for d in made.fixed)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "answer total",  # may be anything
+        "answer note + n",  # may be a sum
+        "answer [x for x in texts]",  # there are two lists
+        "answer note.split()[0].amount",
+        "answer sum(xs)",  # a mistake of another kind: what is to be added up is not said
+        "table = text\nanswer table",
+    ],
+)
+def test_what_may_mean_several_things_is_left(text: str) -> None:
+    made = mended(text)
+    assert made.text == text and not made.fixed and made.left
+
+
+def test_one_list_is_the_one_that_is_meant() -> None:
+    made = mended("answer [m for m in reviews if len(m) > 3]", mails=ListOf(TEXT), note=TEXT)
+    assert made.text == "answer [m for m in mails if len(m) > 3]\n" and not made.left
+    assert made.fixed[0].hint == "did you mean mails?"
+
+
+def test_right_programs_stay_as_they_are() -> None:
+    for seed in range(60):
+        text = TypedPrograms(seed).program()
+        made = mend(text, lambda text: check(parse(text)).diagnostics)
+        assert made.text == text and not made.fixed
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.sampled_from(["", " ", "x", ".length", "null", "[", "text", "sorted(", ")"]))
+def test_any_text_is_survived(seed: int, at: int, piece: str) -> None:
+    text = TypedPrograms(seed).program()
+    at %= len(text) + 1
+
+    def diagnose(text: str) -> tuple[Diagnostic, ...]:
+        try:
+            return check(parse(text)).diagnostics
+        except ProgramError as error:
+            return error.diagnostics
+
+    made = mend(text[:at] + piece + text[at:], diagnose)
+    assert made.left == diagnose(made.text) or [d.message for d in made.left] == [d.message for d in diagnose(made.text)]
+
+
+# ---- on the command line ----
+
+
+def test_a_file_is_put_right(rlm: Shell) -> None:
+    path = rlm.write("p.rlm", "# mine\ninput repo: dir\nanswer [f.path for f in repo.files if nope]  # why\n")
+    done = rlm("check", "p.rlm", "--fix")
+    assert done.code == 2 and "nothing is named nope here" in done.out and "fixed p.rlm: 1 mistake" in done.err
+    assert Path(path).read_text() == "# mine\ninput repo: dir\nanswer [f.path for f in repo.files() if nope]  # why\n"
+    Path(path).write_text("input repo: dir\nanswer len(repo)\n")
+    done = rlm("check", "p.rlm", "--fix")
+    assert (done.code, done.out, done.err) == (0, "", "fixed p.rlm: 1 mistake\n")
+    done = rlm("check", "p.rlm", "--fix")
+    assert (done.code, done.out, done.err) == (0, "", "")
+
+
+def test_standard_input_is_put_right(rlm: Shell) -> None:
+    done = rlm.process("check", "-", "--fix", data=b"input xs: [int]\nanswer xs.length + nope\n")
+    assert done.code == 2 and done.out == "input xs: [int]\nanswer len(xs) + nope\n" and "nothing is named nope" in done.err
+    assert rlm("check", "-", "--fix", "--json").code == 2
+
+
+def test_a_file_that_cannot_be_written(rlm: Shell) -> None:
+    rlm.write("p.rlm", "input repo: dir\nanswer len(repo)\n")
+    Path("p.rlm").chmod(0o400)
+    done = rlm("check", "p.rlm", "--fix")
+    assert done.code in (0, 2)  # root may write it
+    assert "Traceback" not in done.err
