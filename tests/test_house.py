@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "rlmlang"
 # what every room may use comes first, then the rooms from top to bottom
 FOUNDATION = {"limits", "errors", "types", "streamed", "values", "cache", "glob", "files", "quantity", "sizes"}
-ROOMS = ["syntax", "builtins", "check", "lm", "run", "cost", "session", "solve", "cli"]
+ROOMS = ["syntax", "builtins", "check", "lm", "run", "cost", "session", "solve", "compare", "cli"]
 
 
 def imports(path: Path) -> Iterator[tuple[str, bool]]:
