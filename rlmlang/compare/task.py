@@ -22,8 +22,8 @@ class Item:
 @frozen
 class Task:
     """`data` is as `rlmlang.solve(data=…)` takes it: a text, a list of values, the path of a file or folder. `type` is that of the answer,
-    in the language's notation. `gold` is None where nobody knows it; `score` says how good an answer is, given it and the gold, from 0 to 1.
-    `needed` are the items that an honest answer rests on, for coverage; with none, every item there is.
+    in the language's notation. `gold` is None where nobody knows it. `score` says how good an answer is, given it and the gold, from 0 to
+    1. `needed` are the items that an honest answer rests on, for coverage; with none, every item there is.
     """
 
     question: str
