@@ -51,11 +51,13 @@ class Failure(RlmError):
     """A failure at run time that `otherwise` can take: a call that failed for good, an index out of range, `fail`.
 
     `attempts` is the number of requests sent, for a call; `item` the path or position of the items it was for, outermost first;
-    `round` the longest chain of calls that led to it; `reply` what there is of a reply that was cut off.
+    `round` the longest chain of calls that led to it; `reply` what there is of a reply that was cut off; `cost` the tokens and nano-dollars
+    that its requests took.
     """
 
     round = 0
     reply = ""
+    cost: tuple[int, int] = (0, 0)
 
     def __init__(
         self,
@@ -74,11 +76,16 @@ class Failure(RlmError):
         """The same failure and hint, with more to say of where it happened."""
         again = type(self)(message, span=span, hint=self.hint, attempts=attempts, item=item)
         again.reply = self.reply
+        again.cost = self.cost
         return again
 
 
 class CutOff(Failure):
     """A reply that stopped at its limit of tokens."""
+
+
+class Refused(Failure):
+    """The model, or its provider's filter, would not reply."""
 
 
 class Unsolved(Failure):
@@ -87,6 +94,10 @@ class Unsolved(Failure):
 
     names: Mapping[str, str] = {}
     shown: str | None = None
+
+
+class Looped(Unsolved):
+    """A `solve` whose root model did the same again and again."""
 
 
 class LimitError(RlmError):

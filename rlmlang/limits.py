@@ -103,3 +103,6 @@ SEEN_COUNT: Final = 2_000  # times that one figure was seen: beyond, the older o
 # ---- built-ins ----
 PATTERN_CHARS: Final = 5_000  # a regular expression
 PATTERN_BYTES: Final = 4 * 1024 * 1024  # its compiled form: time is linear in the text, and in this
+
+# ---- strategies that are compared ----
+COMPARE_WINDOW: Final = 128_000  # tokens of a model whose window nobody knows: as many as most have, so that `direct` is cut somewhere

@@ -54,7 +54,7 @@ def figures_text(bound: Bound, seconds: Figure | None, ranges: Mapping[str, Rang
     elif ranges is not None:
         between = ["95 %", *(_between(name, ranges.get(name)) for name in figures)]
         rows = [[name, least, likely, part, most] for (name, least, likely, most), part in zip(rows, between, strict=True)]
-    return "\n".join(_aligned(rows))
+    return "\n".join(aligned(rows))
 
 
 def _between(name: str, range: Range | None) -> str:
@@ -104,7 +104,7 @@ def sites_text(bound: Bound, main: str) -> str:
         rows.append([_place(site, main), _brief(site.figures["calls"].most), percent(part), _call(site)])
     if not any(part for _, _, part, _ in rows[1:]):
         rows = [[line, calls, text] for line, calls, _, text in rows]
-    return "\n".join([*_aligned(rows, left=(0, len(rows[0]) - 1)), *_batches(bound, main)])
+    return "\n".join([*aligned(rows, left=(0, len(rows[0]) - 1)), *_batches(bound, main)])
 
 
 def _batches(bound: Bound, main: str) -> list[str]:
@@ -298,7 +298,7 @@ def plan_text(bound: Bound, rehearsal: Rehearsal, main: str) -> str:
         said = "Nothing is left to pay: the memo holds every reply."
     elif rehearsal.error is not None:
         said = f"The run would fail: {printable(rehearsal.error.message)}"
-    return "\n".join([*_aligned(rows, left=(0, 7)), *_batches(bound, main), "", said])
+    return "\n".join([*aligned(rows, left=(0, 7)), *_batches(bound, main), "", said])
 
 
 def _planned(site: SiteBound, rehearsal: Rehearsal) -> tuple[Asked, int, Quantity]:
@@ -312,7 +312,7 @@ def _planned(site: SiteBound, rehearsal: Rehearsal) -> tuple[Asked, int, Quantit
     return asked, asked.unpaid if calls.least == calls.most else 0, difference(calls.most, asked.from_memo)
 
 
-def _aligned(rows: Sequence[Sequence[str]], left: Iterable[int] = (0,)) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]], left: Iterable[int] = (0,)) -> list[str]:
     """Rows with their columns under one another, the numbers to the right."""
     to_left = set(left)
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]

@@ -221,6 +221,7 @@ class Client:
             except Failure as failure:
                 self.counters.failed += max(1, len(request.batch))
                 failure.attempts = spent.sent
+                failure.cost = spent.input_tokens + spent.output_tokens, spent.nanodollars
                 raise
             reply = spent.reply(value, lane.price)
             if commit is not None:

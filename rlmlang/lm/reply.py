@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from rlmlang import limits
-from rlmlang.errors import CutOff, Failure
+from rlmlang.errors import CutOff, Failure, Refused
 from rlmlang.lm.render import utf8_length
 from rlmlang.lm.request import Completion, Request
 from rlmlang.lm.schema import wrapped
@@ -18,7 +18,6 @@ from rlmlang.types import BOOL, TEXT, Enum, Optional, Type
 from rlmlang.values import Mismatch, conform, parse_json_text, quote, to_json_text
 
 _FINISHES = {
-    "content_filter": "the provider's content filter stopped the reply",
     "tool_calls": "the model called a tool instead of replying",
     "function_call": "the model called a function instead of replying",
 }
@@ -44,7 +43,7 @@ def read_reply(completion: Completion, request: Request) -> Any:
         return text if size <= most else _cut(text, most)
     if size > most:
         raise BadReply(f"The reply had {size:,} bytes, far more than {request.max_tokens:,} tokens.")
-    return _typed(text, request.type)
+    return read_value(text, request.type)
 
 
 def read_batch(completion: Completion, batch: Request) -> list[Any]:
@@ -90,7 +89,7 @@ def _cut(text: str, most: int) -> str:
 def _text_of(completion: Completion, request: Request) -> tuple[str, int]:
     """The text of a reply that came to its end, and its bytes. Raises BadReply, Failure."""
     if completion.refusal is not None:
-        raise Failure(f"the model refused: {quote(completion.refusal)}")
+        raise Refused(f"the model refused: {quote(completion.refusal)}")
     if completion.finish == "length":
         cut = CutOff(
             f"the reply stopped at its limit of {request.max_tokens:,} tokens",
@@ -98,6 +97,8 @@ def _text_of(completion: Completion, request: Request) -> tuple[str, int]:
         )
         cut.reply = completion.text or ""
         raise cut
+    if completion.finish == "content_filter":
+        raise Refused("the provider's content filter stopped the reply")
     if completion.finish in _FINISHES:
         raise Failure(_FINISHES[completion.finish])
     text = completion.text
@@ -109,7 +110,10 @@ def _text_of(completion: Completion, request: Request) -> tuple[str, int]:
         raise BadReply("The reply held half of a surrogate pair, which is no character.") from None
 
 
-def _typed(text: str, type: Type) -> Any:
+def read_value(text: str, type: Type) -> Any:
+    """The value of `type` that the text of a reply says, as JSON or, for a word, as it stands. Raises BadReply."""
+    if type == TEXT:
+        return text
     try:
         value = parse_json_text(_unfenced(text))
     except Mismatch as mismatch:

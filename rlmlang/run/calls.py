@@ -107,6 +107,8 @@ class Tally(Meter):
 
 
 Cost = tuple[int, int]  # tokens and nano-dollars of a reply
+# is told of a call that is over: its place, how deep it is nested, what was asked, the value or Failure, what that took, whoever paid it
+Watch = Callable[[Site, int, Request, Any, Cost], None]
 
 
 @define(eq=False)
@@ -125,12 +127,14 @@ _LOST = object()  # what a flight lands with when it was dropped before it was s
 
 
 class Calls:
-    """Answers the calls of one run, within its event loop. With `recall` it also notes replies for which it did not have to ask."""
+    """Answers the calls of one run, within its event loop. With `recall` it also notes replies for which it did not have to ask. `watch`
+    may be set before the first call."""
 
     def __init__(self, client: Client, memo: Memo, *, recall: bool = False) -> None:
         self.client = client
         self.memo = memo
         self._recall = recall
+        self.watch: Watch | None = None
         self.rounds = 0
         self.depth = 0
         self.calls = 0
@@ -175,6 +179,7 @@ class Calls:
         here.round += 1
         if here.round > self.rounds:
             self.rounds = here.round
+        request: Request | None = None
         try:
             request, parts = rendered(self.client.model(site.model))
             key = request.key
@@ -202,10 +207,14 @@ class Calls:
                             add_recalled(site.recalled, row.value, row.output_tokens)
                 if ledger is not None:
                     ledger.pay(key, *cost)
+                if self.watch is not None:
+                    self.watch(site, nesting.level, request, value, cost)
                 return value
         except Failure as failure:
             for each in site.all:
                 each.failed += 1
+            if self.watch is not None and request is not None:
+                self.watch(site, nesting.level, request, failure, failure.cost)
             raise failure.anew(failure.message, span=site.span, attempts=failure.attempts, item=here.items) from None
         except RlmError as stop:
             stop.span = stop.span or site.span

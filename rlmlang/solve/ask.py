@@ -7,7 +7,7 @@ bound before it starts, budgets, memo, report, cancelling.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve, field, fields, frozen
@@ -15,7 +15,7 @@ from attrs import evolve, field, fields, frozen
 from rlmlang import limits
 from rlmlang.check import Turn, check
 from rlmlang.errors import ProgramError, RlmError, UsageError
-from rlmlang.run.nesting import CALLS, DEPTH, TURNS
+from rlmlang.run.nesting import CALLS, DEPTH, TURNS, Solver
 from rlmlang.run.report import Result
 from rlmlang.session import Running, Session, Settings, configuration
 from rlmlang.solve.contexts import Context, given_contexts
@@ -55,30 +55,11 @@ class Question:
         calls: int = CALLS,
         depth: int = DEPTH,
     ) -> None:
-        if not question.strip():
-            raise UsageError("there is no question")
-        for name, number, most in (("turns", turns, limits.SOLVE_TURNS), ("calls", calls, None), ("depth", depth, None)):
-            if number < 1 or (most is not None and number > most):
-                raise UsageError(f"{name} is a whole number from 1 up{f' to {most}' if most else ''}, not {number:,}")
         self.question = question
         self.contexts = tuple(contexts)
-        taken = {c.name for c in contexts}
-        asked = next(name for name in ("question", *(f"question{at}" for at in range(2, len(taken) + 3))) if name not in taken)
-        on = f" on {{{', '.join(c.name for c in contexts)}}}" if contexts else ""
-        wanted = "" if type is None else f" -> {_written_type(type)}"
-        text = f"answer solve {asked}{on}{wanted} with {{turns: {turns}, calls: {calls}, depth: {depth}}}"
-        names: dict[str, Type] = {asked: TEXT, **{c.name: c.type for c in contexts}}
-        checked = check(parse(text, "<solve>"), turn=Turn(names))
-        if checked.errors:  # of the type, for nothing else in it is the caller's
-            wrong = checked.errors[0]
-            raise UsageError(f"the type {printable(str(type))}: {wrong.message}", hint=wrong.hint)
-        settings = settings or Settings()
-        settings = evolve(settings, batch=settings.batch or False)  # of many turns each might take a day: only where it is asked for
-        inputs = {asked: question, **{c.name: c.value for c in contexts}}
-        self.loop: Loop
-        self.session = Session(checked, settings, inputs, configuration(settings.config), solver=self._solver)
+        self.session = question_session(question, contexts, self._solver, settings, type=type, turns=turns, calls=calls, depth=depth)
         assert isinstance(self.session.run.solver, Loop)
-        self.loop = self.session.run.solver
+        self.loop: Loop = self.session.run.solver
 
     def _solver(self, session: Session) -> Loop:
         return Loop(session.models, session.budget, session.settings.offline, whole=True)
@@ -120,13 +101,52 @@ class Question:
             return None
 
 
-def _written_type(text: str) -> str:
+def question_session(
+    question: str,
+    contexts: Sequence[Context],
+    solver: Callable[[Session], Solver],
+    settings: Settings | None = None,
+    *,
+    type: str | None = None,
+    turns: int = TURNS,
+    calls: int = CALLS,
+    depth: int = DEPTH,
+) -> Session:
+    """The run of a program that is nothing but the question, as a `solve` that `solver` answers. Raises UsageError; BudgetError where not
+    even one call is within the budget."""
+    if not question.strip():
+        raise UsageError("there is no question")
+    for name, number, most in (("turns", turns, limits.SOLVE_TURNS), ("calls", calls, None), ("depth", depth, None)):
+        if number < 1 or (most is not None and number > most):
+            raise UsageError(f"{name} is a whole number from 1 up{f' to {most}' if most else ''}, not {number:,}")
+    taken = {c.name for c in contexts}
+    asked = next(name for name in ("question", *(f"question{at}" for at in range(2, len(taken) + 3))) if name not in taken)
+    on = f" on {{{', '.join(c.name for c in contexts)}}}" if contexts else ""
+    wanted = "" if type is None else f" -> {written_type(type)}"
+    text = f"answer solve {asked}{on}{wanted} with {{turns: {turns}, calls: {calls}, depth: {depth}}}"
+    names: dict[str, Type] = {asked: TEXT, **{c.name: c.type for c in contexts}}
+    checked = check(parse(text, "<solve>"), turn=Turn(names))
+    if checked.errors:  # of the type, for nothing else in it is the caller's
+        wrong = checked.errors[0]
+        raise UsageError(f"the type {printable(str(type))}: {wrong.message}", hint=wrong.hint)
+    settings = settings or Settings()
+    settings = evolve(settings, batch=settings.batch or False)  # of many turns each might take a day: only where it is asked for
+    inputs = {asked: question, **{c.name: c.value for c in contexts}}
+    return Session(checked, settings, inputs, configuration(settings.config), solver=solver)
+
+
+def written_type(text: str) -> str:
     """A type as given, as a program writes it. Raises UsageError."""
+    return str(read_type(text))
+
+
+def read_type(text: str) -> Type:
+    """A type as given. Raises UsageError."""
     try:
         checked = check(parse(f"type Wanted = {text}"))
         statements = checked.program.statements
         if not checked.errors and len(statements) == 1 and isinstance(statements[0], n.TypeDef):
-            return str(checked.declared_types["Wanted"])
+            return checked.declared_types["Wanted"]
         problem = checked.errors[0].message if checked.errors else "it is one type, as after -> in a program"
     except ProgramError as error:
         problem = error.message

@@ -28,7 +28,7 @@ from rlmlang.cost import Bound
 from rlmlang.cost import bound as bound_of
 from rlmlang.cost.bound import figures_json
 from rlmlang.cost.pricing import quota, usable
-from rlmlang.errors import BudgetError, CutOff, Failure, Interrupted, LimitError, ProgramError, RlmError, Unsolved, UsageError
+from rlmlang.errors import BudgetError, CutOff, Failure, Interrupted, LimitError, Looped, ProgramError, RlmError, Unsolved, UsageError
 from rlmlang.lm.client import Dropped
 from rlmlang.lm.config import Models
 from rlmlang.quantity import INFINITE, Quantity, value_at
@@ -214,12 +214,12 @@ class _Solving:
             finally:
                 record.used = difference(start, counted(self._total))
             if repeats >= limits.SOLVE_REPEATS:
-                raise self._unsolved(f"the root model wrote the same {repeats} times in a row")
+                raise self._unsolved(f"the root model wrote the same {repeats} times in a row", Looped)
         raise self._unsolved(f"its {turns} turns are used" if turns != 1 else "its only turn is used")
 
-    def _unsolved(self, why: str) -> Unsolved:
+    def _unsolved(self, why: str, kind: type[Unsolved] = Unsolved) -> Unsolved:
         allow = "--turns and --calls (from Python turns= and calls=)" if self._whole else "{turns: …, calls: …}"
-        error = Unsolved(f"no answer: {why}", span=self.task.node.span, hint=f"allow more with {allow}, or ask for less")
+        error = kind(f"no answer: {why}", span=self.task.node.span, hint=f"allow more with {allow}, or ask for less")
         error.names = {name: str(type_) for name, type_ in self.names.items()}
         error.shown = self.last_shown
         return error
@@ -233,9 +233,8 @@ class _Solving:
         except CutOff:
             raise
         except Failure as failure:
-            raise Failure(
-                f"the root model gave no program: {failure.message}", hint=failure.hint, attempts=failure.attempts, item=failure.item
-            ) from None
+            message = f"the root model gave no program: {failure.message}"
+            raise failure.anew(message, attempts=failure.attempts, item=failure.item) from None
         return str(reply)
 
     # ---- one program ----

@@ -1,0 +1,206 @@
+"""What a strategy may do that is no program: ask the root model, ask sub-models, read the data. All of it through the calls of a run, so
+that memo, budget, limits on rates, sharing of equal calls and cancelling are those of a program.
+
+    async def play(desk: Desk) -> Any:                       # the answer
+        said = await desk.ask([Message("user", desk.question)])
+        parts = await desk.together([partial(look, text) for text in desk.files.values()])
+        ...
+
+It knows no strategy, and counts nothing itself (`account.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from attrs import define, evolve, frozen
+
+from rlmlang import limits
+from rlmlang.compare.account import at_the_top
+from rlmlang.compare.files import Files
+from rlmlang.compare.strategy import Asked, Attempt, Step
+from rlmlang.errors import BudgetError, Failure, RlmError, Unsolved
+from rlmlang.lm.config import Models
+from rlmlang.lm.render import PROMPT_BYTES_PER_TOKEN, worst_input_tokens
+from rlmlang.lm.reply import BadReply, read_value
+from rlmlang.lm.request import Message, Model, Request
+from rlmlang.run.budget import Limit
+from rlmlang.run.calls import Site
+from rlmlang.run.evaluate import Run
+from rlmlang.run.flow import Here
+from rlmlang.run.nesting import Ledger, Nesting, Task
+from rlmlang.session import Session, usable_model
+from rlmlang.solve.ask import question_session
+from rlmlang.syntax import nodes as n
+from rlmlang.types import TEXT, Type
+
+T = TypeVar("T")
+WARM = 0.7  # temperature after a mistake, as in a solve: what is most likely is what was wrong
+
+
+@frozen
+class Said:
+    """What a model replied."""
+
+    text: str
+
+
+@define(eq=False)
+class Desk:
+    """The desk of one model: of the root model, or (`below`) of a sub-model. `wanted` is the type of the answer (None: text), `files` are
+    the data as text files, `turns` how many replies
+    of the root model there may be; `transcript` takes what happened."""
+
+    question: str
+    wanted: Type | None
+    files: Files
+    turns: int
+    transcript: list[Step]
+    model: Model
+    _models: Models
+    _ledger: Ledger
+    _node: n.Solve
+    _run: Run
+    _here: Here
+    _site: Site
+    _root: bool = True
+
+    @property
+    def calls_left(self) -> int:
+        """Sub-invocations that may still be asked for; one is kept back for the root model."""
+        return self._ledger.calls_left if self._root else max(0, self._ledger.calls_left - 1)
+
+    @property
+    def reply_tokens(self) -> int:
+        """How long a reply may be, hidden reasoning included."""
+        tokens = limits.ROOT_REPLY_TOKENS + self.model.reasoning_tokens
+        return tokens if self.model.max_output_tokens is None else min(tokens, self.model.max_output_tokens)
+
+    async def ask(self, messages: Sequence[Message], *, warm: bool = False) -> Said:
+        """The model's reply to a conversation. Raises Failure: Refused where it would not, Unsolved where the root model has no calls left;
+        what stops the run otherwise."""
+        self._spend()
+        temperature = self.model.temperature
+        if temperature is None and not self.model.reasoning_tokens:
+            temperature = WARM if warm else 0.0
+        request = Request(self.model, tuple(messages), max_tokens=self.reply_tokens, temperature=temperature)
+        self._check_room(request)
+        return Said(str(await self._run.calls.answer(self._site, self._here, lambda _: (request, ()))))
+
+    async def call(self, prompt: str, *, type: Type = TEXT) -> Any:
+        """The reply of a sub-model to one prompt, of `type`. Raises as `ask`."""
+        desk = self.below()
+        desk._spend()
+        site = Site(desk._node.span, type, desk.model.name, within=desk._site.all)
+        try:
+            return await desk._run.calls.ask(site, desk._here, prompt, (), 0, None)
+        finally:
+            self._here.round = max(self._here.round, desk._here.round)
+
+    def below(self) -> Desk:
+        """The desk of a sub-model, with nothing of this one's conversation. What it asks for comes after what was asked here so far; it has
+        to be followed by `join` unless `together` does that."""
+        nesting = self._run.nesting
+        depth = None if nesting.depth is None else nesting.depth - 1
+        run = Run(self._run.calls, self._run.window, nesting=Nesting(nesting.level + 1, depth, self._ledger), outer=self._here)
+        model = self._models[self._models.default]
+        site = Site(self._node.span, TEXT, model.name, within=self._site.all)
+        return evolve(self, model=model, run=run, here=Here(run, run.root, self._here.round, self._here.items), site=site, root=False)
+
+    def join(self, desk: Desk) -> None:
+        """What is asked for from here on comes after all that `desk` has asked for."""
+        self._here.round = max(self._here.round, desk._here.round)
+
+    async def together(self, jobs: Sequence[Callable[[Desk], Awaitable[T]]]) -> list[T]:
+        """What the jobs give, each with a desk of its own beside the others (of this desk's model). When one raises, the others are
+        cancelled."""
+        desks = [evolve(self, here=Here(self._run, self._here.scope, self._here.round, self._here.items)) for _ in jobs]
+        tasks = [asyncio.ensure_future(job(desk)) for job, desk in zip(jobs, desks, strict=True)]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for desk in desks:
+                self.join(desk)
+
+    def answer(self, text: str) -> Any:
+        """The answer that a text is, of the question's type. Raises BadReply, whose message is meant for the model."""
+        return text.strip() if self.wanted is None else read_value(text, self.wanted)
+
+    def unsolved(self, why: str, kind: type[Unsolved] = Unsolved) -> Unsolved:
+        """The end without an answer."""
+        return kind(f"no answer: {why}", hint="allow more with --turns and --calls, or ask for less")
+
+    def _spend(self) -> None:
+        """Refuses a call beyond what the question may take."""
+        if not self.calls_left:
+            why = f"all of its {self._ledger.most_calls:,} calls are used"
+            raise self.unsolved(why) if self._root else Failure(f"no further call is possible: {why}")
+
+    def _check_room(self, request: Request) -> None:
+        window = self.model.context_window
+        tokens = worst_input_tokens(request) // PROMPT_BYTES_PER_TOKEN
+        if window is not None and tokens > window:
+            raise Failure(f"model {self.model.name}: the conversation has about {tokens:,} tokens, and its window is {window:,}")
+
+
+Play = Callable[[Desk], Awaitable[Any]]
+
+
+@frozen(eq=False)
+class _Playing:
+    """The solver (`run.nesting.Solver`) of a session whose question `play` answers."""
+
+    play: Play
+    session: Session
+    asked: Asked
+    transcript: list[Step]
+
+    async def solve(self, task: Task, here: Here, site: Site) -> Any:
+        """The answer, of the question's type. Raises Failure where there is none; what stops the run otherwise."""
+        run = here.run
+        await run.own_task()
+        nesting, models = run.nesting, self.session.models
+        if nesting.depth is not None and nesting.depth < 1:
+            raise BudgetError(f"the budget of {Limit('depth', self.session.budget.most('depth') or 0)} leaves no level for sub-calls")
+        model = usable_model(models, models.root, self.session.budget, offline=self.session.settings.offline)
+        ledger = Ledger(task.options.calls, nesting.share.part(task.options.calls, nesting.calls), nesting.ledger)
+        talk = Run(run.calls, run.window, nesting=Nesting(nesting.level, nesting.depth, ledger), outer=here)
+        root = Site(task.node.span, TEXT, model.name, within=site.all)
+        flow = Here(talk, talk.root, here.round, here.items)
+        files = Files.of(self.asked.contexts)
+        desk = Desk(
+            task.question, task.type, files, task.options.turns, self.transcript, model, models, ledger, task.node, talk, flow, root
+        )
+        site.under_way += 1
+        try:
+            return await self.play(desk)
+        except BadReply as bad:
+            raise desk.unsolved(bad.message) from None
+        except RlmError as error:
+            if not isinstance(error, Failure):
+                run.stop(error)
+            raise
+        finally:
+            site.under_way -= 1
+            here.round = max(here.round, flow.round)
+
+
+def attempt(asked: Asked, play: Play, *, alone: bool = False) -> Attempt:
+    """A question that `play` answers, ready to be run. Raises UsageError; BudgetError where not even one call is within the budget."""
+    transcript: list[Step] = []
+    session = question_session(
+        asked.question,
+        asked.contexts,
+        lambda session: _Playing(play, session, asked, transcript),
+        asked.settings,
+        type=asked.type,
+        turns=asked.turns,
+        calls=asked.calls,
+        depth=asked.depth,
+    )
+    return Attempt(session, at_the_top, alone, transcript)

@@ -1,0 +1,107 @@
+"""What a strategy is, what it is asked, and what comes of it.
+
+A strategy is a session like any other: a program, or a question that something else than our own loop solves (`desk.py`). So models, memo,
+budget, admission and cancelling are those of every run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal, Protocol
+
+from attrs import asdict, field, frozen
+
+from rlmlang.compare.account import IsRoot
+from rlmlang.session import Session, Settings
+from rlmlang.solve.contexts import Context
+from rlmlang.values import to_json_text
+
+Outcome = Literal["answered", "no answer", "refused", "looped", "budget", "failed", "interrupted"]
+
+TURNS: Final = 30  # of the root model: one that calls tools needs several where one that writes programs needs one
+CALLS: Final = 1_000
+
+
+@frozen
+class Asked:
+    """What every strategy is asked: the question, its data, the type of the answer (None: text), and what it may take: `turns` replies of
+    the root model, `calls` sub-invocations in all (the root model's own too), `depth` levels of solves."""
+
+    question: str
+    contexts: tuple[Context, ...]
+    settings: Settings
+    type: str | None = None
+    turns: int = TURNS
+    calls: int = CALLS
+    depth: int = 1
+
+
+@frozen
+class Step:
+    """One thing that happened. `by`: `root` (it said `text`), `call` (a sub-call was given `text`), `tool` (what `name` gave, `text`) or
+    `note` (something that went wrong). `arguments` are those of the tool as the model wrote them, `result` what came of it."""
+
+    by: Literal["root", "call", "tool", "note"]
+    name: str = ""
+    text: str = ""
+    arguments: str = ""
+    result: str = ""
+    branch: int = 0
+
+
+@frozen(eq=False)
+class Attempt:
+    """One strategy, ready to be run: its `session`; `is_root` says which calls are the root model's; with `alone` it has no sub-calls by
+    its design, so what the root model saw is what was looked at. `transcript` fills while it runs; `program` gives, afterwards, the program
+    that the strategy itself is or has written."""
+
+    session: Session
+    is_root: IsRoot
+    alone: bool = False
+    transcript: list[Step] = field(factory=list)
+    program: Callable[[], str | None] = lambda: None
+
+
+class Strategy(Protocol):
+    """A way of answering a question about data. `help` is one line."""
+
+    name: str
+    help: str
+
+    def attempt(self, asked: Asked) -> Attempt:
+        """The strategy, ready to be run. Raises UsageError; BudgetError where the budget is too small in any case."""
+
+
+@frozen
+class Row:
+    """What came of a strategy. `answer` and `score` (0 to 1) are None where there is none. `coverage`: of the items that had to be looked
+    at, the share that a sub-call was sent, in a strategy without sub-calls the root model; `seen`: the share that any model was sent.
+    `calls` are all sub-invocations, of which `root_calls` are the root model's own, which took `root_tokens` of the `tokens`. Tokens and
+    dollars are counted as if nothing had been in the memo; `dollars` is None where a price is not known. `rounds` is the longest chain of
+    requests that wait for one another. `paid` is what was really sent and paid, as in the report of a run; `program` what
+    the strategy is, or has written, where that is a program."""
+
+    strategy: str
+    outcome: Outcome
+    answer: Any = None
+    score: float | None = None
+    coverage: float | None = None
+    seen: float | None = None
+    calls: int = 0
+    root_calls: int = 0
+    root_tokens: int = 0
+    tokens: int = 0
+    dollars: float | None = 0.0
+    rounds: int = 0
+    seconds: float = 0.0
+    error: str | None = None
+    paid: Mapping[str, Any] = field(factory=dict)
+    transcript: Sequence[Step] = ()
+    program: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Ready for `json.dumps`."""
+        report = asdict(self, recurse=True, filter=lambda attribute, _: attribute.name != "answer")
+        answer = {"answer": json.loads(to_json_text(self.answer))}
+        return {"strategy": report.pop("strategy"), "outcome": report.pop("outcome"), **answer, **report}
