@@ -52,6 +52,7 @@ TEXT_REPLY_TOKENS: Final = 1_024  # max_tokens of an untyped call
 SCALAR_REPLY_TOKENS: Final = 32  # max_tokens of a typed scalar
 TYPED_REPLY_TOKENS: Final = 2_048  # max_tokens of any other typed call: about half of JSON is names, quotes and brackets
 MESSAGE_TOKENS: Final = 32  # what a chat template puts around one message: role, start and end, at most
+TOOLS_TOKENS: Final = 1_024  # what a chat template says about calling tools, beside the tools themselves: some 500 at most of those seen
 CORRECTION_BYTES: Final = 1_024  # what a re-ask says of the bad reply
 REASKS: Final = 2  # a bad reply is sent back with what is wrong at most so often
 RETRIES: Final = 10  # attempts for 408, 409, 429, 5xx and connection errors
@@ -105,4 +106,7 @@ PATTERN_CHARS: Final = 5_000  # a regular expression
 PATTERN_BYTES: Final = 4 * 1024 * 1024  # its compiled form: time is linear in the text, and in this
 
 # ---- strategies that are compared ----
+TOOL_CALLS: Final = 128  # in one reply: as many as OpenAI's API takes tools
+TOOL_RESULT_CHARS: Final = 30_000  # of what a tool gives to a model, as Claude Code cuts the output of a command by default
+FILES_SHOWN: Final = 40  # whose paths a model with file tools is told beforehand; it can list the others
 COMPARE_WINDOW: Final = 128_000  # tokens of a model whose window nobody knows: as many as most have, so that `direct` is cut somewhere

@@ -2,8 +2,8 @@
 that memo, budget, limits on rates, sharing of equal calls and cancelling are those of a program.
 
     async def play(desk: Desk) -> Any:                       # the answer
-        said = await desk.ask([Message("user", desk.question)])
-        parts = await desk.together([partial(look, text) for text in desk.files.values()])
+        said = await desk.ask([Message("user", desk.question)], tools)
+        parts = await desk.together([lambda own, text=text: own.call(prompt, [(None, text)]) for text in desk.files.values()])
         ...
 
 It knows no strategy, and counts nothing itself (`account.py`).
@@ -23,9 +23,9 @@ from rlmlang.compare.files import Files
 from rlmlang.compare.strategy import Asked, Attempt, Step
 from rlmlang.errors import BudgetError, Failure, RlmError, Unsolved
 from rlmlang.lm.config import Models
-from rlmlang.lm.render import PROMPT_BYTES_PER_TOKEN, worst_input_tokens
-from rlmlang.lm.reply import BadReply, read_value
-from rlmlang.lm.request import Message, Model, Request
+from rlmlang.lm.render import PROMPT_BYTES_PER_TOKEN, reply_form, utf8_length, worst_input_tokens
+from rlmlang.lm.reply import BadReply, Spoken, read_value
+from rlmlang.lm.request import Message, Model, Request, Tool
 from rlmlang.run.budget import Limit
 from rlmlang.run.calls import Site
 from rlmlang.run.evaluate import Run
@@ -38,13 +38,6 @@ from rlmlang.types import TEXT, Type
 
 T = TypeVar("T")
 WARM = 0.7  # temperature after a mistake, as in a solve: what is most likely is what was wrong
-
-
-@frozen
-class Said:
-    """What a model replied."""
-
-    text: str
 
 
 @define(eq=False)
@@ -78,45 +71,49 @@ class Desk:
         tokens = limits.ROOT_REPLY_TOKENS + self.model.reasoning_tokens
         return tokens if self.model.max_output_tokens is None else min(tokens, self.model.max_output_tokens)
 
-    async def ask(self, messages: Sequence[Message], *, warm: bool = False) -> Said:
-        """The model's reply to a conversation. Raises Failure: Refused where it would not, Unsolved where the root model has no calls left;
-        what stops the run otherwise."""
+    async def ask(self, messages: Sequence[Message], tools: Sequence[Tool] = (), *, warm: bool = False) -> Spoken:
+        """The model's reply to a conversation; where it has `tools`, what it calls. Raises Failure: Refused where it would not reply,
+        Unsolved where no calls are left; what stops the run otherwise."""
         self._spend()
         temperature = self.model.temperature
         if temperature is None and not self.model.reasoning_tokens:
             temperature = WARM if warm else 0.0
-        request = Request(self.model, tuple(messages), max_tokens=self.reply_tokens, temperature=temperature)
-        self._check_room(request)
-        return Said(str(await self._run.calls.answer(self._site, self._here, lambda _: (request, ()))))
+        request = Request(self.model, tuple(messages), max_tokens=self.reply_tokens, temperature=temperature, tools=tuple(tools))
+        self._check_room(worst_input_tokens(request))
+        value = await self._run.calls.answer(self._site, self._here, lambda _: (request, ()))
+        return Spoken.read(value) if tools else Spoken(str(value))
 
-    async def call(self, prompt: str, *, type: Type = TEXT) -> Any:
-        """The reply of a sub-model to one prompt, of `type`. Raises as `ask`."""
+    async def call(self, prompt: str, data: Sequence[tuple[str | None, Any]] = (), *, type: Type = TEXT) -> Any:
+        """What `call prompt on data -> type` in a program would give: the reply of a sub-model. Raises as `ask`."""
         desk = self.below()
         desk._spend()
+        desk._check_room(sum(utf8_length(value) for _, value in data if isinstance(value, str)) + utf8_length(prompt))
         site = Site(desk._node.span, type, desk.model.name, within=desk._site.all)
         try:
-            return await desk._run.calls.ask(site, desk._here, prompt, (), 0, None)
+            return await desk._run.calls.ask(site, desk._here, prompt, data, 0, None)
         finally:
             self._here.round = max(self._here.round, desk._here.round)
 
-    def below(self) -> Desk:
-        """The desk of a sub-model, with nothing of this one's conversation. What it asks for comes after what was asked here so far; it has
-        to be followed by `join` unless `together` does that."""
+    def below(self, *, same_model: bool = False) -> Desk:
+        """The desk of a sub-model, or of the same one, whose calls count as sub-calls. What it asks for comes after what was asked here so
+        far; what is asked here once `join` was called comes after it. Its transcript is its own."""
         nesting = self._run.nesting
         depth = None if nesting.depth is None else nesting.depth - 1
         run = Run(self._run.calls, self._run.window, nesting=Nesting(nesting.level + 1, depth, self._ledger), outer=self._here)
-        model = self._models[self._models.default]
+        model = self.model if same_model else self._models[self._models.default]
         site = Site(self._node.span, TEXT, model.name, within=self._site.all)
-        return evolve(self, model=model, run=run, here=Here(run, run.root, self._here.round, self._here.items), site=site, root=False)
+        here = Here(run, run.root, self._here.round, self._here.items)
+        return evolve(self, transcript=[], model=model, run=run, here=here, site=site, root=False)
 
     def join(self, desk: Desk) -> None:
         """What is asked for from here on comes after all that `desk` has asked for."""
         self._here.round = max(self._here.round, desk._here.round)
 
     async def together(self, jobs: Sequence[Callable[[Desk], Awaitable[T]]]) -> list[T]:
-        """What the jobs give, each with a desk of its own beside the others (of this desk's model). When one raises, the others are
-        cancelled."""
-        desks = [evolve(self, here=Here(self._run, self._here.scope, self._here.round, self._here.items)) for _ in jobs]
+        """What the jobs give, each with a desk and a transcript of its own beside the others (of this desk's model). When one raises, the
+        others are cancelled."""
+        flows = [Here(self._run, self._here.scope, self._here.round, self._here.items) for _ in jobs]
+        desks = [evolve(self, transcript=[], here=here) for here in flows]
         tasks = [asyncio.ensure_future(job(desk)) for job, desk in zip(jobs, desks, strict=True)]
         try:
             return await asyncio.gather(*tasks)
@@ -126,6 +123,22 @@ class Desk:
             await asyncio.gather(*tasks, return_exceptions=True)
             for desk in desks:
                 self.join(desk)
+
+    def note(self, step: Step) -> None:
+        """Puts something that happened into the transcript."""
+        self.transcript.append(step)
+
+    def cut(self, text: str) -> str:
+        """What a tool gives, as far as the model is shown it: so much that some more of it fit its window."""
+        window = self.model.context_window
+        most = limits.TOOL_RESULT_CHARS
+        most = most if window is None else min(most, window * PROMPT_BYTES_PER_TOKEN // 4)
+        return text if len(text) <= most else f"{text[:most]}\n(cut: {len(text) - most:,} more characters)"
+
+    @property
+    def form(self) -> str:
+        """How the answer is to be written, where the question asks for a type; empty for a text."""
+        return "" if self.wanted is None else reply_form(self.wanted, self.model.structured)
 
     def answer(self, text: str) -> Any:
         """The answer that a text is, of the question's type. Raises BadReply, whose message is meant for the model."""
@@ -138,14 +151,13 @@ class Desk:
     def _spend(self) -> None:
         """Refuses a call beyond what the question may take."""
         if not self.calls_left:
-            why = f"all of its {self._ledger.most_calls:,} calls are used"
-            raise self.unsolved(why) if self._root else Failure(f"no further call is possible: {why}")
+            raise self.unsolved(f"all of its {self._ledger.most_calls:,} calls are used")
 
-    def _check_room(self, request: Request) -> None:
-        window = self.model.context_window
-        tokens = worst_input_tokens(request) // PROMPT_BYTES_PER_TOKEN
+    def _check_room(self, size: int) -> None:
+        """Refuses what has so many bytes that it cannot fit the model's window."""
+        window, tokens = self.model.context_window, size // PROMPT_BYTES_PER_TOKEN
         if window is not None and tokens > window:
-            raise Failure(f"model {self.model.name}: the conversation has about {tokens:,} tokens, and its window is {window:,}")
+            raise Failure(f"this is too long for model {self.model.name}: about {tokens:,} tokens, and its window is {window:,}")
 
 
 Play = Callable[[Desk], Awaitable[Any]]

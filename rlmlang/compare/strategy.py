@@ -19,6 +19,8 @@ from rlmlang.values import to_json_text
 
 Outcome = Literal["answered", "no answer", "refused", "looped", "budget", "failed", "interrupted"]
 
+Who = Literal["root", "agent", "branch"]
+
 TURNS: Final = 30  # of the root model: one that calls tools needs several where one that writes programs needs one
 CALLS: Final = 1_000
 
@@ -39,15 +41,16 @@ class Asked:
 
 @frozen
 class Step:
-    """One thing that happened. `by`: `root` (it said `text`), `call` (a sub-call was given `text`), `tool` (what `name` gave, `text`) or
-    `note` (something that went wrong). `arguments` are those of the tool as the model wrote them, `result` what came of it."""
+    """One thing that happened. `by` says who: `root`, `agent` (a sub-agent) or `branch` said `text`; a `tool` of that `name` was called
+    with `arguments`, as the model wrote them, and gave `result`, after the `steps` of the sub-agent or branch that it is; a `note` is of
+    what went wrong."""
 
-    by: Literal["root", "call", "tool", "note"]
-    name: str = ""
+    by: Who | Literal["tool", "note"]
     text: str = ""
+    name: str = ""
     arguments: str = ""
     result: str = ""
-    branch: int = 0
+    steps: tuple[Step, ...] = ()
 
 
 @frozen(eq=False)

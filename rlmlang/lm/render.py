@@ -24,7 +24,7 @@ from attrs import evolve
 
 from rlmlang import limits
 from rlmlang.files import FileValue
-from rlmlang.lm.request import GRAMMAR_TOOL, GRAMMAR_TOOL_HELP, Message, Model, Request
+from rlmlang.lm.request import GRAMMAR_TOOL, GRAMMAR_TOOL_HELP, Message, Model, Request, tools_json
 from rlmlang.lm.schema import asked, schema_json, schema_of, wrapped
 from rlmlang.types import BOOL, FLOAT, INT, NONE, TEXT, Enum, Optional, Tuple, Type
 from rlmlang.values import to_json_text
@@ -95,7 +95,7 @@ def _settings(
         temperature = model.temperature
     if temperature is None and not model.reasoning_tokens:  # reasoning models refuse any temperature
         temperature = 0.0
-    return _reply_form(type, model.structured), schema_of(type), tokens, temperature
+    return reply_form(type, model.structured), schema_of(type), tokens, temperature
 
 
 def render_batch(prompt: str, items: Sequence[Sequence[Part]], requests: Sequence[Request]) -> Request:
@@ -146,10 +146,15 @@ def reply_tokens(type: Type) -> int:
 def worst_input_tokens(request: Request) -> int:
     """The most input tokens that a provider can count for `request`: one a UTF-8 byte of its messages and schema, and 32 a message.
 
-    A grammar counts where it is a tool's: a model is shown its tools."""
+    A grammar counts where it is a tool's: a model is shown its tools. A chat template may indent the JSON of tools and calls, and says how
+    tools are called."""
     total = len(request.messages) * limits.MESSAGE_TOKENS + utf8_length(schema_json(request.type))
     for message in request.messages:
         total += utf8_length(message.content)
+        for call in message.calls:
+            total += 2 * utf8_length(call.name + call.arguments + call.id) + limits.MESSAGE_TOKENS
+    if request.tools:
+        total += limits.TOOLS_TOKENS + 2 * utf8_length(tools_json(request.tools))
     if request.grammar is not None and request.model.grammar == "openai":
         total += utf8_length(request.grammar) + len(GRAMMAR_TOOL + GRAMMAR_TOOL_HELP) + limits.MESSAGE_TOKENS
     return total
@@ -160,7 +165,7 @@ def utf8_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
-def _reply_form(type: Type, structured: str) -> str:
+def reply_form(type: Type, structured: str) -> str:
     """How to reply, in words; empty for text. Constrained decoding alone does not tell a model what its choices are."""
     if type == TEXT:
         return ""

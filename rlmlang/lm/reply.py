@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from attrs import evolve, frozen
+
 from rlmlang import limits
 from rlmlang.errors import CutOff, Failure, Refused
 from rlmlang.lm.render import utf8_length
@@ -32,18 +34,49 @@ class BadReply(Exception):
         self.message = message
 
 
+@frozen
+class Spoken:
+    """A reply of a model that has tools: what it said, and the tools that it called, by name and with the arguments as it wrote them. Its
+    value is JSON, without the ids that a provider made up: so equal conversations stay equal."""
+
+    text: str
+    calls: tuple[tuple[str, str], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {"text": self.text, "calls": [{"name": name, "arguments": arguments} for name, arguments in self.calls]}
+
+    @staticmethod
+    def read(value: Any) -> Spoken:
+        """What `to_json` gave."""
+        return Spoken(value["text"], tuple((call["name"], call["arguments"]) for call in value["calls"]))
+
+
 def read_reply(completion: Completion, request: Request) -> Any:
-    """The value of a reply, of `request.type`.
+    """The value of a reply, of `request.type`; of one to a request with tools, that of a `Spoken`.
 
     Raises BadReply where asking again may help, and Failure (without the number of attempts) where it cannot.
     """
+    if request.tools and completion.tool_calls:
+        return _spoken(completion, request).to_json()
     text, size = _text_of(completion, request)
     most = limits.REPLY_BYTES_PER_TOKEN * request.max_tokens
+    if request.tools:
+        return Spoken(_cut(text, most)).to_json()
     if request.type == TEXT:
         return text if size <= most else _cut(text, most)
     if size > most:
         raise BadReply(f"The reply had {size:,} bytes, far more than {request.max_tokens:,} tokens.")
     return read_value(text, request.type)
+
+
+def _spoken(completion: Completion, request: Request) -> Spoken:
+    """A reply that calls tools. Raises BadReply, Failure."""
+    text, calls = completion.text or "", tuple((call.name, call.arguments) for call in completion.tool_calls)
+    whole = "\n".join([text, *(part for call in calls for part in call)])
+    _text_of(evolve(completion, text=whole, finish="stop" if completion.finish == "tool_calls" else completion.finish), request)
+    if utf8_length(whole) > limits.REPLY_BYTES_PER_TOKEN * request.max_tokens:
+        raise BadReply(f"The reply was far longer than {request.max_tokens:,} tokens.")
+    return Spoken(text, calls)
 
 
 def read_batch(completion: Completion, batch: Request) -> list[Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Final, Literal, Protocol
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
 from rlmlang.types import TEXT, Type
 
@@ -88,9 +89,31 @@ class Address:
 
 
 @frozen
+class Tool:
+    """A tool that a model may call; `parameters` is the JSON schema of its arguments, an object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any] = field(hash=False)
+
+
+@frozen
+class ToolCall:
+    """A call of a tool. `arguments` is a text, which is JSON where the model did as told; `id` is what its result refers to."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@frozen
 class Message:
-    role: Literal["system", "user", "assistant"]
+    """What was said. An assistant may have called tools (`calls`); the result of such a call has the role `tool` and the call's id."""
+
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
+    calls: tuple[ToolCall, ...] = ()
+    call_id: str | None = None
 
 
 @frozen
@@ -100,7 +123,8 @@ class Request:
     `schema` is the strict JSON schema that the reply must fit (None for text); `type` is what the reply is checked against.
     `sample` tells otherwise equal requests apart (`with {sample: i}`). One that asks for several at once (`with {batch: …}`) has these
     as its `batch`, and a list of fixed length as its type. `grammar` is what a reply of text must fit, in the format that the model takes
-    (`GRAMMAR_FORMATS[model.grammar]`); a model that takes none is sent none.
+    (`GRAMMAR_FORMATS[model.grammar]`); a model that takes none is sent none. Where there are `tools`, the value of the reply is what
+    `lm.reply.Spoken` reads.
     """
 
     model: Model
@@ -112,6 +136,7 @@ class Request:
     sample: int = 0
     batch: tuple[Request, ...] = ()
     grammar: str | None = None
+    tools: tuple[Tool, ...] = ()
 
     @property
     def key(self) -> bytes:
@@ -123,9 +148,19 @@ class Request:
             content = message.content.encode("utf-8", "surrogatepass")
             digest.update(b"\n%s %d\n" % (message.role.encode(), len(content)))
             digest.update(content)
+            if message.calls or message.call_id is not None:
+                digest.update(b"\ncalls " + ascii((message.call_id, *((c.id, c.name, c.arguments) for c in message.calls))).encode())
         if self.grammar is not None:
             digest.update(b"\ngrammar " + self.grammar.encode("utf-8", "surrogatepass"))
+        if self.tools:
+            digest.update(b"\ntools " + tools_json(self.tools).encode("utf-8", "surrogatepass"))
         return digest.digest()
+
+
+@lru_cache(maxsize=64)
+def tools_json(tools: tuple[Tool, ...]) -> str:
+    """Tools as servers take them, as JSON."""
+    return json.dumps([{"type": "function", "function": asdict(tool)} for tool in tools], ensure_ascii=False)
 
 
 @lru_cache(maxsize=1024)
@@ -191,13 +226,15 @@ class Meter(Protocol):
 class Completion:
     """What a provider gives for one attempt. `finish` is `stop`, `length`, `content_filter`, `tool_calls` or None if it did not say.
 
-    `text` is None where the message had no content; `refusal` is the provider's refusal text, if it refused.
+    `text` is None where the message had no content; `refusal` is the provider's refusal text, if it refused; `tool_calls` are those that
+    have a name.
     """
 
     text: str | None
     finish: str | None = "stop"
     refusal: str | None = None
     usage: Usage | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 class ProviderError(Exception):

@@ -26,7 +26,9 @@ from rlmlang.lm.request import (
     Request,
     Secret,
     Usage,
+    tools_json,
 )
+from rlmlang.lm.tools import messages_json, read_tool_calls
 
 OPENAI: Final = "https://api.openai.com/v1"
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -68,7 +70,7 @@ class Chat:
         """What is sent for `request`."""
         body: Body = {
             "model": self._model.model,
-            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+            "messages": messages_json(request.messages),
             self._limit_name: request.max_tokens,
         }
         if request.temperature is not None:
@@ -80,6 +82,8 @@ class Chat:
             }
         elif request.grammar is not None:
             body |= _constrained(request.grammar, self._model.grammar)
+        if request.tools:
+            body["tools"] = json.loads(tools_json(request.tools))
         return body
 
     def read(self, content: bytes) -> Completion:
@@ -114,6 +118,7 @@ class Chat:
             finish=finish if isinstance(finish, str) else None,
             refusal=refusal if isinstance(refusal, str) and refusal else None,
             usage=_usage(body.get("usage")),
+            tool_calls=read_tool_calls(message.get("tool_calls")),
         )
 
 

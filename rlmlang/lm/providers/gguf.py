@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import os
 import re
 import secrets
@@ -17,10 +18,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+from attrs import evolve
+
 from rlmlang.errors import UsageError
 from rlmlang.lm.gguf_file import read_header, slot_context
 from rlmlang.lm.local import local_model_path
-from rlmlang.lm.request import Completion, Model, ProviderError, Request, Usage
+from rlmlang.lm.request import Completion, Message, Model, ProviderError, Request, Usage, tools_json
+from rlmlang.lm.tools import messages_json, read_tool_calls
 from rlmlang.syntax.diagnostics import printable
 
 # Without this a small model pretty-prints: 23 tokens instead of 7 for {"value": true}.
@@ -80,11 +84,15 @@ class GgufProvider:
         """In a thread: the whole reply, or what there was when `stop` was set."""
         server = self._loaded()
         parts: list[str] = []
+        calls: dict[int, dict[str, Any]] = {}
         last: dict[str, Any] = {}
 
         def take(chunk: Any) -> bool:
             for choice in chunk.get("choices") or ():
-                parts.append((choice.get("delta") or {}).get("content") or "")
+                delta = choice.get("delta") or {}
+                parts.append(delta.get("content") or "")
+                for piece in delta.get("tool_calls") or ():
+                    _add_piece(calls, piece)
                 last["finish"] = choice.get("finish_reason") or last.get("finish")
             for key in ("usage", "error"):
                 if chunk.get(key):
@@ -99,11 +107,12 @@ class GgufProvider:
             raise ProviderError(f"{self._model.name} cannot take this request: {printable(str(error), 300)}") from None
         if "error" in last:
             raise self._refused(last["error"])
-        return Completion("".join(parts), last.get("finish"), usage=_usage(last.get("usage")))
+        called = read_tool_calls([calls[at] for at in sorted(calls)])
+        return Completion("".join(parts), last.get("finish"), usage=_usage(last.get("usage")), tool_calls=called)
 
     def _body(self, request: Request) -> dict[str, Any]:
         body: dict[str, Any] = {
-            "messages": [{"role": m.role, "content": self.as_text(m.content)} for m in request.messages],
+            "messages": messages_json(map(self._harmless, request.messages)),
             "max_tokens": request.max_tokens,
             "temperature": request.temperature or 0.0,
             "seed": int.from_bytes(request.key[:4], "big") >> 1,
@@ -119,7 +128,14 @@ class GgufProvider:
             body["grammar"] = json_schema_to_grammar({**request.schema, "x-guidance": _COMPACT})
         elif request.grammar is not None:
             body["grammar"] = request.grammar
+        if request.tools:
+            body["tools"] = json.loads(tools_json(request.tools))
+            body["parallel_tool_calls"] = True
         return body
+
+    def _harmless(self, message: Message) -> Message:
+        calls = tuple(evolve(call, arguments=self.as_text(call.arguments)) for call in message.calls)
+        return evolve(message, content=self.as_text(message.content), calls=calls)
 
     def as_text(self, content: str) -> str:
         """`content` with the model's role and end marks broken up: llama.cpp would obey them wherever they stand."""
@@ -176,6 +192,13 @@ class GgufProvider:
         code = error.get("code")
         message = f"{self._model.name} failed: {printable(str(error.get('message')), 300)}"
         return ProviderError(message, retryable=code in (500, 503), status=code if isinstance(code, int) else None)
+
+
+def _add_piece(calls: dict[int, dict[str, Any]], piece: Any) -> None:
+    """Adds what a chunk has of a call of a tool."""
+    function = calls.setdefault(piece.get("index") or 0, {"function": {"name": "", "arguments": ""}})["function"]
+    for key, text in (piece.get("function") or {}).items():
+        function[key] = function.get(key, "") + (text or "")
 
 
 def _library() -> Any:

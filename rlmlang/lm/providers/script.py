@@ -17,13 +17,13 @@ from attrs import define, evolve, frozen
 
 from rlmlang import limits
 from rlmlang.errors import UsageError
-from rlmlang.lm.request import Completion, Model, ProviderError, Request, Usage
+from rlmlang.lm.request import Completion, Model, ProviderError, Request, ToolCall, Usage, tools_json
 from rlmlang.syntax.diagnostics import printable
 from rlmlang.types import TEXT
 
 _STATUS: Final = {"429": "too many requests", "500": "internal error", "503": "overloaded"}
 _FAULTS: Final = (*_STATUS, "timeout", "drop", "refuse", "filter", "length", "empty", "garbage", "huge", "short")
-_KEYS: Final = ("match", "reply", "raw", "delay", "fault", "retry_after", "times", "fail_at", "usage")
+_KEYS: Final = ("match", "reply", "calls", "raw", "delay", "fault", "retry_after", "times", "fail_at", "usage")
 _USAGE_KEYS: Final = ("input_tokens", "output_tokens", "cached_tokens")
 _BYTES_PER_TOKEN: Final = 4
 _LONGEST_DELAY: Final = 3_600.0  # seconds
@@ -35,10 +35,12 @@ _SPACE: Final = re.compile(r"\s*")
 
 @frozen
 class Rule:
-    """One rule of the file, checked. `pattern` is a compiled google-re2 expression over UTF-8 bytes, None for any prompt."""
+    """One rule of the file, checked. `pattern` is a compiled google-re2 expression over UTF-8 bytes, None for any prompt; `calls` are the
+    names and arguments of the tools that the reply calls."""
 
     pattern: Any
     reply: Any
+    calls: tuple[tuple[str, Any], ...]
     raw: bool
     delay: tuple[float, float]
     fault: str | None
@@ -70,6 +72,7 @@ class ScriptProvider:
         index = self._served
         self._served += 1
         prompt = _prompt(request)
+        shown = prompt + tools_json(request.tools).encode("utf-8", "replace") if request.tools else prompt
         if request.batch:
             return await self._batch(request, prompt, index)
         served, groups = self._first(prompt)
@@ -77,8 +80,10 @@ class ScriptProvider:
         served.count += 1
         await asyncio.sleep(_delay(rule, request))
         if _is_due(rule, nth, index) and rule.fault != "short":
-            return _fault(rule, request, prompt, groups)
-        return _within_limit(rule, request, prompt, _reply(rule, request, groups))
+            return _fault(rule, request, shown, groups)
+        if rule.calls:
+            return _calling(rule, request, shown, groups)
+        return _within_limit(rule, request, shown, _reply(rule, request, groups))
 
     async def _batch(self, request: Request, prompt: bytes, index: int) -> Completion:
         """Each item is answered by the first rule that matches its prompt alone; a fault of one meets the whole request."""
@@ -124,7 +129,8 @@ class ScriptProvider:
 
 def _prompt(request: Request) -> bytes:
     """What rules are matched with."""
-    return "\n".join(m.content for m in request.messages).encode("utf-8", "replace")
+    said = [part for m in request.messages for part in (m.content, *(f"{c.name}({c.arguments})" for c in m.calls))]
+    return "\n".join(said).encode("utf-8", "replace")
 
 
 def _is_due(rule: Rule, nth: int, index: int) -> bool:
@@ -232,17 +238,22 @@ class _Reader:
             self.wrong("`times`, `fail_at` and `retry_after` say when a `fault` happens, and there is none")
         if times is not None and fail_at is not None:
             self.wrong("give `times` or `fail_at`, not both")
-        reply = raw.get("reply", _MISSING)
+        calls = self.calls(raw.get("calls", []))
+        reply = raw.get("reply", "" if calls else _MISSING)
+        if calls and not isinstance(reply, str):
+            self.wrong("beside `calls` a `reply` is a text")
         if reply is _MISSING and (fault is None or times is not None or fail_at is not None):
             self.wrong("a `reply` is needed" + ("" if fault is None else " for the requests that the fault spares"))
         is_raw = raw.get("raw", False)
         if not isinstance(is_raw, bool) or (is_raw and not isinstance(reply, str)):
             self.wrong("`raw` is true or false, and goes with a `reply` that is a text")
-        self.groups(reply, 0 if pattern is None else pattern.groups)
+        for written in (reply, *(arguments for _, arguments in calls)):
+            self.groups(written, 0 if pattern is None else pattern.groups)
         after = raw.get("retry_after")
         return Rule(
             pattern=pattern,
             reply=reply,
+            calls=calls,
             raw=is_raw,
             delay=self.delay(raw.get("delay", 0)),
             fault=fault,
@@ -270,6 +281,14 @@ class _Reader:
             said = error.args[0] if error.args else ""
             said = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
             self.wrong(f"`match` is no regular expression: {printable(said, 200)}")
+
+    def calls(self, value: Any) -> tuple[tuple[str, Any], ...]:
+        good = isinstance(value, list) and all(
+            isinstance(call, dict) and {"name"} <= set(call) <= {"name", "arguments"} and isinstance(call["name"], str) for call in value
+        )
+        if not good:
+            self.wrong('`calls` is a list such as [{"name": "task", "arguments": {"prompt": "…"}}]')
+        return tuple((call["name"], call.get("arguments", {})) for call in value)
 
     def groups(self, reply: Any, count: int) -> None:
         """That every group named in `reply` exists."""
@@ -407,6 +426,19 @@ def _within_limit(rule: Rule, request: Request, prompt: bytes, text: str) -> Com
     """`text`, cut where a model would have run into `max_tokens`."""
     cut = _cut(text, request.max_tokens * _BYTES_PER_TOKEN)
     return Completion(cut, "stop" if len(cut) == len(text) else "length", usage=_usage(rule, prompt, cut))
+
+
+def _calling(rule: Rule, request: Request, prompt: bytes, groups: tuple[str, ...]) -> Completion:
+    """A reply that calls tools; whole or, where it is longer than `max_tokens`, not at all."""
+    calls = []
+    for at, (name, arguments) in enumerate(rule.calls):
+        filled = _filled(arguments, groups)
+        calls.append(ToolCall(f"scripted{at}", name, filled if isinstance(filled, str) else json.dumps(filled, ensure_ascii=False)))
+    text = str(_filled(rule.reply, groups))
+    whole = "\n".join([text, *(part for call in calls for part in (call.name, call.arguments))])
+    if len(_cut(whole, request.max_tokens * _BYTES_PER_TOKEN)) < len(whole):
+        return _within_limit(rule, request, prompt, whole)
+    return Completion(text, "tool_calls", usage=_usage(rule, prompt, whole), tool_calls=tuple(calls))
 
 
 def _cut(text: str, most: int) -> str:

@@ -4,10 +4,10 @@ A frame is its length in 8 bytes and a list of messages; whoever sends puts all 
 Both ends run the same interpreter and trust each other, so messages are tuples of plain values under `marshal`, the quickest there is:
 
     (MODEL, model, fields, url, headers)                            to a worker: a model that it will be asked for, its key in the clear
-    (ASK, call, model, messages, max_tokens, temperature, schema, grammar)
+    (ASK, call, model, messages, max_tokens, temperature, schema, grammar, tools)
     (CANCEL, call)
     (READY,)                                                        from a worker: it has imported all that it needs
-    (REPLY, call, text, finish, refusal, usage)
+    (REPLY, call, text, finish, refusal, usage, tool_calls)
     (ERROR, call, message, retryable, retry_after, status, charged)
 """
 
@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from attrs import fields
 
-from rlmlang.lm.request import Address, Completion, Message, Model, ProviderError, Request, Secret, Usage
+from rlmlang.lm.request import Address, Completion, Message, Model, ProviderError, Request, Secret, Tool, ToolCall, Usage
 
 MODEL: Final = 0
 ASK: Final = 1
@@ -101,27 +101,49 @@ def read_model(values: Mapping[str, Any], url: str, headers: tuple[tuple[str, st
 
 def ask_words(call: int, model: int, request: Request) -> Words:
     """One attempt of `request`, with what a provider needs of it."""
-    messages = [(message.role, message.content) for message in request.messages]
-    return ASK, call, model, messages, request.max_tokens, request.temperature, request.schema, request.grammar
+    messages = [(message.role, message.content, _calls_words(message.calls), message.call_id) for message in request.messages]
+    tools = [(tool.name, tool.description, dict(tool.parameters)) for tool in request.tools]
+    return ASK, call, model, messages, request.max_tokens, request.temperature, request.schema, request.grammar, tools
 
 
 def read_ask(
-    model: Model, messages: list[Any], max_tokens: int, temperature: float | None, schema: dict[str, Any] | None, grammar: str | None
+    model: Model,
+    messages: list[Any],
+    max_tokens: int,
+    temperature: float | None,
+    schema: dict[str, Any] | None,
+    grammar: str | None,
+    tools: list[Any],
 ) -> Request:
     """What `ask_words` says. The type is left out: a provider has no use for it."""
-    said = tuple(Message(role, content) for role, content in messages)
-    return Request(model, said, schema=schema, max_tokens=max_tokens, temperature=temperature, grammar=grammar)
+    said = tuple(Message(role, content, _read_calls(calls), call_id) for role, content, calls, call_id in messages)
+    given = tuple(Tool(*tool) for tool in tools)
+    return Request(model, said, schema=schema, max_tokens=max_tokens, temperature=temperature, grammar=grammar, tools=given)
+
+
+def _calls_words(calls: tuple[ToolCall, ...]) -> list[tuple[str, str, str]]:
+    return [(call.id, call.name, call.arguments) for call in calls]
+
+
+def _read_calls(words: list[tuple[str, str, str]]) -> tuple[ToolCall, ...]:
+    return tuple(ToolCall(*call) for call in words)
 
 
 def reply_words(call: int, completion: Completion) -> Words:
     usage = completion.usage
     counted = None if usage is None else (usage.input_tokens, usage.output_tokens, usage.cached_tokens)
-    return REPLY, call, completion.text, completion.finish, completion.refusal, counted
+    return REPLY, call, completion.text, completion.finish, completion.refusal, counted, _calls_words(completion.tool_calls)
 
 
-def read_completion(text: str | None, finish: str | None, refusal: str | None, counted: tuple[int, int, int] | None) -> Completion:
+def read_completion(
+    text: str | None,
+    finish: str | None,
+    refusal: str | None,
+    counted: tuple[int, int, int] | None,
+    tool_calls: list[tuple[str, str, str]],
+) -> Completion:
     """What `reply_words` says."""
-    return Completion(text, finish, refusal, None if counted is None else Usage(*counted))
+    return Completion(text, finish, refusal, None if counted is None else Usage(*counted), _read_calls(tool_calls))
 
 
 def error_words(call: int, error: ProviderError) -> Words:
