@@ -56,8 +56,10 @@ def read_reply(completion: Completion, request: Request) -> Any:
 
     Raises BadReply where asking again may help, and Failure (without the number of attempts) where it cannot.
     """
-    if request.tools and completion.tool_calls:
-        return _spoken(completion, request).to_json()
+    if request.tools:
+        completion = evolve(completion, finish="stop") if completion.finish in ("tool_calls", "function_call") else completion
+        if completion.tool_calls:
+            return _spoken(completion, request).to_json()
     text, size = _text_of(completion, request)
     most = limits.REPLY_BYTES_PER_TOKEN * request.max_tokens
     if request.tools:
@@ -73,7 +75,7 @@ def _spoken(completion: Completion, request: Request) -> Spoken:
     """A reply that calls tools. Raises BadReply, Failure."""
     text, calls = completion.text or "", tuple((call.name, call.arguments) for call in completion.tool_calls)
     whole = "\n".join([text, *(part for call in calls for part in call)])
-    _text_of(evolve(completion, text=whole, finish="stop" if completion.finish == "tool_calls" else completion.finish), request)
+    _text_of(evolve(completion, text=whole), request)
     if utf8_length(whole) > limits.REPLY_BYTES_PER_TOKEN * request.max_tokens:
         raise BadReply(f"The reply was far longer than {request.max_tokens:,} tokens.")
     return Spoken(text, calls)

@@ -92,7 +92,7 @@ class GgufProvider:
                 delta = choice.get("delta") or {}
                 parts.append(delta.get("content") or "")
                 for piece in delta.get("tool_calls") or ():
-                    _add_piece(calls, piece)
+                    add_piece(calls, piece)
                 last["finish"] = choice.get("finish_reason") or last.get("finish")
             for key in ("usage", "error"):
                 if chunk.get(key):
@@ -194,7 +194,7 @@ class GgufProvider:
         return ProviderError(message, retryable=code in (500, 503), status=code if isinstance(code, int) else None)
 
 
-def _add_piece(calls: dict[int, dict[str, Any]], piece: Any) -> None:
+def add_piece(calls: dict[int, dict[str, Any]], piece: Any) -> None:
     """Adds what a chunk has of a call of a tool."""
     function = calls.setdefault(piece.get("index") or 0, {"function": {"name": "", "arguments": ""}})["function"]
     for key, text in (piece.get("function") or {}).items():
