@@ -1,9 +1,8 @@
 """How good an answer is: from 0 to 1, by the rules of the benchmarks that the workloads follow, as far as these can be trusted.
 
-`number` is OOLONG's 0.75^|error| for numbers, `word` its exact match for the rest (arXiv 2511.02817, section 3; github.com/abertsch72/oolong,
-src/eval). `pairs` is the F1 over pairs of OOLONG-Pairs (arXiv 2512.24601, appendix D.1); `names` the same over a set of names; `value` is
-for the one number that RULER's single needle hides (github.com/NVIDIA/RULER, scripts/data/synthetic/niah.py), which RULER itself looks for anywhere
-in the reply.
+`number` is the 0.75^|error| of OOLONG, `word` its exact match for the rest (arXiv 2511.02817; github.com/abertsch72/oolong).
+`pairs` is the F1 over pairs of OOLONG-Pairs (arXiv 2512.24601, appendix D.1), `names` the same over a set of names. `value` is for the one
+number that RULER's single needle hides (github.com/NVIDIA/RULER); RULER itself looks for it anywhere in the reply.
 
 An answer may be a value of the right type, or a text as a model writes it: `Answer: 17`, `**entity**`, pairs one a line. None of them
 gives credit for a gold answer that merely occurs in a longer text.
@@ -11,6 +10,7 @@ gives credit for a gold answer that merely occurs in a longer text.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -67,6 +67,16 @@ def _f1(given: set[Any] | None, gold: set[Any] | None) -> float:
     return 2 * len(given & gold) / (len(given) + len(gold))
 
 
+def _parsed(answer: Any) -> Any:
+    """The list that a text is as JSON, else the answer as it is."""
+    if isinstance(answer, str) and answer.lstrip().startswith("["):
+        try:
+            return json.loads(answer)
+        except (ValueError, RecursionError):
+            return answer
+    return answer
+
+
 def _plain(text: str) -> str:
     """What a text says, without `Answer:` before it and marks around it."""
     text = text.strip(_EDGES)
@@ -91,6 +101,7 @@ def _whole(answer: Any) -> int | None:
 def _pairs(answer: Any) -> set[tuple[int, int]] | None:
     """The pairs of an answer, the lower number first; None where it is nothing of the kind. Of a text, the lines that are pairs and nothing
     else."""
+    answer = _parsed(answer)
     if isinstance(answer, str):
         return set(_written_pairs(answer))
     if isinstance(answer, Mapping) or not isinstance(answer, Iterable):
@@ -122,8 +133,9 @@ def _ordered(a: int, b: int) -> tuple[int, int]:
 
 def _names(answer: Any) -> set[str] | None:
     """The names of an answer: a list of texts, or a text with one a line or commas between them."""
+    answer = _parsed(answer)
     if isinstance(answer, str):
-        lines = answer.strip().strip("[]").splitlines()
+        lines = answer.strip().splitlines()
         parts = [part for line in lines for part in _BULLET.sub("", line).split(",")]
     elif isinstance(answer, Mapping) or not isinstance(answer, Iterable):
         return None

@@ -1,4 +1,4 @@
-"""Chance that is the same everywhere: of `random.Random` only `random()` is drawn from, whose sequence Python promises to keep for a seed."""
+"""Chance that is the same everywhere: of `random.Random` only `random()` is drawn from, whose sequence Python promises to keep."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_SYLLABLES = tuple("bal bor cas dor el fen gar hal is kel lor mar nor ol per quil ros sal tor um val wen yar zem".split())
+_SYLLABLES = (
+    *("bal", "bor", "cas", "dor", "el", "fen", "gar", "hal", "is", "kel", "lor", "mar"),
+    *("nor", "ol", "per", "quil", "ros", "sal", "tor", "um", "val", "wen", "yar", "zem"),
+)
 
 
 class Dice:
