@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -11,15 +11,16 @@ from typing import Any
 
 from attrs import frozen
 
-_USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
-
 
 @frozen
 class Said:
-    """A reply. `finish` is `length` where it was cut."""
+    """A reply. `finish` is `length` where it was cut. `tools`: the tool calls that it makes, as the message has them; `tokens`: of the
+    prompt and of the reply."""
 
     text: str
     finish: str = "stop"
+    tools: Sequence[Mapping[str, Any]] = ()
+    tokens: tuple[int, int] = (10, 5)
 
 
 @contextmanager
@@ -32,8 +33,11 @@ def served(reply: Callable[[Mapping[str, Any]], Said]) -> Iterator[str]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             said = reply(body)
-            choice = {"index": 0, "message": {"role": "assistant", "content": said.text}, "finish_reason": said.finish}
-            whole = {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice], "usage": _USAGE}
+            message = {"role": "assistant", "content": said.text, **({"tool_calls": [*said.tools]} if said.tools else {})}
+            choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if said.tools else said.finish}
+            prompt, written = said.tokens
+            usage = {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written}
+            whole = {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice], "usage": usage}
             data = json.dumps(whole).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")

@@ -39,7 +39,7 @@ _WANTS: Final = (
 )
 _DOES_NOT: Final = (
     "It broke once, you reimbursed me within a day, and I have ordered it again.",
-    "Do not return what I paid, I am quite happy with it.",
+    "Do not return what I paid to my account, I am quite happy with it.",
     "I thought of sending it back and asking for the full amount, but it works now.",
     "The voucher that you sent instead of cash was a nice surprise, thank you.",
 )
