@@ -56,13 +56,20 @@ def best(sides: Mapping[str, Side], rounds: int, *, warm: bool = True) -> dict[s
     return least
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints a Markdown table; all columns but the first are figures."""
+def rendered(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; all columns but the first are figures."""
     widths = [max(len(row[at]) for row in (headings, *rows)) for at in range(len(headings))]
     rule = ["-" * (width - 1) + (":" if at else "-") for at, width in enumerate(widths)]
+    lines = []
     for row in (headings, rule, *rows):
         cells = [cell.rjust(width) if at else cell.ljust(width) for at, (cell, width) in enumerate(zip(row, widths, strict=True))]
-        print(f"| {' | '.join(cells)} |")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints a Markdown table."""
+    print(rendered(headings, rows))
 
 
 def verdict(what: str, ratio: float, wanted: str, met: bool) -> None:

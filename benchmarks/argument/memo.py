@@ -49,7 +49,10 @@ def twenty(n: int, seed: int) -> list[Asked]:
 
 def rows(asked: Sequence[Asked]) -> list[list[str]]:
     """The table: the first question, each of the others, and all."""
-    shown = [[a.name, f"{a.score:.2f}", *(f"{figure:,}" for figure in (a.calls, a.from_memo, a.sent, a.tokens)), f"{a.seconds:.2f}"] for a in asked]
+    shown = [
+        [a.name, f"{a.score:.2f}", *(f"{figure:,}" for figure in (a.calls, a.from_memo, a.sent, a.tokens)), f"{a.seconds:.2f}"]
+        for a in asked
+    ]
     total = [sum(figures) for figures in zip(*((a.calls, a.from_memo, a.sent, a.tokens) for a in asked), strict=True)]
     mean = sum(a.score for a in asked) / len(asked)
     return [*shown, ["all", f"{mean:.2f}", *(f"{figure:,}" for figure in total), f"{sum(a.seconds for a in asked):.2f}"]]

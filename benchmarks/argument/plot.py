@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from xml.sax.saxutils import escape
 
 from attrs import field, frozen
@@ -44,8 +45,8 @@ def chart(title: str, x_title: str, y_title: str, lines: Sequence[Line], *, log:
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#fff"/>',
         f'<text x="{_LEFT}" y="18" font-size="14" font-weight="600">{escape(title)}</text>',
     ]
-    for power in range(math.ceil(x_low), math.floor(x_high) + 1):
-        parts.append(_tick(across(10**power), _HEIGHT - _BOTTOM + 16, f"{10**power:,}", "middle"))
+    powers = range(math.ceil(x_low), math.floor(x_high) + 1)
+    parts += [_tick(across(10**power), _HEIGHT - _BOTTOM + 16, f"{10**power:,}", "middle") for power in powers]
     step = max(1, (y_high - y_low + 6) // 7)
     levels = [10.0**p for p in range(y_low, y_high + 1, step)] if log else [0.0, 0.25, 0.5, 0.75, 1.0]
     for level in levels:
@@ -86,10 +87,10 @@ def _apart(heights: Sequence[float]) -> list[float]:
     """Heights of labels, moved until none covers another."""
     placed = list(heights)
     order = sorted(range(len(placed)), key=lambda at: placed[at])
-    for above, below in zip(order, order[1:], strict=False):
+    for above, below in pairwise(order):
         placed[below] = max(placed[below], placed[above] + 14)
     over = max((placed[order[-1]] if order else 0) - (_HEIGHT - _BOTTOM), 0)
-    for below, above in zip(order[::-1], order[-2::-1], strict=False):
+    for below, above in pairwise(order[::-1]):
         if not over:
             break
         placed[below] -= over

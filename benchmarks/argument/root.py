@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from benchmarks.argument.reader import Reader, counted, schema_of, tokens, written
 from benchmarks.write_programs.chat import Said
@@ -42,8 +42,7 @@ class Root:
     def __call__(self, body: Mapping[str, Any]) -> Said:
         if body["model"] == "root":
             self.largest = max(self.largest, tokens(written(body)))
-        said = self._answer(body)
-        return said
+        return self._answer(body)
 
     def _answer(self, body: Mapping[str, Any]) -> Said:
         prompt = written(body)
