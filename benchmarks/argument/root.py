@@ -23,16 +23,25 @@ from rlmlang.compare.workloads import Corpus, Piece, Question
 from rlmlang.solve.prompt import rules
 
 _COUNTS = re.compile(r"counts: (\{[^{}\n]*\})")
+_MORE = re.compile(r"\(([\d,]+) more lines?")
+_LINES = re.compile(r"@([^\s#]+)(?:#L(\d+)-(\d+))?")
+COUNT = "Count how many of these are of each kind. Reply with counts: and a JSON object."
 _TOLD = re.compile(r"(?m)^(?:[-*] )?((?:No\.|Note|Report|Review|line) \d+): (.+)$")
 
 
 @define(eq=False)
 class Root:
-    """The root model and the sub-model of one question. `largest` is the longest prompt that it was sent, in tokens."""
+    """The root model and the sub-model of one question. With tools it hands `lines` lines (or files) to each sub-agent, and launches
+    `together` of them in a reply; a branch reads `page` lines. `seed` decides what is dropped. `largest` is the longest prompt that the
+    root model was sent, in tokens."""
 
     corpus: Corpus
     question: Question
     drop: float = 0.0
+    lines: int = 20
+    together: int = 16
+    page: int = 100
+    seed: int = 0
     largest: int = 0
     reader: Reader = field(init=False)
 
@@ -47,12 +56,103 @@ class Root:
     def _answer(self, body: Mapping[str, Any]) -> Said:
         prompt = written(body)
         if prompt.startswith(rules()):
-            return counted(body, f"```rlm\n{self.question.program}```")
+            return counted(body, f"```rlm\n{self.program()}```")
+        offered = {tool["function"]["name"] for tool in body.get("tools") or ()}
+        if "task" in offered:
+            return self.launching(body)
+        if "branch" in offered:
+            return self.branching(body)
+        if COUNT in prompt:
+            return counted(body, self.digest(prompt))
         if self.question.text not in prompt:
             return self.reader(body)
         if "Note all that this piece" in prompt or "These are notes on a question" in prompt:
             return counted(body, self.digest(prompt))
         return counted(body, self.final(schema_of(body), self.known(prompt)))
+
+    def program(self) -> str:
+        """Its program, or one without the call that it should have."""
+        return 'answer fail "nothing was asked"\n' if self.dropped("program") else self.question.program
+
+    # ---- with tools ----
+
+    def launching(self, body: Mapping[str, Any]) -> Said:
+        """As with sub-agents: a look at the beginning, then all tasks, so many in a reply, then the answer."""
+        looked = self.look(body)
+        if looked is not None:
+            return looked
+        jobs = [job for job in self.jobs(body, self.lines) if not self.dropped(job)]
+        launched = {call["prompt"] for call in _calls(body, "task")}
+        left = [job for job in jobs if f"{self.instruction()} {job}" not in launched]
+        if not left:
+            return counted(body, self.final(None, self.known(_results(body))))
+        tasks = [
+            _call(body, at, "task", description=f"look at {job[1:]}", prompt=f"{self.instruction()} {job}")
+            for at, job in enumerate(left[: self.together])
+        ]
+        return counted(body, "", tasks)
+
+    def branching(self, body: Mapping[str, Any]) -> Said:
+        """As with branches: a look at the beginning, then a branch for each page, which reads it and returns what it noted."""
+        entered = next(
+            (at for at, m in enumerate(body["messages"]) if m["role"] == "tool" and str(m["content"]).startswith("The branch is open")),
+            None,
+        )
+        if entered is not None:
+            said = body["messages"][entered + 1 :]
+            results = [m["content"] for m in said if m["role"] == "tool"]
+            if results:
+                return counted(body, "", [_call(body, 0, "return", message=self.digest("\n".join(results)))])
+            job = _LINES.search(body["messages"][entered]["content"])
+            assert job is not None
+            if job[2] is None:
+                return counted(body, "", [_call(body, 0, "read", path=job[1])])
+            first, last = int(job[2]), int(job[3])
+            return counted(body, "", [_call(body, 0, "read", path=job[1], offset=first, limit=last - first + 1)])
+        looked = self.look(body)
+        if looked is not None:
+            return looked
+        jobs = [job for job in self.jobs(body, self.page) if not self.dropped(job)]
+        opened = {call["prompt"] for call in _calls(body, "branch")}
+        left = [job for job in jobs if f"{self.instruction()} {job}" not in opened]
+        if not left:
+            return counted(body, self.final(None, self.known(_results(body))))
+        return counted(body, "", [_call(body, 0, "branch", description=f"look at {left[0][1:]}", prompt=f"{self.instruction()} {left[0]}")])
+
+    def look(self, body: Mapping[str, Any]) -> Said | None:
+        """The first thing that it does: finds out how much there is, or finds by a search all that it needs. None where it has."""
+        if any(message["role"] == "tool" for message in body["messages"]):
+            return None
+        if self.corpus.workload == "needle":
+            return counted(body, "", [_call(body, 0, "grep", pattern="magic number")])
+        if self.corpus.workload == "weird":
+            return counted(body, "", [_call(body, 0, "glob", pattern="**/*")])
+        return counted(body, "", [_call(body, 0, "read", path=self.path, limit=3)])
+
+    def jobs(self, body: Mapping[str, Any], size: int) -> list[str]:
+        """What there is to hand over, as mentions: lines of the only file, or all files that a listing has shown."""
+        if self.corpus.workload == "needle":
+            return []
+        first = next(message["content"] for message in body["messages"] if message["role"] == "tool")
+        if self.corpus.workload == "weird":
+            return [f"@{path}" for path in re.findall(r"(?m)^(\S+\.txt) \(", first)]
+        more = _MORE.search(first)
+        total = first.count("\n") + int(more[1].replace(",", "")) if more else first.count("\n") + 1
+        return [f"@{self.path}#L{at}-{min(at + size - 1, total)}" for at in range(1, total + 1, size)]
+
+    @property
+    def path(self) -> str:
+        return next(path for path, _ in self.corpus.files())
+
+    def instruction(self) -> str:
+        """What it wants to know of what it hands over."""
+        if self.corpus.workload in ("counting", "injected") and self.lines > 1:
+            return COUNT
+        return {
+            "weird": "Does the writer want to get money back? Reply `Note N: yes` or `Note N: no`.",
+            "duplicates": "Which fault is each report about? Reply a line each: `Report N: fault`.",
+            "injected": "Is it a complaint? Reply `Review N: yes` or `Review N: no`.",
+        }.get(self.corpus.workload, "Which kind does each question ask for? Reply a line each: `No. N: kind`.")
 
     # ---- what it knows ----
 
@@ -70,12 +170,11 @@ class Root:
             piece = self.by_name.get(name)
             if piece is not None and str(self.reader.told(piece)) == told.strip():
                 shown.setdefault(name, piece)
-        pieces = [piece for piece in shown.values() if self.question.needs(piece)]
-        typical = next(piece for piece in self.corpus.pieces if self.question.needs(piece))
-        for counts in _COUNTS.findall(prompt):
-            for told, times in json.loads(counts).items():
-                pieces += [self.standing_for(typical, told)] * times
-        return pieces
+        noted = [json.loads(counts) for counts in _COUNTS.findall(prompt)]
+        if noted:  # of all pieces, also of those that were looked at before
+            typical = next(piece for piece in self.corpus.pieces if self.question.needs(piece))
+            return [self.standing_for(typical, told) for counts in noted for told, times in counts.items() for _ in range(times)]
+        return [piece for piece in shown.values() if self.question.needs(piece)]
 
     def standing_for(self, typical: Piece, told: str) -> Piece:
         """A piece of which a note on several says no more than this."""
@@ -96,5 +195,22 @@ class Root:
 
     def dropped(self, what: str) -> bool:
         """Whether it leaves out the sub-call about this."""
-        digest = hashlib.sha256(what.encode()).digest()
+        digest = hashlib.sha256(f"{self.seed} {what}".encode()).digest()
         return int.from_bytes(digest[:8], "big") / 2**64 < self.drop
+
+
+def _call(body: Mapping[str, Any], at: int, name: str, **arguments: Any) -> dict[str, Any]:
+    """A call of a tool, as a message has it."""
+    number = sum(len(message.get("tool_calls") or ()) for message in body["messages"]) + at
+    return {"id": f"c{number}", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+
+
+def _calls(body: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The arguments of the calls of a tool so far."""
+    calls = (call["function"] for message in body["messages"] for call in message.get("tool_calls") or ())
+    return [json.loads(call["arguments"]) for call in calls if call["name"] == name]
+
+
+def _results(body: Mapping[str, Any]) -> str:
+    """What tools have given so far."""
+    return "\n".join(message["content"] or "" for message in body["messages"] if message["role"] == "tool")
