@@ -110,7 +110,6 @@ TOOL_CALLS: Final = 128  # in one reply: as many as OpenAI's API takes tools
 TOOL_RESULT_CHARS: Final = 30_000  # of what a tool gives to a model, as Claude Code cuts the output of a command by default
 FILES_SHOWN: Final = 40  # whose paths a model with file tools is told beforehand; it can list the others
 COMPARE_WINDOW: Final = 128_000  # tokens of a model whose window nobody knows: as many as most have, so that `direct` is cut somewhere
-# ---- compare ----
 SHELL_OUTPUT_BYTES: Final = 10_000  # of a command that a model is shown, its beginning and its end: as much as Terminus 2 shows
 SHELL_LINE_CHARS: Final = 10_000  # a command line: longer ones carry data, and braces in it are read again and again
 SHELL_WORDS: Final = 30_000  # arguments of one command, after globs and braces
