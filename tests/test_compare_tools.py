@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,15 +31,15 @@ def own_memo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RLM_CACHE_DIR", str(tmp_path / "cache"))
 
 
-def call(name: str, **arguments: Any) -> dict[str, Any]:
+def call(name: str, **arguments: Any) -> Any:
     return {"name": name, "arguments": arguments}
 
 
-def task(prompt: str) -> dict[str, Any]:
+def task(prompt: str) -> Any:
     return call("task", description="look at it", prompt=prompt)
 
 
-def judged(line: int) -> dict[str, Any]:
+def judged(line: int) -> Any:
     return task(f"Is it? @inbox.txt#L{line}")
 
 
@@ -50,7 +51,7 @@ def turns(*replies: dict[str, Any]) -> list[dict[str, Any]]:
     return [*reversed(rules)]
 
 
-def compared(rlm: Shell, strategy: str, *rules: dict[str, Any], words: tuple[str, ...] = ()) -> Any:
+def compared(rlm: Shell, strategy: str, *rules: Any, words: tuple[str, ...] = ()) -> Any:
     rlm.write("inbox.txt", INBOX)
     model = rlm.rules(*rules)
     done = rlm("compare", "Which?", "--context", "inbox.txt", "--strategies", strategy, "--model", model, "--json", *words)
@@ -82,7 +83,7 @@ def test_what_only_the_main_model_read_was_not_covered(rlm: Shell) -> None:
 
 
 def test_a_sub_agent_looks_by_itself(rlm: Shell) -> None:
-    agent = [
+    agent: list[Any] = [
         {"match": "(?s)^You are a sub-agent.*grep\\(.*inbox.txt:3:", "reply": "Line 3 is."},
         {"match": "^You are a sub-agent", "calls": [call("grep", pattern="la?te\\b")]},
     ]
@@ -222,8 +223,10 @@ def test_branches_that_go_wrong(rlm: Shell, inside: list[dict[str, Any]], result
 # ---- over HTTP ----
 
 
-def said(*calls: dict[str, Any], text: str | None = None) -> Answer:
-    tools = [{"id": f"x{at}", "type": "function", "function": {**c, "arguments": json.dumps(c["arguments"])}} for at, c in enumerate(calls)]
+def said(*calls: Any, text: str | None = None) -> Answer:
+    tools: Any = [
+        {"id": f"x{at}", "type": "function", "function": {**c, "arguments": json.dumps(c["arguments"])}} for at, c in enumerate(calls)
+    ]
     return ok(text, finish="tool_calls" if calls else "stop", **({"tool_calls": tools} if calls else {}))
 
 
@@ -286,13 +289,20 @@ def test_a_provider_that_dies_ends_its_row_alone(rlm: Shell) -> None:
 
 def test_ctrl_c_ends_the_one_under_way(rlm: Shell) -> None:
     rlm.write("inbox.txt", INBOX)
-    model = rlm.rules({"match": "Answer the question from", "reply": "yes"}, {"reply": "x", "delay": 600})
-    words = ("compare", "Which?", "--context", "inbox.txt", "--model", model, "--json", "--strategies", "direct,toolcalls,chunks")
-    with rlm.start(*words) as process:
-        with pytest.raises(Exception, match="timed out"):
-            process.communicate(timeout=3)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+    asked = threading.Event()
+
+    def reply(body: dict[str, Any]) -> str | Answer:
+        if "tools" not in body:
+            return "yes"
+        asked.set()
+        return Answer(delay=600)
+
+    with loopback(reply) as server:
+        words = ("--base-url", server.url, "--model", "m", "--json", "--strategies", "direct,toolcalls,chunks")
+        with rlm.start("compare", "Which?", "--context", "inbox.txt", *words) as process:
+            assert asked.wait(60)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert [(row["strategy"], row["outcome"]) for row in json.loads(out)["rows"]] == [("direct", "answered"), ("toolcalls", "interrupted")]
 
@@ -359,3 +369,74 @@ def test_paths_and_mentions(files: Callable[..., Files]) -> None:
         "3\n",
         "",
     )
+
+
+# ---- as a program ----
+
+
+def run_again(rlm: Shell, model: str, *inputs: str) -> Any:
+    """The program of the transcript, run on the same memo."""
+    assert rlm("fmt", "--check", "out/toolcalls.rlm").code == 0
+    assert rlm("check", "out/toolcalls.rlm").out == ""
+    return rlm("run", "out/toolcalls.rlm", *inputs, "--model", model, "--json").json
+
+
+def test_tool_calls_are_a_straight_line_of_calls(rlm: Shell) -> None:
+    rlm.write("inbox.txt", INBOX)
+    prompts = ["Is it? @inbox.txt#L1", 'Is it, {or} "not"?\n\\ @inbox.txt#L2-3', "Is it? @inbox.txt", "Is it? @inbox.txt#L3-9"]
+    model = rlm.rules(
+        *JUDGE,
+        {"match": "(?s)^The task.*Is it, ", "reply": "both"},
+        *turns({"calls": [*map(task, prompts), call("task", prompt=3)]}, {"reply": "1, {3}"}),
+    )
+    done = rlm(
+        "compare", "Which?", "--context", "inbox.txt", "--strategies", "toolcalls", "--model", model, "--json", "--as-program", "out"
+    )
+    (row,) = done.json["rows"]
+    again = run_again(rlm, model, "inbox=@inbox.txt")
+    assert again["answer"] == {"answer": "1, {3}", "tasks": results(row, "task")[:4]} and again["answer"]["tasks"][1] == "both"
+    assert (again["used"]["calls"], again["used"]["requests"], again["used"]["from_memo"]) == (4, 0, 4)
+    text = (rlm.folder / "out" / "toolcalls.rlm").read_text()
+    assert text == row["program"] and "# Which?" in text and "# task failed" in text
+    assert not any(word in text for word in (" for ", " if ", "map", "filter"))
+
+
+def test_files_and_rows_in_a_straight_line(rlm: Shell) -> None:
+    (rlm.folder / "src" / "a b").mkdir(parents=True)
+    rlm.write("src/a.txt", "broken\n")
+    rlm.write("src/a b/c[1].txt", "late\nfine\n")
+    rlm.write("rows.jsonl", '{"id": 1, "note": "late"}\n{"id": 2, "note": null}\n')
+    rlm.write("conf.json", '{"x": 1, "y": [true, null]}')
+    paths = ["src/a.txt", "rows.jsonl#L2", "rows.jsonl", "conf.json", "src/a.txt#L1"]
+    model = rlm.rules(*JUDGE, *turns({"calls": [task(f"Is it? @{path}") for path in paths]}, {"reply": "[1, 2]"}))
+    context = [word for path in ("src", "rows.jsonl", "conf.json") for word in ("--context", path)]
+    words = ("--strategies", "toolcalls", "--model", model, "--json", "--as-program", "out", "--type", "[int]")
+    (row,) = rlm("compare", "Which?", *context, *words).json["rows"]
+    assert results(row, "task") == ["yes", "no", "yes", "no", "yes"]
+    again = run_again(rlm, model, "src=src", "rows=@rows.jsonl", "conf=@conf.json")
+    assert again["answer"] == {"answer": [1, 2], "tasks": results(row, "task")} and again["used"]["requests"] == 0
+
+
+def test_a_sub_agent_that_looked_by_itself_is_asked_anew(rlm: Shell) -> None:
+    rlm.write("inbox.txt", INBOX)
+    agent: list[Any] = [
+        {"match": "(?s)^You are a sub-agent.*read\\(", "reply": "Line 3 is."},
+        {"match": "^You are a sub-agent", "calls": [call("read", path="inbox.txt", offset=2), call("grep", pattern="late")]},
+    ]
+    anew = {"match": "(?s)^The task.*Find what is late.*My parcel is late", "reply": "Line 3, again."}
+    model = rlm.rules(anew, *agent, *turns({"calls": [task("Find what is late.")]}, {"reply": "the third"}))
+    rlm("compare", "Which?", "--context", "inbox.txt", "--strategies", "toolcalls", "--model", model, "--as-program", "out")
+    again = run_again(rlm, model, "inbox=@inbox.txt")
+    assert again["answer"] == {"answer": "the third", "tasks": ["Line 3, again."]} and again["used"]["requests"] == 1
+
+
+def test_every_strategy_has_its_program(rlm: Shell) -> None:
+    rlm.write("inbox.txt", INBOX)
+    programs: list[Any] = [{"match": "Turn 1 of ", "reply": '```rlm\nanswer call "Is it?" on inbox\n```'}, {"reply": "yes"}]
+    model = rlm.rules(*programs)
+    words = ("--strategies", "direct,chunks,folding,rlm", "--model", model, "--as-program", "out")
+    assert rlm("compare", "Which?", "--context", "inbox.txt", *words).code == 0
+    for name, given in (("direct", "data"), ("chunks", "data"), ("rlm", "inbox")):
+        again = rlm("run", f"out/{name}.rlm", f"{given}=@inbox.txt", "--model", model, "--json").json
+        assert (again["answer"], again["used"]["requests"]) == ("yes", 0), name
+    assert rlm("run", "out/folding.rlm", "--model", model).code == 0

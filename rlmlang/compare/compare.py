@@ -105,7 +105,7 @@ class Comparison:
             error=None if failure is None else _told(failure),
             paid=report.to_json()["used"],
             transcript=tuple(attempt.transcript),
-            program=attempt.program(),
+            program=attempt.program(answer),
         )
         return row if failure is None else self._failed(row)
 

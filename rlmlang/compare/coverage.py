@@ -14,7 +14,7 @@ from typing import Any, Final
 from rlmlang.compare.files import Files
 from rlmlang.compare.task import Item
 from rlmlang.errors import Failure
-from rlmlang.files import DirValue, FileValue
+from rlmlang.files import DirValue
 from rlmlang.solve.contexts import Context
 from rlmlang.values import SEQUENCES, to_json_text
 
@@ -75,7 +75,7 @@ def every_item(contexts: Sequence[Context]) -> tuple[Item, ...]:
 def _items(name: str, value: Any, contexts: Sequence[Context]) -> list[Item]:
     if isinstance(value, SEQUENCES):
         return [Item(f"{name}[{at}]", _of_record(item)) for at, item in enumerate(value)]
-    if isinstance(value, (str, FileValue, DirValue)):
+    if isinstance(value, (str, DirValue)):
         return [item for path, text in _texts(name, value) for item in _lines(path, text)]
     return [Item(name, to_json_text(value))]
 

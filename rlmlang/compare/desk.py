@@ -33,6 +33,7 @@ from rlmlang.run.flow import Here
 from rlmlang.run.nesting import Ledger, Nesting, Task
 from rlmlang.session import Session, usable_model
 from rlmlang.solve.ask import question_session
+from rlmlang.solve.contexts import Context
 from rlmlang.syntax import nodes as n
 from rlmlang.types import TEXT, Type
 
@@ -202,8 +203,12 @@ class _Playing:
             here.round = max(here.round, flow.round)
 
 
-def attempt(asked: Asked, play: Play, *, alone: bool = False) -> Attempt:
-    """A question that `play` answers, ready to be run. Raises UsageError; BudgetError where not even one call is within the budget."""
+AsProgram = Callable[[str, Sequence[Context], Sequence[Step], Any], str]
+
+
+def attempt(asked: Asked, play: Play, *, alone: bool = False, as_program: AsProgram | None = None) -> Attempt:
+    """A question that `play` answers, ready to be run; `as_program` makes a program of question, data, transcript and answer. Raises
+    UsageError; BudgetError where not even one call is within the budget."""
     transcript: list[Step] = []
     session = question_session(
         asked.question,
@@ -215,4 +220,8 @@ def attempt(asked: Asked, play: Play, *, alone: bool = False) -> Attempt:
         calls=asked.calls,
         depth=asked.depth,
     )
-    return Attempt(session, at_the_top, alone, transcript)
+    if as_program is None:
+        return Attempt(session, at_the_top, alone, transcript)
+    return Attempt(
+        session, at_the_top, alone, transcript, lambda answer: as_program(asked.question, asked.contexts, tuple(transcript), answer)
+    )

@@ -29,19 +29,22 @@ class Files(Mapping[str, str]):
     """Paths (posix, relative, sorted) and their texts. Reading a file that is no text raises Failure."""
 
     def __init__(self, data: Sequence[tuple[str, Type, Any]], sources: Mapping[str, str] | None = None) -> None:
+        self.origins: dict[str, tuple[str, str | None]] = {}  # of each path: the name of what it is from, and its path in that folder
         self._files: dict[str, str | FileValue | _Data] = {}
         self._made: dict[str, str] = {}
         for name, _, value in data:
             if isinstance(value, DirValue):
                 prefix = "" if len(data) == 1 else f"{name}/"
-                self._files |= {f"{prefix}{file.path}": file for file in value.files("**/*")}
-            elif isinstance(value, str):
-                ending = os.path.splitext((sources or {}).get(name, ""))[1]
-                self._files[f"{name}{ending or '.txt'}"] = value
-            elif isinstance(value, FileValue):
-                self._files[f"{name}/{value.name}"] = value
+                for file in value.files("**/*"):
+                    self._files[f"{prefix}{file.path}"] = file
+                    self.origins[f"{prefix}{file.path}"] = name, file.path
+                continue
+            if isinstance(value, str):
+                path = f"{name}{os.path.splitext((sources or {}).get(name, ''))[1] or '.txt'}"
             else:
-                self._files[f"{name}.{'jsonl' if isinstance(value, SEQUENCES) else 'json'}"] = _Data(value)
+                path = f"{name}.{'jsonl' if isinstance(value, SEQUENCES) else 'json'}"
+            self._files[path] = value if isinstance(value, str) else _Data(value)
+            self.origins[path] = name, None
         self._files = dict(sorted(self._files.items()))
 
     @staticmethod

@@ -15,6 +15,7 @@ from rlmlang.lm.render import PROMPT_BYTES_PER_TOKEN, reply_tokens, utf8_length
 from rlmlang.lm.request import Model
 from rlmlang.session import Session, configuration, models_of, prepare
 from rlmlang.solve.ask import written_type
+from rlmlang.syntax.strings import quote
 from rlmlang.types import TEXT
 
 _FRAME_BYTES = 2_000  # of a prompt: what stands around question and data
@@ -62,3 +63,8 @@ def session_of(asked: Asked, program: str, inputs: Mapping[str, Any], name: str)
 def arrow(asked: Asked) -> str:
     """` -> TYPE`, or nothing for a text. Raises UsageError."""
     return "" if asked.type is None else f" -> {written_type(asked.type)}"
+
+
+def with_question(program: str, question: str) -> str:
+    """The program to be kept: the question is its default."""
+    return program.replace("input question: text\n", f"input question: text = {quote(question)}\n", 1)

@@ -46,6 +46,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--calls", metavar="N", type=options.count, default=CALLS, help=f"sub-invocations in all, {CALLS:,} by default")
     parser.add_argument("--depth", metavar="N", type=options.count, default=1, help="levels of solves in rlm, 1 by default")
     options.add_settings(parser)
+    parser.add_argument(
+        "--as-program",
+        metavar="FOLDER",
+        help="write what each strategy is as a program, or was in effect, to FOLDER/NAME.rlm: tool calls as a straight line of calls",
+    )
     parser.add_argument("--json", action="store_true", help="the rows as JSON on standard output, with every step")
 
 
@@ -58,6 +63,8 @@ def main(args: argparse.Namespace) -> int:
         terminal.write_json({"question": comparison.task.question, "rows": [row.to_json() for row in rows]})
     else:
         terminal.write(table(rows))
+    if args.as_program is not None:
+        _write_programs(rows, args)
     _conclude(rows, args)
     return _exit_code(comparison, rows)
 
@@ -121,6 +128,30 @@ def _models(comparison: Comparison) -> list[Any]:
 
     found = models_of(comparison.settings, configuration(comparison.settings.config))
     return [found[name] for name in dict.fromkeys((found.root, found.default))]
+
+
+def _write_programs(rows: Sequence[Row], args: argparse.Namespace) -> None:
+    """A file for each strategy that has a program. Raises RlmError."""
+    from pathlib import Path
+
+    from rlmlang.cli.answer import OutFile
+
+    folder = Path(args.as_program)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot make the folder {printable(args.as_program, 300)}: {(error.strerror or 'it cannot be').lower()}"
+        ) from None
+    for row in rows:
+        if row.program is None:
+            continue
+        path = folder / f"{row.strategy}.rlm"
+        file = OutFile(str(path))
+        file.whole(row.program.removesuffix("\n"))
+        file.close()
+        if not args.quiet:
+            terminal.say(f"{row.strategy}: the program is in {printable(str(path), 300)}, {len(row.program):,} characters")
 
 
 def _conclude(rows: Sequence[Row], args: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from rlmlang.compare.agent import Arguments, Offer, Talk, read_arguments, refused, tool
+from rlmlang.compare.as_program import as_program
 from rlmlang.compare.desk import Desk, attempt
 from rlmlang.compare.file_tools import file_tools
 from rlmlang.compare.strategies.toolcalls import first_message
@@ -130,7 +131,7 @@ class Folding:
     help: str = "one model that branches and returns, the branch's steps folded away"
 
     def attempt(self, asked: Asked) -> Attempt:
-        return attempt(asked, play)
+        return attempt(asked, play, as_program=as_program)
 
 
 STRATEGY = Folding()

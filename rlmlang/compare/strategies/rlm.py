@@ -20,7 +20,7 @@ class Rlm:
         question = Question(
             asked.question, asked.contexts, asked.settings, type=asked.type, turns=asked.turns, calls=asked.calls, depth=asked.depth
         )
-        return Attempt(question.session, at_the_top, program=lambda: question.report(None, None).program)
+        return Attempt(question.session, at_the_top, program=lambda answer: question.report(None, None).program)
 
 
 STRATEGY = Rlm()

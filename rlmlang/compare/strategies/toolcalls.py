@@ -15,6 +15,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from rlmlang.compare.agent import Arguments, Offer, Talk, tool
+from rlmlang.compare.as_program import as_program
 from rlmlang.compare.desk import Desk, attempt
 from rlmlang.compare.file_tools import file_tools, label, mentioned, overview, part, text_of
 from rlmlang.compare.strategy import Asked, Attempt
@@ -84,7 +85,7 @@ class ToolCalls:
     help: str = "a main model that launches sub-agents by tool calls (as Claude Code, Codex)"
 
     def attempt(self, asked: Asked) -> Attempt:
-        return attempt(asked, play)
+        return attempt(asked, play, as_program=as_program)
 
 
 STRATEGY = ToolCalls()
