@@ -173,3 +173,54 @@ def test_data_as_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("answer", "gold", "score"), [("Yes. ", "yes", 1), ("yes", "no", 0), (3, 3, 1), ([1], [1.0], 1), ("3", 3, 0)])
 def test_exact(answer: Any, gold: Any, score: float) -> None:
     assert exact(answer, gold) == score
+
+
+# ---- workloads ----
+
+
+def test_a_workload_has_data_type_and_gold_of_its_own(rlm: Shell) -> None:
+    model = rlm.rules(*programs("answer 3"))
+    words = ("compare", "--workload", "counting", "--size", "30", "--seed", "2", "--strategies", "rlm", "--model", model)
+    done = rlm(*words, "--json")
+    assert done.code == 0 and done.json["workload"] == "counting"
+    (found,) = done.json["rows"]
+    assert found["answer"] == 3 and 0 <= found["score"] <= 1 and found["coverage"] == 0.0
+    assert rlm(*words, "--json").json["question"] == done.json["question"]
+
+
+def test_questions_of_a_workload_share_the_memo(rlm: Shell) -> None:
+    """Those that ask the same of each line pay for it once."""
+    program = 'x = [call "Which?" on l for l in lines(messages)]\nanswer [{a: 1, b: len(x)}]'
+    model = rlm.rules(*programs(program, calls="entity"))
+    words = ("compare", "--workload", "pairs", "--size", "12", "--strategies", "rlm", "--model", model)
+    first, second = rlm(*words, "--questions", "1,3", "--json").json["questions"]
+    assert first["question"] != second["question"]
+    (paid,), (free,) = first["rows"], second["rows"]
+    assert (paid["paid"]["requests"], free["paid"]["requests"]) == (13, 1)
+    assert paid["calls"] == free["calls"] == 13 and free["tokens"] > free["root_tokens"] > 0
+    done = rlm(*words, "--questions", "3,4")
+    assert done.out.count("outcome") == 2 and " sent " in done.out
+
+
+def test_a_workload_of_files(rlm: Shell) -> None:
+    model = rlm.rules(*programs("answer [f.name for f in notes.files()][:2]"))
+    done = rlm("compare", "--workload", "weird", "--size", "5", "--strategies", "rlm,toolcalls", "--model", model, "--json")
+    assert [r["outcome"] for r in done.json["rows"]] == ["answered", "looped"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--workload", "nothing"),
+        ("--workload", "needle", "--size", "0"),
+        ("--workload", "needle", "--questions", "2"),
+        ("--workload", "needle", "--questions", "x"),
+        ("--workload", "needle", "--type", "int"),
+        ("Which?", "--workload", "needle"),
+        ("Which?", "--size", "3"),
+        ("Which?", "--turns", "0"),
+        (),
+    ],
+)
+def test_wrong_workloads(rlm: Shell, words: tuple[str, ...]) -> None:
+    assert rlm("compare", *words, "--model", rlm.rules({"reply": "x"})).code == 2

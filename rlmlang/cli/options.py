@@ -68,9 +68,16 @@ def add_budget(parser: argparse.ArgumentParser, about: str = "") -> None:
 
 def count(text: str) -> int:
     """A whole number of an option."""
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+    number = whole(text) if text == text.strip() else None
+    if number is None:
         raise argparse.ArgumentTypeError(f"expected a whole number, not {text[:60]!r}")
-    return int(text)
+    return number
+
+
+def whole(text: str) -> int | None:
+    """A whole number among others of an option; None where it is none."""
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
 
 
 def settings_of(args: argparse.Namespace) -> Settings:

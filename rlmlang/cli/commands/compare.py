@@ -10,8 +10,9 @@ strategies:
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rlmlang.cli import options, terminal
 from rlmlang.errors import BudgetError, Interrupted, RlmError, UsageError
@@ -20,9 +21,12 @@ from rlmlang.syntax.diagnostics import printable
 if TYPE_CHECKING:
     from rlmlang.compare.compare import Comparison
     from rlmlang.compare.strategy import Row
+    from rlmlang.compare.task import Task
     from rlmlang.session import Running
+    from rlmlang.solve.contexts import Context
 
 HELP = "put a question to several strategies, and compare what they take"
+_SIZE: Final = 100
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
     known = available()
     parser.description = (parser.description or "") + "\n".join(f"  {name:<10} {strategy(name).help}" for name in known)
-    parser.add_argument("question", metavar="QUESTION", help="what is asked")
+    parser.add_argument("question", metavar="QUESTION", nargs="?", help="what is asked; with --workload, nothing")
     parser.add_argument(
         "--context", metavar="PATH", action="append", default=[], help="data to answer from, as for rlm solve; may be given several times"
     )
@@ -41,6 +45,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--type", metavar="TYPE", help='the type of the answer, as after -> in a program: int, [text], "yes" | "no"')
     parser.add_argument(
         "--gold", metavar="ANSWER", help="the right answer, for the score: JSON where --type asks for another type than text"
+    )
+    parser.add_argument("--workload", metavar="NAME", help="instead of a question: generated data with a known answer (docs/compare.md)")
+    parser.add_argument("--size", metavar="N", type=options.count, help=f"pieces of the workload, {_SIZE} by default")
+    parser.add_argument("--seed", metavar="N", type=options.count, help="that the workload is generated from, 0 by default")
+    parser.add_argument(
+        "--questions", metavar="NUMBERS", help="which questions of the workload, from 1, separated by commas, or all; 1 by default"
     )
     parser.add_argument("--turns", metavar="N", type=options.count, default=TURNS, help=f"replies of the root model, {TURNS} by default")
     parser.add_argument("--calls", metavar="N", type=options.count, default=CALLS, help=f"sub-invocations in all, {CALLS:,} by default")
@@ -55,33 +65,76 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from rlmlang.cli.comparison import table
+    from rlmlang.cli.comparison import report, table
 
-    comparison = _prepare(args)
-    rows = _run(comparison, args)
+    done: list[tuple[Comparison, list[Row]]] = []
+    with contextlib.ExitStack() as stack:
+        comparisons = _comparisons(args, stack)
+        for comparison in comparisons:
+            rows = _run(comparison, args)
+            done.append((comparison, rows))
+            if not args.json:
+                terminal.write(table(rows, comparison.task.question if len(comparisons) > 1 else None))
+            if args.as_program is not None:
+                _write_programs(rows, args.as_program, comparison.task.name if len(comparisons) > 1 else "", quiet=args.quiet)
+            _conclude(rows, args)
+            if comparison.cancelled:
+                break
     if args.json:
-        terminal.write_json({"question": comparison.task.question, "rows": [row.to_json() for row in rows]})
-    else:
-        terminal.write(table(rows))
-    if args.as_program is not None:
-        _write_programs(rows, args)
-    _conclude(rows, args)
-    return _exit_code(comparison, rows)
+        terminal.write_json(report([(comparison.task, rows) for comparison, rows in done], args.workload))
+    return _exit_code(done)
 
 
-def _prepare(args: argparse.Namespace) -> Comparison:
-    """What is to be compared. Raises UsageError."""
+def _comparisons(args: argparse.Namespace, stack: contextlib.ExitStack) -> list[Comparison]:
+    """What is to be compared, question by question; `stack` holds what has to go afterwards. Raises UsageError."""
     from rlmlang.compare.compare import Comparison
     from rlmlang.compare.strategies import chosen
+
+    names, settings = chosen(args.strategies), options.settings_of(args)
+    for name in ("turns", "calls", "depth"):
+        if getattr(args, name) < 1:
+            raise UsageError(f"--{name} is a whole number from 1 up")
+    limits = (args.turns, args.calls, args.depth)
+    if args.workload is not None:
+        return [Comparison(task, names, settings, *limits) for task in _workload(args, stack)]
+    wrong = next((name for name in ("size", "seed", "questions") if getattr(args, name) is not None), None)
+    if wrong is not None:
+        raise UsageError(f"--{wrong} is of a workload", hint="give --workload NAME")
+    task, contexts = _question(args)
+    return [Comparison(task, names, settings, *limits, contexts)]
+
+
+def _question(args: argparse.Namespace) -> tuple[Task, tuple[Context, ...]]:
+    """The question that was given, and its data. Raises UsageError."""
     from rlmlang.compare.task import Task
     from rlmlang.solve.contexts import read_contexts
 
-    names = chosen(args.strategies)
+    if args.question is None or not args.question.strip():
+        raise UsageError("there is no question", hint="give one, or --workload NAME")
     contexts = read_contexts(args.context, terminal.read_input)
-    task = Task(args.question, {c.name: c.value for c in contexts}, args.type, _gold(args))
-    if not task.question.strip():
-        raise UsageError("there is no question")
-    return Comparison(task, names, options.settings_of(args), args.turns, args.calls, args.depth, contexts)
+    return Task(args.question, {c.name: c.value for c in contexts}, args.type, _gold(args)), contexts
+
+
+def _workload(args: argparse.Namespace, stack: contextlib.ExitStack) -> list[Task]:
+    """The questions of a workload; one that is a folder is written to a place that goes afterwards. Raises UsageError."""
+    from tempfile import TemporaryDirectory
+
+    from rlmlang.compare.workloads import generate
+
+    wrong = next((name for name in ("question", "context", "type", "gold") if getattr(args, name)), None)
+    if wrong is not None:
+        raise UsageError(f"a workload has its own {wrong}")
+    corpus = generate(args.workload, _SIZE if args.size is None else args.size, args.seed or 0)
+    folder = stack.enter_context(TemporaryDirectory(prefix="rlm-workload-", ignore_cleanup_errors=True))
+    if any(not isinstance(data, str) for data in corpus.data.values()):
+        corpus.write(folder)
+    count = len(corpus.questions)
+    if args.questions == "all":
+        return [corpus.task(at, folder) for at in range(count)]
+    numbers = [options.whole(number) for number in (args.questions or "1").split(",")]
+    if not numbers or any(number is None or not 1 <= number <= count for number in numbers):
+        raise UsageError(f"--questions are numbers from 1 to {count}, or all", hint="for example --questions 1,3")
+    return [corpus.task(number - 1, folder) for number in numbers if number is not None]
 
 
 def _gold(args: argparse.Namespace) -> Any:
@@ -130,28 +183,27 @@ def _models(comparison: Comparison) -> list[Any]:
     return [found[name] for name in dict.fromkeys((found.root, found.default))]
 
 
-def _write_programs(rows: Sequence[Row], args: argparse.Namespace) -> None:
-    """A file for each strategy that has a program. Raises RlmError."""
+def _write_programs(rows: Sequence[Row], given: str, below: str, *, quiet: bool) -> None:
+    """A file for each strategy that has a program, in a folder of each question where there are several. Raises UsageError."""
     from pathlib import Path
 
     from rlmlang.cli.answer import OutFile
 
-    folder = Path(args.as_program)
+    folder = Path(given) / "".join(c if c.isalnum() else "_" for c in below)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(
-            f"cannot make the folder {printable(args.as_program, 300)}: {(error.strerror or 'it cannot be').lower()}"
-        ) from None
+        raise UsageError(f"cannot make the folder {printable(str(folder), 300)}: {(error.strerror or 'unknown').lower()}") from None
     for row in rows:
         if row.program is None:
             continue
-        path = folder / f"{row.strategy}.rlm"
-        file = OutFile(str(path))
-        file.whole(row.program.removesuffix("\n"))
-        file.close()
-        if not args.quiet:
-            terminal.say(f"{row.strategy}: the program is in {printable(str(path), 300)}, {len(row.program):,} characters")
+        file = OutFile(str(folder / f"{row.strategy}.rlm"))
+        try:
+            file.whole(row.program.removesuffix("\n"))
+        finally:
+            file.close()
+        if not quiet:
+            terminal.say(f"{row.strategy}: the program is in {printable(file.path, 300)}, {len(row.program):,} characters")
 
 
 def _conclude(rows: Sequence[Row], args: argparse.Namespace) -> None:
@@ -161,9 +213,10 @@ def _conclude(rows: Sequence[Row], args: argparse.Namespace) -> None:
             terminal.say(f"{row.strategy}: {row.outcome}: {row.error}")
 
 
-def _exit_code(comparison: Comparison, rows: Sequence[Row]) -> int:
-    if comparison.cancelled:
+def _exit_code(done: Sequence[tuple[Comparison, Sequence[Row]]]) -> int:
+    if any(comparison.cancelled for comparison, _ in done):
         return Interrupted.exit_code
+    rows = [row for _, rows in done for row in rows]
     if any(row.outcome == "answered" for row in rows):
         return 0
     return BudgetError.exit_code if rows and all(row.outcome == "budget" for row in rows) else RlmError.exit_code
