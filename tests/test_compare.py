@@ -57,6 +57,8 @@ def test_what_a_row_counts(rlm: Shell) -> None:
     assert found["coverage"] == pytest.approx(2 / 3) and found["seen"] == 1.0  # the preview shows the third to the root model
     assert 0 < found["root_tokens"] < found["tokens"] == found["paid"]["input_tokens"] + found["paid"]["output_tokens"]
     assert found["program"].startswith("# Which?\n")
+    assert [step["by"] for step in found["transcript"]] == ["root", "tool"] * 2
+    assert found["transcript"][1]["result"].startswith("shown: [text], 1 item")
     again = row(rlm, model, "rlm")
     assert again["paid"]["requests"] == 0
     assert {k: v for k, v in again.items() if k not in ("paid", "seconds")} == {

@@ -104,7 +104,7 @@ class Comparison:
             seconds=report.used.seconds,
             error=None if failure is None else _told(failure),
             paid=report.to_json()["used"],
-            transcript=tuple(attempt.transcript),
+            transcript=tuple(attempt.transcript()),
             program=attempt.program(answer),
         )
         return row if failure is None else self._failed(row)

@@ -220,8 +220,8 @@ def attempt(asked: Asked, play: Play, *, alone: bool = False, as_program: AsProg
         calls=asked.calls,
         depth=asked.depth,
     )
-    if as_program is None:
-        return Attempt(session, at_the_top, alone, transcript)
-    return Attempt(
-        session, at_the_top, alone, transcript, lambda answer: as_program(asked.question, asked.contexts, tuple(transcript), answer)
-    )
+
+    def program(answer: Any) -> str | None:
+        return None if as_program is None else as_program(asked.question, asked.contexts, transcript, answer)
+
+    return Attempt(session, at_the_top, alone, lambda: transcript, program)

@@ -56,13 +56,13 @@ class Step:
 @frozen(eq=False)
 class Attempt:
     """One strategy, ready to be run: its `session`; `is_root` says which calls are the root model's; with `alone` it has no sub-calls by
-    its design, so what the root model saw is what was looked at. `transcript` fills while it runs; `program` gives, afterwards, with the
-    answer, the program that the strategy is, has written, or has been in effect."""
+    its design, so what the root model saw is what was looked at. `transcript` is what has happened so far; `program` gives, once there is
+    an answer (or none), the program that the strategy is, has written, or has been in effect."""
 
     session: Session
     is_root: IsRoot
     alone: bool = False
-    transcript: list[Step] = field(factory=list)
+    transcript: Callable[[], Sequence[Step]] = tuple
     program: Callable[[Any], str | None] = lambda answer: None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from rlmlang.compare.account import at_the_top
-from rlmlang.compare.strategy import Asked, Attempt
+from rlmlang.compare.strategy import Asked, Attempt, Step
 from rlmlang.solve.ask import Question
 
 
@@ -20,7 +20,24 @@ class Rlm:
         question = Question(
             asked.question, asked.contexts, asked.settings, type=asked.type, turns=asked.turns, calls=asked.calls, depth=asked.depth
         )
-        return Attempt(question.session, at_the_top, program=lambda answer: question.report(None, None).program)
+        return Attempt(
+            question.session,
+            at_the_top,
+            transcript=lambda: _steps(question),
+            program=lambda answer: question.report(None, None).program,
+        )
+
+
+def _steps(question: Question) -> list[Step]:
+    """The turns: each program, and what came of it."""
+    turns = question.record.turns if question.record is not None else []
+    steps = []
+    for turn in turns:
+        wrong = [f"line {d['line']}: {d['message']}" for d in turn.diagnostics if d["severity"] == "error"]
+        told = turn.shown or "\n".join([*([turn.error] if turn.error else []), *wrong])
+        steps.append(Step("root", text=turn.program or ""))
+        steps.append(Step("tool", name="program", result=f"{turn.outcome}{f': {told}' if told else ''}"))
+    return steps
 
 
 STRATEGY = Rlm()
