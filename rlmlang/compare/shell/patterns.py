@@ -67,7 +67,10 @@ class Expression:
                 return
             if found[1] > found[0]:
                 yield found
-            at = max(found[1], at + 1)
+            end = max(found[1], at + 1)
+            if self.words:  # what stands before the next may be the end of this one
+                end = next((i for i in range(end - 1, at, -1) if line[i : i + 1] < b"\x80" or line[i] >= 0xC0), end)
+            at = end
 
 
 def compile_all(
