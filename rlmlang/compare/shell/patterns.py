@@ -42,6 +42,8 @@ class Expression:
     compiled: Any
     words: bool
     size: int
+    starting: Any = None  # with `words`: at the start of a line
+    inner: Any = None  # and within it
 
     def search(self, block: bytes, start: int = 0, end: int | None = None) -> tuple[int, int] | None:
         """The first match in `block`, which is whole lines; None if there is none."""
@@ -62,15 +64,18 @@ class Expression:
         """The matches in a line that are not empty, left to right."""
         at = 0
         while at <= len(line):
-            found = self.search(line, at)
+            found = self._word(line, at) if self.words else self.search(line, at)
             if found is None:
                 return
             if found[1] > found[0]:
                 yield found
-            end = max(found[1], at + 1)
-            if self.words:  # what stands before the next may be the end of this one
-                end = next((i for i in range(end - 1, at, -1) if line[i : i + 1] < b"\x80" or line[i] >= 0xC0), end)
-            at = end
+            at = max(found[1], at + 1)
+
+    def _word(self, line: bytes, at: int) -> tuple[int, int] | None:
+        """The first match from `at` on; what parts it from one before may be the end of that one."""
+        before = next((i for i in range(at - 1, 0, -1) if line[i] & 0xC0 != 0x80), 0)
+        matches = [self.inner.search(line, before), *([] if at else [self.starting.search(line)])]
+        return min((match.span(1) for match in matches if match is not None), default=None)
 
 
 def compile_all(
@@ -88,16 +93,19 @@ def compile_all(
     options.longest_match = syntax != "perl"
     options.case_sensitive = not ignore_case
     written = "|".join(f"(?:{translated(pattern, syntax)})" for pattern in patterns)
+    whole = written
     if lines:
-        written = f"^(?:{written})$"
+        whole = f"^(?:{written})$"
     elif words:
-        written = f"(?:^|[^{_WORD}])({written})(?:[^{_WORD}]|$)"
+        whole = f"(?:^|[^{_WORD}])({written})(?:[^{_WORD}]|$)"
     try:
-        compiled = re2.compile(f"(?m){written}".encode("utf-8", "replace"), options)
+        compiled = re2.compile(f"(?m){whole}".encode("utf-8", "replace"), options)
+        word = f"({written})(?:[^{_WORD}]|$)"
+        parts = [re2.compile(f"(?m){part}{word}".encode("utf-8", "replace"), options) for part in ("^", f"[^{_WORD}]")] if words else []
     except re2.error as error:
         reason = error.args[0].decode(errors="replace") if error.args and isinstance(error.args[0], bytes) else str(error)
         raise Misuse(_reason(patterns, syntax, reason)) from None
-    return Expression(compiled, words and not lines, compiled.programsize)
+    return Expression(compiled, words and not lines, compiled.programsize, *parts)
 
 
 def _reason(patterns: Sequence[str], syntax: Syntax, said: str) -> str:
