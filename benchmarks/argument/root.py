@@ -16,12 +16,15 @@ from typing import Any
 
 from attrs import define, field
 
-from benchmarks.argument.reader import Reader, counted, schema_of, tokens, written
+from benchmarks.argument.reader import Reader, counted, schema_of, written
 from benchmarks.write_programs.chat import Said
 from rlmlang.compare.task import Item
 from rlmlang.compare.workloads import Corpus, Piece, Question
+from rlmlang.lm.render import PROMPT_BYTES_PER_TOKEN, worst_input_tokens
+from rlmlang.lm.request import Message, Model, Request, Tool, ToolCall
 from rlmlang.solve.prompt import rules
 
+_ROOT = Model(name="root", provider="openai", model="root")
 _COUNTS = re.compile(r"counts: (\{[^{}\n]*\})")
 _MORE = re.compile(r"\(([\d,]+) more lines?")
 _LINES = re.compile(r"@([^\s#]+)(?:#L(\d+)-(\d+))?")
@@ -32,8 +35,8 @@ _TOLD = re.compile(r"(?m)^(?:[-*] )?((?:No\.|Note|Report|Review|line) \d+): (.+)
 @define(eq=False)
 class Root:
     """The root model and the sub-model of one question. With tools it hands `lines` lines (or files) to each sub-agent, and launches
-    `together` of them in a reply; a branch reads `page` lines. `seed` decides what is dropped. `largest` is the longest prompt that the
-    root model was sent, in tokens."""
+    `together` of them in a reply; a branch reads `page` lines. `seed` decides what is dropped. `largest` is how much of a window the
+    longest prompt to the root model is reckoned to take, in tokens."""
 
     corpus: Corpus
     question: Question
@@ -50,7 +53,7 @@ class Root:
 
     def __call__(self, body: Mapping[str, Any]) -> Said:
         if body["model"] == "root":
-            self.largest = max(self.largest, tokens(written(body)))
+            self.largest = max(self.largest, reckoned(body))
         return self._answer(body)
 
     def _answer(self, body: Mapping[str, Any]) -> Said:
@@ -197,6 +200,16 @@ class Root:
         """Whether it leaves out the sub-call about this."""
         digest = hashlib.sha256(f"{self.seed} {what}".encode()).digest()
         return int.from_bytes(digest[:8], "big") / 2**64 < self.drop
+
+
+def reckoned(body: Mapping[str, Any]) -> int:
+    """How many tokens of a window a prompt is taken for before it is sent, which is on the safe side."""
+    messages = []
+    for message in body["messages"]:
+        calls = tuple(ToolCall(call["id"], **call["function"]) for call in message.get("tool_calls") or ())
+        messages.append(Message(message["role"], message.get("content") or "", calls, message.get("tool_call_id")))
+    tools = tuple(Tool(**tool["function"]) for tool in body.get("tools") or ())
+    return worst_input_tokens(Request(_ROOT, tuple(messages), tools=tools)) // PROMPT_BYTES_PER_TOKEN
 
 
 def _call(body: Mapping[str, Any], at: int, name: str, **arguments: Any) -> dict[str, Any]:

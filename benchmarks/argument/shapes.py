@@ -55,12 +55,11 @@ SHAPES = {
         input items: [text]
         answer reduce a, b in items { call "Merge these notes." on a, b with {max_tokens: 200} }
     """),
-    "recursion, six deep: halves until they are small": _program("""
-        input items: [text]
-        fn look(xs: [text]) -> text depth 6 {
-          half = len(xs) // 2
-          short = len(xs) <= 8
-          call "Note what matters." on xs if short else call "Merge." on [look(take(xs, half)), look(drop(xs, half))]
+    "recursion: halves until they are small": _program("""
+        input items: text
+        fn look(t: text) -> text depth 3 {
+          half = max(8000, len(t) // 2)
+          call "Note what matters." on t if len(t) <= 8000 else call "Merge these notes." on [look(p) for p in chunks(t, half)]
         }
         answer look(items)
     """),

@@ -1,0 +1,152 @@
+"""Makes all figures of docs/argument.md: prints the tables, and with `--write` puts them, and the plots, where the document has them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.argument import memo, shapes
+from benchmarks.argument.curves import (
+    LARGE,
+    SEED,
+    WAYS,
+    WINDOW,
+    Curve,
+    Dropped,
+    Outgrown,
+    Point,
+    Way,
+    complete,
+    curve,
+    dropped,
+    most_root_tokens,
+    outgrown,
+    point,
+    sizes,
+)
+from benchmarks.argument.document import fill
+from benchmarks.argument.plot import Line, chart
+from benchmarks.harness import rendered
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "argument.md"
+DROP = 0.01
+PREFILL = 10_000  # tokens of a prompt that a server reads in a second, where a number of days is given
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="argument", description="The figures of docs/argument.md.")
+    parser.add_argument("--largest", type=int, default=10_000, help="measure no size beyond this")
+    parser.add_argument("--memo-lines", type=int, default=500, help="lines of the corpus of twenty questions")
+    parser.add_argument("--runs", type=int, default=20, help="runs for each figure with dropped sub-calls")
+    parser.add_argument("--write", action="store_true", help="put the figures into the document")
+    given = parser.parse_args()
+    curves = []
+    for way in WAYS:
+        print(f"{way.name} …", file=sys.stderr, flush=True)
+        curves.append(curve(way, [point(way, n) for n in sizes(way) if n <= given.largest]))
+    losses = [dropped(way, n, DROP, given.runs) for way, n in losing()]
+    asked = memo.twenty(given.memo_lines, SEED)
+    texts = {
+        "shapes": rendered(shapes.HEADINGS, shapes.rows()),
+        "sizes": table(curves),
+        "dropped": rendered(*loss_table(losses)),
+        "outgrown": outgrown_table([outgrown(way, 1_000, 16_000) for way in WAYS if way.strategy != "folding"]),
+        "memo": rendered(memo.HEADINGS, memo.rows(asked)),
+    }
+    for text in texts.values():
+        print(f"\n{text}")
+    if given.write:
+        fill(DOCUMENT, texts)
+        folder = DOCUMENT.with_suffix("")
+        folder.mkdir(exist_ok=True)
+        for name, svg in plots(curves).items():
+            (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
+
+
+def losing() -> list[tuple[Way, int]]:
+    """Which strategies are run with dropped sub-calls, and at which sizes."""
+    by_name = {way.name: way for way in WAYS}
+    one, twenty, folding, rlm = (by_name[way.name] for way in WAYS if way.strategy not in ("direct", "chunks"))
+    return [(one, 10), (one, 100), (twenty, 300), (folding, 300), (rlm, 100)]
+
+
+def plots(curves: Sequence[Curve]) -> Mapping[str, str]:
+    """The plots, by name."""
+    flat = Line("rlm, at most", [(float(n), float(most_root_tokens())) for n in LARGE])
+    return {
+        "written": chart("What has to be written to make the calls", "lines of data, n", "characters", _lines(curves, lambda p: p.written)),
+        "root_tokens": chart("Tokens of the root model", "lines of data, n", "tokens", [*_lines(curves, lambda p: p.root_tokens), flat]),
+        "coverage": chart(
+            f"Lines that were seen (window of {WINDOW:,} tokens)",
+            "lines of data, n",
+            "share",
+            _lines(curves, lambda p: p.coverage),
+            log=False,
+        ),
+        "complete": chart(
+            f"Probability that every line was seen, where {DROP:.0%} of what a root writes is left out",
+            "lines of data, n",
+            "probability",
+            [
+                Line(
+                    c.way.name,
+                    [(p.n, complete(c.way, p.n, DROP) if c.way.strategy != "direct" else float(p.coverage == 1.0)) for p in c.points],
+                )
+                for c in curves
+                if c.way.strategy != "chunks"
+            ],
+            log=False,
+        ),
+    }
+
+
+def _lines(curves: Sequence[Curve], figure: Callable[[Point], float]) -> list[Line]:
+    return [
+        Line(c.way.name, [(p.n, figure(p)) for p in c.points], {p.n for p in c.points if p.measured})
+        for c in curves
+        if figure(c.points[-1])
+    ]
+
+
+def table(curves: Sequence[Curve]) -> str:
+    """Each strategy at a thousand and at a million lines, and how good the arithmetic is."""
+    headings = ("strategy", "n", "", "characters written", "root tokens", "root, days", "calls", "of the window", "seen")
+    rows = []
+    for n in (1_000, 1_000_000):
+        for c in curves:
+            p = next(p for p in c.points if p.n == n)
+            figures = [f"{round(f):,}" for f in (p.written, p.root_tokens)]
+            days = f"{p.root_tokens / PREFILL / 86_400:,.1f}" if p.root_tokens / PREFILL > 8_640 else "–"
+            more = [f"{round(f):,}" for f in (p.calls, p.largest)]
+            rows.append([c.way.name, f"{n:,}", "measured" if p.measured else "arithmetic", *figures, days, *more, _share(p.coverage)])
+    misses = [
+        [
+            c.way.name,
+            str(max(p.n for p in c.points if p.measured)),
+            *(f"{c.check[f]:.1%}" for f in ("written", "root_tokens", "calls", "largest")),
+        ]
+        for c in curves
+    ]
+    checks = rendered(("strategy", "measured to n", "characters", "root tokens", "calls", "of the window"), misses)
+    told = "By how much the arithmetic misses measured sizes that it was not made from, at worst:"
+    return f"{rendered(headings, rows)}\n\n{told}\n\n{checks}"
+
+
+def _share(value: float) -> str:
+    return f"{value:.0%}" if value >= 0.1 else f"{value:.2%}"
+
+
+def loss_table(losses: Sequence[Dropped]) -> tuple[Sequence[str], list[list[str]]]:
+    headings = ("strategy", "n", "runs", "seen on average", "by arithmetic", "all seen in", "by arithmetic")
+    rows = [
+        [d.name, f"{d.n:,}", str(d.runs), f"{d.mean:.1%}", f"{d.mean_expected:.1%}", f"{d.complete:.0%}", f"{d.complete_expected:.0%}"]
+        for d in losses
+    ]
+    return headings, rows
+
+
+def outgrown_table(runs: Sequence[Outgrown]) -> str:
+    headings = ("strategy", "window", "n", "outcome", "seen", "by arithmetic")
+    return rendered(headings, [[o.name, f"{o.window:,}", f"{o.n:,}", o.outcome, _share(o.seen), _share(o.expected)] for o in runs])
