@@ -51,9 +51,11 @@ def test_what_is_left_out_is_not_seen() -> None:
 
 
 def test_a_conversation_that_outgrows_its_window_ends_there() -> None:
-    ended = outgrown(by_name("toolcalls, a line"), 200, 6_000)
+    way = by_name("toolcalls, a line")
+    ended, went_on = outgrown(way, 100, (6_000, 128_000))
     assert ended.outcome == "failed"
-    assert ended.seen < 0.5 and abs(ended.seen - ended.expected) < 0.15
+    assert ended.seen < 0.6 and abs(ended.seen - ended.expected) < 0.2
+    assert went_on.outcome == "answered" and went_on.seen == went_on.expected == 1.0
 
 
 def test_the_root_of_a_program_reads_no_more_for_more_data() -> None:
@@ -67,8 +69,9 @@ def test_a_fit_goes_through_its_points_and_tells_what_it_misses() -> None:
     value, miss = fitted(square, 2)
     assert value(1000) == pytest.approx(3_002_007) and miss < 1e-9
     value, miss = fitted([*square[:1], (20.0, square[1][1] * 1.1), *square[2:]], 2)
-    assert miss > 0.01 or value(20) == pytest.approx(square[1][1] * 1.1)
-    assert fitted([(1.0, 5.0), (9.0, 6.0)], 0)[0](10**6) == 6.0
+    assert 0.01 < miss < 0.1
+    assert 5.0 < fitted([(1.0, 5.0), (9.0, 6.0)], 0)[0](10**6) < 6.0
+    assert fitted([(10.0, 20.0), (20.0, 10.0)], 1)[0](10**6) > 0  # what grows does not shrink
 
 
 def test_beyond_the_window_the_arithmetic_counts_what_was_seen_before() -> None:

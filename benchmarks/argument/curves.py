@@ -2,7 +2,7 @@
 
 The task is OOLONG's: how many of n lines have a label that only a reader can tell. Roots and sub-models make no mistake (`root.py`), so
 what is left is what the strategy itself takes. For each figure the kind of its growth is known from how the strategy works; the
-coefficients come from the measured sizes, and sizes that were left out of the fit check it.
+coefficients come from the measured sizes, and it is said by how much they miss these.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ WAYS = (
 
 @frozen
 class Point:
-    """A strategy at one size. `written`: the characters of the program that makes its calls; `largest`: how much of a window the longest
-    prompt of the root model is reckoned to take, in tokens."""
+    """A strategy at one size. `written`: the characters of the program that makes its calls; `largest`: the longest prompt of the root
+    model, in tokens."""
 
     n: int
     root_tokens: float
@@ -82,8 +82,9 @@ def play(way: Way, n: int, *, drop: float = 0.0, seed: int = SEED, window: int =
 
 
 def point(way: Way, n: int) -> Point:
-    """A strategy at one size, measured."""
-    row, root = play(way, n)
+    """A strategy at one size, measured. What needs no cutting is run with room enough: before a prompt is sent, it is reckoned on the safe
+    side, and would be refused long before the window is full."""
+    row, root = play(way, n, window=WINDOW if way.strategy in ("direct", "chunks") else 10 * WINDOW)
     written = len(row.program or "")
     figures = (float(f) for f in (row.root_tokens, row.calls, written, root.largest, row.rounds))
     return Point(n, *figures, row.coverage or 0.0, row.score or 0.0, row.seconds)
@@ -96,7 +97,7 @@ def sizes(way: Way) -> list[int]:
 
 @frozen
 class Curve:
-    """A strategy over all sizes. `check` is by how much the fit misses the measured sizes that it was not made from, at worst."""
+    """A strategy over all sizes. `check` is by how much the arithmetic of each figure misses the measured sizes at worst, as a share."""
 
     way: Way
     points: Sequence[Point]
@@ -107,7 +108,9 @@ def curve(way: Way, measured: Sequence[Point]) -> Curve:
     """The measured points, and by arithmetic those beyond."""
     degrees = {"root_tokens": way.degree, "calls": 1, "written": 0 if way.strategy in ("direct", "chunks", "rlm") else 1}
     degrees |= {"largest": min(1, way.degree), "rounds": 0 if way.degree < 2 else 1}
-    own = [p for p in measured if p.n >= way.smallest and (p.coverage == 1.0 or way.strategy != "direct")]
+    uncut = [p for p in measured if p.coverage == 1.0 or way.strategy != "direct"]
+    own = [p for p in uncut if p.n >= way.smallest]
+    own = own if len(own) > way.degree else uncut  # of a quick measurement
     fits = {name: fitted([(p.n, getattr(p, name)) for p in own], degree) for name, degree in degrees.items()}
     points = list(measured)
     for n in LARGE[len(measured) :]:
@@ -117,24 +120,38 @@ def curve(way: Way, measured: Sequence[Point]) -> Curve:
 
 
 def fitted(points: Sequence[tuple[float, float]], degree: int) -> tuple[Callable[[float], float], float]:
-    """The polynomial of that degree through so many of the points, the largest among them, evenly over the rest; and by how much it misses
-    the others at worst, as a share."""
-    last = len(points) - 1
-    used = [points[round(last * (degree - at) / max(1, degree))] for at in range(degree + 1)] if degree else [points[last]]
-    nodes = used[::-1]
+    """The polynomial of that degree without negative terms that comes closest to the points, each by its share; and by what share it
+    misses them at worst."""
+    powers = list(range(degree + 1))
+    while True:
+        factors = _least_squares([([x**k / y for k in powers], 1.0) for x, y in points if y])
+        wrong = [k for k, factor in zip(powers, factors, strict=True) if factor < 0]
+        if not wrong or len(powers) == 1:
+            break
+        powers.remove(wrong[0])
 
     def value(x: float) -> float:
-        total = 0.0
-        for at, (xa, ya) in enumerate(nodes):
-            term = ya
-            for other, (xb, _) in enumerate(nodes):
-                if other != at:
-                    term *= (x - xb) / (xa - xb)
-            total += term
-        return total
+        return sum(factor * x**k for k, factor in zip(powers, factors, strict=True))
 
-    misses = [abs(value(x) - y) / y for x, y in points if (x, y) not in nodes and y]
-    return value, max(misses, default=0.0)
+    return value, max((abs(value(x) - y) / y for x, y in points if y), default=0.0)
+
+
+def _least_squares(rows: Sequence[tuple[Sequence[float], float]]) -> list[float]:
+    """The factors that come closest, by the normal equations: there are three at most."""
+    size = len(rows[0][0]) if rows else 0
+    if len(rows) < size or not size:
+        return [0.0] * max(size, 1)
+    scale = [max(abs(row[k]) for row, _ in rows) for k in range(size)]
+    rows = [([value / s for value, s in zip(row, scale, strict=True)], wanted) for row, wanted in rows]
+    matrix = [[sum(row[i] * row[j] for row, _ in rows) for j in range(size)] + [sum(row[i] * y for row, y in rows)] for i in range(size)]
+    for i in range(size):
+        pivot = max(range(i, size), key=lambda r: abs(matrix[r][i]))
+        matrix[i], matrix[pivot] = matrix[pivot], matrix[i]
+        for r in range(size):
+            if r != i:
+                factor = matrix[r][i] / matrix[i][i]
+                matrix[r] = [a - factor * b for a, b in zip(matrix[r], matrix[i], strict=True)]
+    return [matrix[i][size] / matrix[i][i] / scale[i] for i in range(size)]
 
 
 def within(way: Way, p: Point, last: Point) -> Point:
@@ -194,8 +211,8 @@ class Outgrown:
     expected: float
 
 
-def outgrown(way: Way, n: int, window: int) -> Outgrown:
-    """A run with a window that is too small for it. What is expected follows from how long its prompts are where they fit."""
-    row, _ = play(way, n, window=window)
-    _, whole = play(way, n)
-    return Outgrown(way.name, window, n, row.outcome, row.coverage or 0.0, min(1.0, window / whole.largest))
+def outgrown(way: Way, n: int, windows: Sequence[int]) -> list[Outgrown]:
+    """Runs with windows that may be too small. What is expected follows from a run with room enough."""
+    whole = play(way, n, window=10 * WINDOW)[1].reckoned
+    rows = [(window, play(way, n, window=window)[0]) for window in windows]
+    return [Outgrown(way.name, window, n, row.outcome, row.coverage or 0.0, min(1.0, window / whole)) for window, row in rows]

@@ -35,8 +35,8 @@ _TOLD = re.compile(r"(?m)^(?:[-*] )?((?:No\.|Note|Report|Review|line) \d+): (.+)
 @define(eq=False)
 class Root:
     """The root model and the sub-model of one question. With tools it hands `lines` lines (or files) to each sub-agent, and launches
-    `together` of them in a reply; a branch reads `page` lines. `seed` decides what is dropped. `largest` is how much of a window the
-    longest prompt to the root model is reckoned to take, in tokens."""
+    `together` of them in a reply; a branch reads `page` lines. `seed` decides what is dropped. `largest` is the longest prompt that
+    the root model was sent, in tokens; `reckoned` how much of a window it was taken for."""
 
     corpus: Corpus
     question: Question
@@ -46,6 +46,7 @@ class Root:
     page: int = 100
     seed: int = 0
     largest: int = 0
+    reckoned: int = 0
     reader: Reader = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -53,8 +54,11 @@ class Root:
 
     def __call__(self, body: Mapping[str, Any]) -> Said:
         if body["model"] == "root":
-            self.largest = max(self.largest, reckoned(body))
-        return self._answer(body)
+            self.reckoned = max(self.reckoned, reckoned(body))
+        said = self._answer(body)
+        if body["model"] == "root":
+            self.largest = max(self.largest, said.tokens[0])
+        return said
 
     def _answer(self, body: Mapping[str, Any]) -> Said:
         prompt = written(body)
