@@ -75,40 +75,31 @@ def losing() -> list[tuple[Way, int]]:
 
 def plots(curves: Sequence[Curve]) -> Mapping[str, str]:
     """The plots, by name."""
-    flat = Line("rlm, at most", [(float(n), float(most_root_tokens())) for n in LARGE])
+    x = "lines of data, n"
+    flat = Line("rlm, at most", [(float(n), float(most_root_tokens())) for n in LARGE], hue=len(WAYS))
+    writing = [c for c in curves if c.way.strategy != "chunks"]  # nobody writes it
     return {
-        "written": chart("What has to be written to make the calls", "lines of data, n", "characters", _lines(curves, lambda p: p.written)),
-        "root_tokens": chart("Tokens of the root model", "lines of data, n", "tokens", [*_lines(curves, lambda p: p.root_tokens), flat]),
+        "written": chart("What has to be written to make the calls", x, "characters", _lines(curves, lambda way, p: p.written)),
+        "root_tokens": chart("Tokens of the root model", x, "tokens", [*_lines(curves, lambda way, p: p.root_tokens), flat]),
         "coverage": chart(
-            f"Lines that were seen (window of {WINDOW:,} tokens)",
-            "lines of data, n",
-            "share",
-            _lines(curves, lambda p: p.coverage),
-            log=False,
+            f"Lines that were seen (window of {WINDOW:,} tokens)", x, "share", _lines(curves, lambda way, p: p.coverage), log=False
         ),
         "complete": chart(
-            f"Probability that every line was seen, where {DROP:.0%} of what a root writes is left out",
-            "lines of data, n",
-            "probability",
-            [
-                Line(
-                    c.way.name,
-                    [(p.n, complete(c.way, p.n, DROP) if c.way.strategy != "direct" else float(p.coverage == 1.0)) for p in c.points],
-                )
-                for c in curves
-                if c.way.strategy != "chunks"
-            ],
-            log=False,
+            f"Every line was seen (of what roots write, {DROP:.0%} is left out)", x, "probability", _lines(writing, _complete), log=False
         ),
     }
 
 
-def _lines(curves: Sequence[Curve], figure: Callable[[Point], float]) -> list[Line]:
-    return [
-        Line(c.way.name, [(p.n, figure(p)) for p in c.points], {p.n for p in c.points if p.measured})
-        for c in curves
-        if figure(c.points[-1])
-    ]
+def _complete(way: Way, p: Point) -> float:
+    return complete(way, p.n, DROP) if way.strategy != "direct" else float(p.coverage == 1.0)
+
+
+def _lines(curves: Sequence[Curve], figure: Callable[[Way, Point], float]) -> list[Line]:
+    lines = []
+    for c in curves:
+        measured = {p.n for p in c.points if p.measured and figure is not _complete}
+        lines.append(Line(c.way.name, [(p.n, figure(c.way, p)) for p in c.points], measured, WAYS.index(c.way)))
+    return lines
 
 
 def table(curves: Sequence[Curve]) -> str:

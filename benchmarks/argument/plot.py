@@ -17,11 +17,12 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7f7f7f", "#e69f00", "#
 @frozen
 class Line:
     """A named line through points from left to right. `measured` are the `x` that were really run, drawn as dots; the rest is arithmetic,
-    and dashed."""
+    and dashed. `hue` tells lines apart, and is the same for one strategy in all charts."""
 
     name: str
     points: Sequence[tuple[float, float]]
     measured: frozenset[float] = field(default=frozenset(), converter=frozenset)
+    hue: int = 0
 
 
 def chart(title: str, x_title: str, y_title: str, lines: Sequence[Line], *, log: bool = True) -> str:
@@ -58,7 +59,8 @@ def chart(title: str, x_title: str, y_title: str, lines: Sequence[Line], *, log:
     parts.append(f'<text transform="translate(14 {middle:.0f}) rotate(-90)" text-anchor="middle" fill="#444">{escape(y_title)}</text>')
     shown = [[(x, y) for x, y in line.points if not log or y > 0] for line in lines]
     ends = _apart([up(points[-1][1]) for points in shown])
-    for line, points, end, colour in zip(lines, shown, ends, _COLOURS, strict=False):
+    for line, points, end in zip(lines, shown, ends, strict=True):
+        colour = _COLOURS[line.hue % len(_COLOURS)]
         path = "".join(f"{'L' if at else 'M'}{across(x):.1f} {up(y):.1f}" for at, (x, y) in enumerate(points))
         parts.append(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="1.8" stroke-dasharray="5 3"/>')
         run = [(x, y) for x, y in points if x in line.measured]
