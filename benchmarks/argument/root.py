@@ -174,7 +174,7 @@ class Root:
         """The pieces that a prompt shows, or says enough about, as far as they bear on the question."""
         shown = {piece.item.name: piece for piece in self.corpus.shown(prompt)}
         for name, told in _TOLD.findall(prompt):
-            piece = self.by_name.get(name)
+            piece = self.corpus.by_key.get(name)
             if piece is not None and str(self.reader.told(piece)) == told.strip():
                 shown.setdefault(name, piece)
         noted = [json.loads(counts) for counts in _COUNTS.findall(prompt)]
@@ -187,10 +187,6 @@ class Root:
         """A piece of which a note on several says no more than this."""
         name = "complaint" if self.corpus.workload == "injected" else "label"
         return Piece(Item("", ""), {**typical.facts, name: told == "yes" if name == "complaint" else told})
-
-    @property
-    def by_name(self) -> Mapping[str, Piece]:
-        return self.corpus._by_key
 
     def final(self, schema: Mapping[str, Any] | None, pieces: Sequence[Piece]) -> str:
         """The answer that follows from pieces."""

@@ -104,13 +104,14 @@ class Corpus:
         """The pieces that a text holds, verbatim or as JSON writes them, in its order, each once."""
         found: dict[str, Piece] = {}
         for match in self.key.finditer(text):
-            piece = self._by_key.get(match[0])
-            if piece is not None and piece.item.name not in found and holds(text, piece.item):
+            piece = self.by_key.get(match[0])
+            if piece is not None and piece.item.name not in found and (match[0] == piece.item.text or holds(text, piece.item)):
                 found[piece.item.name] = piece
         return list(found.values())
 
     @cached_property
-    def _by_key(self) -> Mapping[str, Piece]:
+    def by_key(self) -> Mapping[str, Piece]:
+        """The pieces by their names, and by their texts."""
         return {key: piece for piece in self.pieces for key in (piece.item.text, piece.item.name)}
 
     def _values(self, folder: str | Path | None) -> dict[str, Any]:
