@@ -141,7 +141,7 @@ def main() -> None:
     parser.add_argument("model", help="a GGUF file, or what --model of rlm takes")
     parser.add_argument("--workloads", nargs="+", choices=tuple(WORKLOADS), default=tuple(WORKLOADS))
     parser.add_argument("--strategies", nargs="+", default=available())
-    parser.add_argument("--n", nargs="+", type=int, default=[24], help="sizes, 24 by default")
+    parser.add_argument("--n", nargs="+", type=int, default=[16], help="sizes, 16 by default")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--turns", type=int, default=12, help="replies of the root model for one question")
     parser.add_argument("--calls", type=int, default=100, help="sub-invocations for one question")
