@@ -11,7 +11,7 @@
 
 Each is given the same number of requests at once, the same prompts and a server on this machine that answers at once. Sides take turns,
 the best round of each counts. A package that is not installed is left out, and named: `pip install litellm dspy rlms lotus-ai`, into an
-environment of its own. (lotus imports torch and sentence_transformers; where they are missing, empty modules in their place do for sem_map.)
+environment of its own. (lotus imports torch and sentence_transformers; where they are missing, empty modules do for sem_map.)
 """
 
 from __future__ import annotations
