@@ -4,8 +4,8 @@ What a fenced block is, by the word after its fence:
 
     rlm       a program. Where lines end in `# => VALUE`, each of these is run by itself, after the lines above it that do not; the value
               is JSON. Otherwise the whole block is a program; a `text` block right after it holds its answer, as JSON or as it stands.
-    console   `$ rlm …` is run in the repository's root. Lines below are its standard output (`…`: any lines); `[exit N]` its exit code.
-              Of a line with several commands (`a && b`), those that are `rlm` are run.
+    console   `$ rlm …` is run in the repository's root. Lines below are its standard output (`…`: any lines, or any part of one);
+              `[exit N]` its exit code. Of a line with several commands (`a && b`), those that are `rlm` are run.
     python    is run; `EXPR  # => VALUE` compares.
     toml      is read as an `rlm.toml`.
     text, …   are not run.
@@ -146,7 +146,7 @@ def test_command(example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPat
             assert code == (exits[0] if exits else 0), f"{line}\n{shown.out}\n{shown.err}"
             wanted = [text for text in lines if not text.startswith("[exit ")]
             if wanted:
-                pattern = "".join(r"(?:.*\n)*?" if text == "…" else re.escape(text) + r"\n" for text in wanted)
+                pattern = "".join(r"(?:.*\n)*?" if text == "…" else re.escape(text).replace("…", ".*") + r"\n" for text in wanted)
                 assert re.fullmatch(pattern, shown.out.rstrip("\n") + "\n"), f"{line}\n{shown.out}"
 
 
