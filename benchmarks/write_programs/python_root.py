@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import ast
-import json
-import subprocess
-import sys
-import tempfile
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import evolve
 
-from benchmarks.write_programs.oracle import oracle
+from benchmarks.write_programs.oracle import answer
 from benchmarks.write_programs.outcome import TURNS, Outcome, fenced
 from benchmarks.write_programs.root import Root
 from benchmarks.write_programs.task import Datum, Task, opened
+from rlmlang.compare.python_repl import Repl
+from rlmlang.limits import SHOWN_CHARS
 from rlmlang.lm.request import Message
 from rlmlang.solve.preview import describe
 from rlmlang.solve.prompt import REPAIRS
@@ -141,23 +138,23 @@ def attempt(task: Task, program: str, earlier: Sequence[str] = ()) -> Outcome:
     except (SyntaxError, ValueError) as error:
         where = f", line {error.lineno}: {(error.text or '').strip()}" if isinstance(error, SyntaxError) else ""
         return Outcome(program, told=f"{type(error).__name__}: {error.args[0]}{where}")
-    with oracle(task) as sub_model, tempfile.TemporaryDirectory() as folder:
-        data = {name: datum.value for name, datum in task.data.items()}
-        given = json.dumps({"code": program, "earlier": list(earlier), "data": data, "url": sub_model.url})
-        command = [sys.executable, "-P", "-s", str(Path(__file__).with_name("python_child.py"))]
-        same = {"PYTHONHASHSEED": "0"}  # or what it prints of a set differs from run to run, and with it what is kept of later turns
-        try:
-            done = subprocess.run(command, input=given, env=same, capture_output=True, text=True, timeout=SECONDS, cwd=folder, check=False)
-        except subprocess.TimeoutExpired:
-            return Outcome(program, parsed=True, told=f"The program was stopped after {SECONDS} seconds.")
-        asked = len(sub_model.asked)
-    try:
-        report: Mapping[str, Any] = json.loads(done.stdout.rsplit("\n", 2)[-2])
-    except (ValueError, IndexError):
-        return Outcome(program, parsed=True, told=f"The interpreter ended: {done.stderr[-300:]}", asked=asked)
-    if "answer" in report:
-        return Outcome(program, parsed=True, checked=True, answered=True, answer=report["answer"], asked=asked)
-    if report["error"]:
-        return Outcome(program, parsed=True, told=f"The program failed: {report['error']}", asked=asked)
-    shown = f" It printed:\n{report['printed']}" if report["printed"] else " It printed nothing."
+    asked = 0
+
+    def reply(prompts: Sequence[str]) -> list[str]:
+        nonlocal asked
+        asked += len(prompts)
+        return [answer(task, prompt, None) for prompt in prompts]
+
+    data = {name: datum.value for name, datum in task.data.items()}
+    with Repl(data, seconds=SECONDS, room=SHOWN_CHARS) as repl:
+        for before in earlier:  # what they bound stays bound
+            repl.run_with(before, reply)
+        turn = repl.run_with(program, reply)
+    if turn.answered:
+        return Outcome(program, parsed=True, checked=True, answered=True, answer=turn.answer, asked=asked)
+    if turn.error is not None and turn.error.startswith("stopped"):
+        return Outcome(program, parsed=True, told=f"The program was {turn.error}.", asked=asked)
+    if turn.error is not None:
+        return Outcome(program, parsed=True, told=f"The program failed: {turn.error}", asked=asked)
+    shown = f" It printed:\n{turn.printed}" if turn.printed else " It printed nothing."
     return Outcome(program, parsed=True, checked=True, told=f"The program was run and did not end with FINAL(value).{shown}", asked=asked)
