@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.argument import memo, shapes
+from benchmarks.argument import everything, memo, shapes
 from benchmarks.argument.curves import (
     LARGE,
     SEED,
@@ -39,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="argument", description="The figures of docs/argument.md.")
     parser.add_argument("--largest", type=int, default=10_000, help="measure no size beyond this")
     parser.add_argument("--memo-lines", type=int, default=500, help="lines of the corpus of twenty questions")
+    parser.add_argument("--workloads", type=int, nargs=2, default=(200, 1_000), help="pieces of each workload, and of pairs once more")
     parser.add_argument("--runs", type=int, default=20, help="runs for each figure with dropped sub-calls")
     parser.add_argument("--write", action="store_true", help="put the figures into the document")
     given = parser.parse_args()
@@ -53,6 +54,7 @@ def main() -> None:
         "shapes": rendered(shapes.HEADINGS, shapes.rows()),
         "sizes": table(curves),
         "dropped": rendered(*loss_table(losses)),
+        "everything": rendered(everything.HEADINGS, everything.table(everything.all_workloads(*given.workloads), SEED)),
         "outgrown": outgrown_table(outgrown(one, min(given.largest, 500), (16_000, 32_000, 128_000))),
         "memo": rendered(memo.HEADINGS, memo.rows(asked)),
     }

@@ -39,10 +39,13 @@ def written(body: Mapping[str, Any]) -> str:
 
 
 def counted(body: Mapping[str, Any], text: str, tools: Sequence[Mapping[str, Any]] = ()) -> Said:
-    """A reply with its tokens, the request's tools among them."""
+    """A reply with its tokens, the request's tools among them, cut where it is longer than was asked for."""
     offered = json.dumps(body["tools"]) if body.get("tools") else ""
     made = "".join(json.dumps(call["function"]) for call in tools)
-    return Said(text, tools=tools, tokens=(tokens(written(body) + offered), tokens(text + made)))
+    taken, most = tokens(text + made), body.get("max_tokens", body.get("max_completion_tokens"))
+    if most is not None and taken > most:
+        return Said(text[: most * BYTES_PER_TOKEN], "length", tokens=(tokens(written(body) + offered), most))
+    return Said(text, tools=tools, tokens=(tokens(written(body) + offered), taken))
 
 
 @define(eq=False)

@@ -94,7 +94,7 @@ class Root:
         if not left:
             return counted(body, self.final(None, self.known(_results(body))))
         tasks = [
-            _call(body, at, "task", description=f"look at {job[1:]}", prompt=f"{self.instruction()} {job}")
+            _call(body, at, "task", description=f"look at {job[1:40]}", prompt=f"{self.instruction()} {job}")
             for at, job in enumerate(left[: self.together])
         ]
         return counted(body, "", tasks)
@@ -106,16 +106,14 @@ class Root:
             None,
         )
         if entered is not None:
-            said = body["messages"][entered + 1 :]
-            results = [m["content"] for m in said if m["role"] == "tool"]
+            results = [m["content"] for m in body["messages"][entered + 1 :] if m["role"] == "tool"]
             if results:
                 return counted(body, "", [_call(body, 0, "return", message=self.digest("\n".join(results)))])
-            job = _LINES.search(body["messages"][entered]["content"])
-            assert job is not None
-            if job[2] is None:
-                return counted(body, "", [_call(body, 0, "read", path=job[1])])
-            first, last = int(job[2]), int(job[3])
-            return counted(body, "", [_call(body, 0, "read", path=job[1], offset=first, limit=last - first + 1)])
+            reads = []
+            for path, first, last in _LINES.findall(body["messages"][entered]["content"]):
+                part = {"offset": int(first), "limit": int(last) - int(first) + 1} if first else {}
+                reads.append(_call(body, len(reads), "read", path=path, **part))
+            return counted(body, "", reads)
         looked = self.look(body)
         if looked is not None:
             return looked
@@ -124,7 +122,9 @@ class Root:
         left = [job for job in jobs if f"{self.instruction()} {job}" not in opened]
         if not left:
             return counted(body, self.final(None, self.known(_results(body))))
-        return counted(body, "", [_call(body, 0, "branch", description=f"look at {left[0][1:]}", prompt=f"{self.instruction()} {left[0]}")])
+        return counted(
+            body, "", [_call(body, 0, "branch", description=f"look at {left[0][1:40]}", prompt=f"{self.instruction()} {left[0]}")]
+        )
 
     def look(self, body: Mapping[str, Any]) -> Said | None:
         """The first thing that it does: finds out how much there is, or finds by a search all that it needs. None where it has."""
@@ -142,7 +142,8 @@ class Root:
             return []
         first = next(message["content"] for message in body["messages"] if message["role"] == "tool")
         if self.corpus.workload == "weird":
-            return [f"@{path}" for path in re.findall(r"(?m)^(\S+\.txt) \(", first)]
+            files = [f"@{path}" for path in re.findall(r"(?m)^(\S+\.txt) \(", first)]
+            return [" ".join(files[at : at + size]) for at in range(0, len(files), size)]
         more = _MORE.search(first)
         total = first.count("\n") + int(more[1].replace(",", "")) if more else first.count("\n") + 1
         return [f"@{self.path}#L{at}-{min(at + size - 1, total)}" for at in range(1, total + 1, size)]
