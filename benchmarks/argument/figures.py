@@ -32,6 +32,7 @@ from benchmarks.harness import rendered
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "argument.md"
 DROP = 0.01
+ITEM_BYTES = 90  # of a line of the workload, for the bound
 PREFILL = 10_000  # tokens of a prompt that a server reads in a second, where a number of days is given
 
 
@@ -78,11 +79,14 @@ def losing() -> list[tuple[Way, int]]:
 def plots(curves: Sequence[Curve]) -> Mapping[str, str]:
     """The plots, by name."""
     x = "lines of data, n"
-    flat = Line("rlm, at most", [(float(n), float(most_root_tokens())) for n in LARGE], hue=len(WAYS))
+    bounds = [
+        Line("rlm, at most", [(float(n), float(most_root_tokens())) for n in LARGE], hue=len(WAYS)),
+        Line("a loop, at most", shapes.loop_tokens(LARGE, ITEM_BYTES), hue=len(WAYS) + 1),
+    ]
     writing = [c for c in curves if c.way.strategy != "chunks"]  # nobody writes it
     return {
         "written": chart("What has to be written to make the calls", x, "characters", _lines(curves, lambda way, p: p.written)),
-        "root_tokens": chart("Tokens of the root model", x, "tokens", [*_lines(curves, lambda way, p: p.root_tokens), flat]),
+        "root_tokens": chart("Tokens of the root model", x, "tokens", [*_lines(curves, lambda way, p: p.root_tokens), *bounds]),
         "coverage": chart(
             f"Lines that were seen (window of {WINDOW:,} tokens)", x, "share", _lines(curves, lambda way, p: p.coverage), log=False
         ),

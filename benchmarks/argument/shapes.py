@@ -7,11 +7,12 @@ back is said too. A transcript of it is a straight line. Neither needs the progr
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import rlmlang
 from rlmlang import Settings
 from rlmlang.cost import Figure
+from rlmlang.quantity import value_at
 
 _FIGURES = ("calls", "rounds", "input_tokens")
 
@@ -26,8 +27,9 @@ def straight(n: int) -> str:
     return "\n".join([*lines, f"answer [{', '.join(f'a{at}' for at in range(1, n + 1))}]\n"])
 
 
+LOOP = "a loop over a growing context: a main model and its tool"
 SHAPES = {
-    "a loop over a growing context: a main model and its tool": _program("""
+    LOOP: _program("""
         input items: [text]
         answer fold said, item in items from "" {
           task = call "Which task comes next?" on said with {max_tokens: 100}
@@ -74,6 +76,12 @@ def rows() -> list[list[str]]:
         figures = _bound(program)
         told.append([name, str(len(program.splitlines())), *(str(figures[figure].most) for figure in _FIGURES)])
     return told
+
+
+def loop_tokens(sizes: Sequence[int], item_bytes: int) -> list[tuple[float, float]]:
+    """Each size with the input tokens that a main model and its tool take at most for so many items, by the bound of the loop."""
+    most = _bound(SHAPES[LOOP])["input_tokens"].most
+    return [(float(n), float(value_at(most, {"n": n, "b": n * item_bytes}))) for n in sizes]
 
 
 def _bound(program: str) -> Mapping[str, Figure]:
