@@ -18,6 +18,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future as Promise
+from contextlib import suppress
 from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
@@ -29,7 +30,7 @@ from rlmlang.cache import cache_root
 from rlmlang.errors import RlmError, UsageError
 from rlmlang.limits import MEMO_BYTES
 from rlmlang.run import memo_file, memo_seen
-from rlmlang.run.memo_file import COLUMNS, unusable
+from rlmlang.run.memo_file import COLUMNS, UNREADABLE, unusable
 from rlmlang.run.memo_jobs import save_jobs
 from rlmlang.run.seen import Seen
 
@@ -119,6 +120,7 @@ class Memo:
         self.warnings: list[str] = []
         self._hits: Counter[str] = Counter()
         self._learned: memo_seen.Learned | None = None
+        self._found = False  # whether the last look was a hit
         self._closed = path is None
         if path is None:
             return
@@ -129,7 +131,7 @@ class Memo:
         try:
             self._save_old_rows(opened)
             self._read = memo_file.connect_reader(path)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             self._write.close()
             raise UsageError(f"the memo store {path} cannot be used: {unusable(error)}") from None
         self._queue: queue.SimpleQueue[_Put | _Task | None] = queue.SimpleQueue()
@@ -149,8 +151,13 @@ class Memo:
             return None
         reader = self._read
         try:
+            within = self._found and self._begin(reader)
             columns = reader.execute(_GET, (key,)).fetchone()
-        except sqlite3.Error as error:
+            if columns is None and within:  # it may have come since
+                self._end(reader)
+                columns = reader.execute(_GET, (key,)).fetchone()
+            self._found = columns is not None
+        except UNREADABLE as error:
             if not memo_file.is_damage(error):
                 raise self._unreadable(error) from None
             self.damaged += 1
@@ -163,6 +170,22 @@ class Memo:
             self.damaged += 1
             self._submit(lambda db: _drop(db, key, columns))
         return row
+
+    def _begin(self, reader: sqlite3.Connection) -> bool:
+        """Reads in one transaction until the event loop turns, which saves a third of the time; whether it does. For hits that follow one
+        another: a miss is looked up anew."""
+        if not reader.in_transaction:
+            loop = asyncio._get_running_loop()
+            if loop is None:
+                return False
+            with suppress(sqlite3.OperationalError):  # another thread was first
+                reader.execute("BEGIN")
+                loop.call_soon(self._end, reader)
+        return True
+
+    def _end(self, reader: sqlite3.Connection) -> None:
+        with suppress(sqlite3.Error):  # there is none any more
+            reader.execute("COMMIT")
 
     async def put(self, key: bytes, row: MemoRow) -> None:
         """Stores a checked answer unless there is one for this key already; returns when it is committed. Raises RlmError."""
@@ -248,7 +271,7 @@ class Memo:
                 }
                 out.write(json.dumps(fields, ensure_ascii=False) + "\n")
                 written += 1
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             self._ask(_count)  # replaces a damaged file
             raise RlmError(f"the memo store {self.path} cannot be read: {unusable(error)}; {written:,} rows were exported") from None
         return written
@@ -260,6 +283,7 @@ class Memo:
         self._closed = True
         if self._learned is not None:
             self._learned.close()
+        self._end(self._read)
         self._submit(self._save_hits)
         self._queue.put(None)
         self._writer.join()
@@ -274,18 +298,19 @@ class Memo:
 
     def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
         reader = self._read
+        self._end(reader)
         try:
             try:
                 return question(reader)
-            except sqlite3.Error as error:
+            except UNREADABLE as error:
                 if not memo_file.is_damage(error):
                     raise
             self._submit(lambda _: self._replace(reader)).result()
             return question(self._read)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise self._unreadable(error) from None
 
-    def _unreadable(self, error: sqlite3.Error) -> RlmError:
+    def _unreadable(self, error: Exception) -> RlmError:
         return RlmError(f"the memo store {self.path} cannot be read: {unusable(error)}")
 
     # ---- the writer's thread ----
@@ -331,7 +356,7 @@ class Memo:
         try:
             try:
                 self._insert(puts)
-            except sqlite3.Error as error:
+            except UNREADABLE as error:
                 if not memo_file.is_damage(error):
                     raise
                 self._replace(self._read)

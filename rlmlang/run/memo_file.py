@@ -20,6 +20,7 @@ from attrs import frozen
 
 from rlmlang.errors import UsageError
 
+UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError)  # SQLite names what is wrong by the text of a damaged schema
 COLUMNS: Final = "checksum, value, input_tokens, output_tokens, cached_tokens, nanodollars, model, created"
 _APPLICATION: Final = 0x524C4D4D  # "RLMM", in the file's header
 _VERSION: Final = 1
@@ -61,8 +62,9 @@ def connect(path: Path, *, broken: int | None = None) -> Opened:
                     moved = _move_aside(path)
             try:
                 db = _connected(path)
-            except sqlite3.Error as error:
-                if not is_damage(error):
+            except UNREADABLE as error:
+                of_the_future = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY and os.access(path, os.W_OK)
+                if not (is_damage(error) or of_the_future):  # so SQLite takes it where a byte of its head is wrong
                     raise
                 moved, why = _move_aside(path), "was damaged"
                 db = _connected(path)
@@ -77,7 +79,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         db = opened(path)
         db.execute("PRAGMA cache_size = -16384")
         return db
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         raise UsageError(f"the memo store {path} cannot be used: {unusable(error)}") from None
 
 
@@ -106,19 +108,21 @@ def readable_rows(path: Path) -> Iterator[tuple[Any, tuple[Any, ...]]]:
     """Key and COLUMNS of what can be read of a damaged file: from the first row on, and from the last back, to where it breaks."""
     try:
         db = opened(path)
-    except sqlite3.Error:
+    except UNREADABLE:
         return
     try:
         for order in ("ASC", "DESC"):
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(*UNREADABLE):
                 for key, *columns in db.execute(f"SELECT key, {COLUMNS} FROM replies ORDER BY id {order}"):
                     yield key, tuple(columns)
     finally:
         db.close()
 
 
-def is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: Exception) -> bool:
     """Whether the error is about the file's content, not about access to it."""
+    if isinstance(error, UnicodeDecodeError):
+        return True
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -207,7 +211,7 @@ def _outdated(path: Path) -> str:
     try:
         application, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
         tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         if is_damage(error):
             return "was damaged or is none"
         raise

@@ -20,7 +20,7 @@ from rlmlang.errors import RlmError
 from rlmlang.limits import JOB_KEPT_SECONDS
 from rlmlang.lm.journal import JobRecord
 from rlmlang.run import memo_file
-from rlmlang.run.memo_file import unusable
+from rlmlang.run.memo_file import UNREADABLE, unusable
 
 if TYPE_CHECKING:
     from rlmlang.run.memo import Memo
@@ -133,9 +133,9 @@ class MemoJobs:
 def save_jobs(old: Path, db: sqlite3.Connection) -> None:
     """Takes over what can be read of the jobs in a store that is not used any more. Raises sqlite3.Error where `db` cannot be written."""
     rows: dict[str, list[Any]] = {"jobs": [], "asked": []}
-    with suppress(sqlite3.Error), closing(memo_file.opened(old)) as reader:
+    with suppress(*UNREADABLE), closing(memo_file.opened(old)) as reader:
         for table, found in rows.items():
-            with suppress(sqlite3.Error):
+            with suppress(*UNREADABLE):
                 found.extend(reader.execute(f"SELECT * FROM {table}"))
     for token, created, count, file, id in rows["jobs"]:
         if isinstance(created, int) and isinstance(count, int):

@@ -62,7 +62,7 @@ def looking(path: Path | None) -> Iterator[Learned]:
     """What is known in a store that nobody has opened, if there is one. It is left as it is."""
     db: sqlite3.Connection | None = None
     if path is not None:
-        with suppress(sqlite3.Error):
+        with suppress(*memo_file.UNREADABLE):
             db = memo_file.connect_looking(path)
     learned = Learned(db)
     try:
@@ -75,7 +75,7 @@ def looking(path: Path | None) -> Iterator[Learned]:
 
 def _read(db: sqlite3.Connection, key: bytes) -> Figures:
     found: Figures = {}
-    with suppress(sqlite3.Error):
+    with suppress(*memo_file.UNREADABLE):
         for figure, count, total, squares in db.execute("SELECT figure, count, total, squares FROM seen WHERE key = ?", (key,)):
             moments = Moments(count, total, squares)
             if isinstance(figure, bytes) and moments.is_sound():
