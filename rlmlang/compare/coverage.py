@@ -19,7 +19,7 @@ from rlmlang.solve.contexts import Context
 from rlmlang.values import SEQUENCES, to_json_text
 
 _PIECE: Final = 8  # characters of the piece that items are found by
-_PLACES: Final = 24  # of an item, at which its pieces are tried
+_PLACES: Final = 8  # of an item, at which its pieces are tried
 _MOST: Final = 200_000  # items that are told apart; of more, so many evenly over the whole
 
 
