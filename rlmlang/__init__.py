@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rlmlang.check.checked import Checked
+    from rlmlang.compare.compare import compare
+    from rlmlang.compare.task import Task
     from rlmlang.cost import Bound
     from rlmlang.errors import BudgetError, Failure, Interrupted, LimitError, ProgramError, RlmError, Unsolved, UsageError
     from rlmlang.run.report import Result
@@ -28,12 +30,14 @@ __all__ = [
     "RlmError",
     "Settings",
     "Solution",
+    "Task",
     "Unsolved",
     "UsageError",
     "arun",
     "asolve",
     "bound",
     "check",
+    "compare",
     "parse",
     "run",
     "solve",
@@ -47,6 +51,8 @@ _HOME = {
     "Bound": "rlmlang.cost",
     "Checked": "rlmlang.check.checked",
     "Result": "rlmlang.run.report",
+    "Task": "rlmlang.compare.task",
+    "compare": "rlmlang.compare.compare",
     "parse": "rlmlang.syntax",
 }
 
@@ -62,7 +68,7 @@ def __getattr__(name: str) -> Any:
 
 
 class _Package(ModuleType):
-    """`rlmlang.run`, `rlmlang.check` and `rlmlang.solve` are the functions, although importing the rooms of these names would put the
+    """`rlmlang.run`, `check`, `solve` and `compare` are the functions, although importing the rooms of these names would put the
     modules there."""
 
     def __setattr__(self, name: str, value: Any) -> None:

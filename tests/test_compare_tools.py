@@ -172,7 +172,7 @@ def test_a_conversation_that_outgrows_the_window(rlm: Shell) -> None:
     rlm.write("rlm.toml", 'model = "m"\n[models.m]\nmodel = "script:rules.jsonl"\ncontext_window = 6000\n')
     (row,) = rlm("compare", "Which?", "--context", "inbox.txt", "--strategies", "toolcalls", "--json").json["rows"]
     assert (row["outcome"], row["root_calls"]) == ("failed", 3) and "its window is 6,000" in row["error"]
-    assert "more characters)" in row["transcript"][1]["result"]
+    assert row["transcript"][1]["result"].endswith("more lines: read on from offset 162)")
 
 
 # ---- folding ----
@@ -360,7 +360,7 @@ def test_paths_and_mentions(files: Callable[..., Files]) -> None:
     assert list(found) == ["a.txt", "deep/b.txt"]
     assert list(matching(found, "*")) == ["a.txt"] and list(matching(found, "**/*.txt")) == ["a.txt", "deep/b.txt"]
     assert list(matching(found, "./deep/*")) == ["deep/b.txt"] and list(matching(found, "nothing")) == []
-    prompt = "See @a.txt#L2-3, (@deep/b.txt) and @a.txt. Not me@a.txt, nor @c.txt; @a.txt#L2-3 again, @a.txt#L2."
+    prompt = 'See @"no such" @a.txt#L2-3, (@deep/b.txt) and @a.txt. Not me@a.txt, nor @c.txt; @a.txt#L2-3 again, @a.txt#L2.'
     assert mentioned(found, prompt) == [("a.txt", 2, 3), ("deep/b.txt", 1, None), ("a.txt", 1, None), ("a.txt", 2, 2)]
     assert [label(*m) for m in mentioned(found, prompt)] == ["a.txt#L2-3", "deep/b.txt", "a.txt", "a.txt#L2"]
     assert (part("1\n2\n3\n", 1, None), part("1\n2\n3\n", 2, 3), part("1\n2\n3\n", 3, 99), part("1\n", 9, 9)) == (
@@ -407,12 +407,12 @@ def test_files_and_rows_in_a_straight_line(rlm: Shell) -> None:
     rlm.write("src/a b/c[1].txt", "late\nfine\n")
     rlm.write("rows.jsonl", '{"id": 1, "note": "late"}\n{"id": 2, "note": null}\n')
     rlm.write("conf.json", '{"x": 1, "y": [true, null]}')
-    paths = ["src/a.txt", "rows.jsonl#L2", "rows.jsonl", "conf.json", "src/a.txt#L1"]
+    paths = ["src/a.txt", "rows.jsonl#L2", "rows.jsonl", "conf.json", "src/a.txt#L1", '"src/a b/c[1].txt"#L2']
     model = rlm.rules(*JUDGE, *turns({"calls": [task(f"Is it? @{path}") for path in paths]}, {"reply": "[1, 2]"}))
     context = [word for path in ("src", "rows.jsonl", "conf.json") for word in ("--context", path)]
     words = ("--strategies", "toolcalls", "--model", model, "--json", "--as-program", "out", "--type", "[int]")
     (row,) = rlm("compare", "Which?", *context, *words).json["rows"]
-    assert results(row, "task") == ["yes", "no", "yes", "no", "yes"]
+    assert results(row, "task") == ["yes", "no", "yes", "no", "yes", "no"]
     again = run_again(rlm, model, "src=src", "rows=@rows.jsonl", "conf=@conf.json")
     assert again["answer"] == {"answer": [1, 2], "tasks": results(row, "task")} and again["used"]["requests"] == 0
 
@@ -440,3 +440,23 @@ def test_every_strategy_has_its_program(rlm: Shell) -> None:
         again = rlm("run", f"out/{name}.rlm", f"{given}=@inbox.txt", "--model", model, "--json").json
         assert (again["answer"], again["used"]["requests"]) == ("yes", 0), name
     assert rlm("run", "out/folding.rlm", "--model", model).code == 0
+
+
+def test_a_long_file_is_read_on(rlm: Shell) -> None:
+    rlm.write("inbox.txt", "".join(f"{at:04}{'x' * 96}\n" for at in range(600)) + "y" * 40_000 + "\nend\n")
+    reads = [{"calls": [call("read", path="inbox.txt", offset=at)]} for at in (1, 296, 591, 601, 602)]
+    model = rlm.rules(*turns(*reads, {"reply": "done"}))
+    (row,) = rlm("compare", "Which?", "--context", "inbox.txt", "--strategies", "toolcalls", "--model", model, "--json").json["rows"]
+    first, second, third, fourth, last = results(row, "read")
+    assert first.endswith("\n(307 more lines: read on from offset 296)") and first.startswith("0000xx") and len(first) <= 30_000
+    assert second.startswith("0295xx") and third.count("\n") == 10 and third.endswith("(2 more lines: read on from offset 601)")
+    assert fourth.endswith("more characters of this line)\n(1 more line: read on from offset 602)") and last == "end"
+
+
+def test_chunks_take_no_more_calls_than_they_may(rlm: Shell) -> None:
+    rlm.write("inbox.txt", "A line of some length.\n" * 2_000)
+    words = ("compare", "Which?", "--context", "inbox.txt", "--strategies", "chunks", "--model", rlm.rules({"reply": "x"}), "--json")
+    (row,) = rlm(*words, "--calls", "5").json["rows"]
+    assert (row["outcome"], row["calls"]) == ("budget", 0) and "takes at least 7 calls, and may take 5" in row["error"]
+    (row,) = rlm(*words, "--calls", "7").json["rows"]
+    assert row["outcome"] == "answered"

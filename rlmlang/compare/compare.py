@@ -115,8 +115,8 @@ class Comparison:
         return self.task.score(answer, self.task.gold) if self.task.score is not None else exact(answer, self.task.gold)
 
     def _failed(self, row: Row) -> Row:
-        """Without an answer nothing is right."""
-        return row if self.task.gold is None else evolve(row, score=0.0)
+        """Without an answer nothing is right; of what was interrupted nobody knows."""
+        return row if self.task.gold is None or row.outcome == "interrupted" else evolve(row, score=0.0)
 
 
 def compare(task: Task, strategies: Sequence[str], settings: Settings | None = None, **more: Any) -> list[Row]:

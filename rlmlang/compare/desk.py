@@ -129,12 +129,16 @@ class Desk:
         """Puts something that happened into the transcript."""
         self.transcript.append(step)
 
-    def cut(self, text: str) -> str:
-        """What a tool gives, as far as the model is shown it: so much that some more of it fit its window."""
+    @property
+    def room(self) -> int:
+        """Characters of what a tool gives that the model is shown: so many that some more of it fit its window."""
         window = self.model.context_window
-        most = limits.TOOL_RESULT_CHARS
-        most = most if window is None else min(most, window * PROMPT_BYTES_PER_TOKEN // 4)
-        return text if len(text) <= most else f"{text[:most]}\n(cut: {len(text) - most:,} more characters)"
+        return limits.TOOL_RESULT_CHARS if window is None else min(limits.TOOL_RESULT_CHARS, window * PROMPT_BYTES_PER_TOKEN // 4)
+
+    def cut(self, text: str) -> str:
+        """What a tool gives, as far as the model is shown it."""
+        room = self.room
+        return text if len(text) <= room else f"{text[:room]}\n(cut: {len(text) - room:,} more characters)"
 
     @property
     def form(self) -> str:

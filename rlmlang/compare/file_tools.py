@@ -22,7 +22,8 @@ from rlmlang.syntax.diagnostics import plural, printable
 _PATHS: Final = 200  # of one result
 _MATCHES: Final = 200
 _LINES: Final = 2_000  # of one read, where it does not say how many
-_MENTION: Final = re.compile(r"(?<![\w@])@([^\s@#`\"'()<>\[\]{},;]+)(?:#L([0-9]{1,9})(?:-L?([0-9]{1,9}))?)?")
+_NOTE: Final = 150  # characters of what is said of the rest of a file
+_MENTION: Final = re.compile(r"(?<![\w@])@(?:\"([^\"\n]+)\"|([^\s@#`\"'()<>\[\]{},;]+))(?:#L([0-9]{1,9})(?:-L?([0-9]{1,9}))?)?")
 
 GLOB: Final = tool(
     "glob",
@@ -86,9 +87,18 @@ async def _read(desk: Desk, given: Arguments) -> str:
     lines = lines_of(text)
     if offset > len(lines):
         raise Failure(f"{given['path']} has {plural(len(lines), 'line')}")
-    shown = lines[offset - 1 : offset - 1 + limit]
+    shown: list[str] = []
+    room = desk.room - _NOTE
+    for line in lines[offset - 1 : offset - 1 + limit]:
+        room -= len(line) + 1
+        if room < 0 and shown:
+            break
+        shown.append(line)
     left = len(lines) - (offset - 1 + len(shown))
-    return "\n".join(shown) + (f"\n({plural(left, 'more line')}: read on from offset {offset + len(shown)})" if left else "")
+    text = "\n".join(shown)
+    cut = f"\n(cut: {len(text) - desk.room + _NOTE:,} more characters of this line)" if len(text) > desk.room - _NOTE else ""
+    more = f"\n({plural(left, 'more line')}: read on from offset {offset + len(shown)})" if left else ""
+    return (text[: desk.room - _NOTE] if cut else text) + cut + more
 
 
 def lines_of(text: str) -> list[str]:
@@ -119,11 +129,11 @@ def matching(files: Files, pattern: str) -> Iterator[str]:
 
 
 def mentioned(files: Files, prompt: str) -> list[tuple[str, int, int | None]]:
-    """The files that a prompt mentions as `@path`, or lines of them as `@path#L10-20`: path, first line and last (None: the end), each
-    once, in order. What is no file is no mention."""
+    """The files that a prompt mentions as `@path` (`@"a path"`), or lines of them as `@path#L10-20`: path, first line and last (None: the
+    end), each once, in order. What is no file is no mention."""
     found = []
-    for path, first, last in _MENTION.findall(prompt):
-        path = path if path in files else path.rstrip(".:!?")
+    for quoted, bare, first, last in _MENTION.findall(prompt):
+        path = quoted or (bare if bare in files else bare.rstrip(".:!?"))
         if path in files:
             found.append((path, int(first or 1), int(last or first) if first else None))
     return list(dict.fromkeys(found))

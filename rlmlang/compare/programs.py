@@ -10,7 +10,7 @@ from attrs import evolve
 from rlmlang import limits
 from rlmlang.compare.files import Files
 from rlmlang.compare.strategy import Asked
-from rlmlang.errors import Failure, UsageError
+from rlmlang.errors import BudgetError, Failure, UsageError
 from rlmlang.lm.render import PROMPT_BYTES_PER_TOKEN, reply_tokens, utf8_length
 from rlmlang.lm.request import Model
 from rlmlang.session import Session, configuration, models_of, prepare
@@ -57,7 +57,12 @@ def session_of(asked: Asked, program: str, inputs: Mapping[str, Any], name: str)
     if not asked.question.strip():
         raise UsageError("there is no question")
     settings = evolve(asked.settings, batch=asked.settings.batch or False)
-    return prepare(program, settings, inputs, name=name)
+    session = prepare(program, settings, inputs, name=name)
+    least = session.bound.figures["calls"].least
+    if isinstance(least, (int, float)) and least > asked.calls:
+        session.memo.close()
+        raise BudgetError(f"{name} takes at least {least:,.0f} calls, and may take {asked.calls:,}", hint="--calls allows more")
+    return session
 
 
 def arrow(asked: Asked) -> str:
