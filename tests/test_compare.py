@@ -44,7 +44,21 @@ def test_a_row_for_each_strategy(rlm: Shell) -> None:
     done = rlm("compare", "How many?", "--context", "inbox.txt", "--model", model, "--strategies", "direct,chunks,rlm", "--gold", "Yes.")
     assert done.code == 0
     head, *rows = done.out.splitlines()
-    assert head.split() == ["outcome", "answer", "score", "coverage", "calls", "root", "tokens", "tokens", "dollars", "rounds", "seconds"]
+    assert head.split() == [
+        "outcome",
+        "answer",
+        "score",
+        "coverage",
+        "calls",
+        "calls",
+        "≤",
+        "root",
+        "tokens",
+        "tokens",
+        "dollars",
+        "rounds",
+        "seconds",
+    ]
     assert [line.split()[:3] for line in rows] == [["direct", "answered", "yes"], ["chunks", "answered", "yes"], ["rlm", "answered", "3"]]
     assert [line.split()[3] for line in rows] == ["1.00", "1.00", "0.00"]
 

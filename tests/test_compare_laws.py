@@ -115,6 +115,7 @@ def test_every_strategy_ends_in_a_row(seed: int, type: str | None, budget: str, 
             assert row.outcome in get_args(Outcome) and row.outcome != "interrupted"
             assert (row.error is None) is (row.outcome == "answered") and "internal error" not in (row.error or "")
             assert row.strategy in ("direct", "chunks") or row.calls <= calls
+            assert row.bound is None or row.calls <= row.bound
             assert row.root_calls <= row.calls and row.root_tokens <= row.tokens and row.rounds <= row.calls
             for share in (row.coverage, row.seen, row.score):
                 assert share is None or 0 <= share <= 1

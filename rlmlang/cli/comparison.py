@@ -15,7 +15,21 @@ if TYPE_CHECKING:
     from rlmlang.compare.task import Task
 
 _ANSWER: Final = 40  # characters of an answer that are shown
-_HEAD: Final = ("", "outcome", "answer", "score", "coverage", "calls", "sent", "root tokens", "tokens", "dollars", "rounds", "seconds")
+_HEAD: Final = (
+    "",
+    "outcome",
+    "answer",
+    "score",
+    "coverage",
+    "calls",
+    "calls ≤",
+    "sent",
+    "root tokens",
+    "tokens",
+    "dollars",
+    "rounds",
+    "seconds",
+)
 _SENT: Final = _HEAD.index("sent")
 
 
@@ -48,6 +62,7 @@ def _line(row: Row) -> list[str]:
         "" if row.score is None else f"{row.score:.2f}",
         "" if row.coverage is None else f"{100 * row.coverage:.0f} %",
         f"{row.calls:,}",
+        "" if row.bound is None else f"{row.bound:,}",
         f"{row.paid.get('requests', 0):,}",
         f"{row.root_tokens:,}",
         f"{row.tokens:,}",

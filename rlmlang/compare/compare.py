@@ -96,6 +96,7 @@ class Comparison:
             coverage=account.coverage(root=attempt.alone),
             seen=account.coverage(root=True),
             calls=account.calls,
+            bound=attempt.bound(),
             root_calls=account.root_calls,
             root_tokens=account.root_tokens,
             tokens=account.tokens,

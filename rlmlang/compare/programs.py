@@ -13,6 +13,7 @@ from rlmlang.compare.strategy import Asked
 from rlmlang.errors import BudgetError, Failure, UsageError
 from rlmlang.lm.render import PROMPT_BYTES_PER_TOKEN, reply_tokens, utf8_length
 from rlmlang.lm.request import Model
+from rlmlang.quantity import INFINITE, value_at
 from rlmlang.session import Session, configuration, models_of, prepare
 from rlmlang.solve.ask import written_type
 from rlmlang.syntax.strings import quote
@@ -68,6 +69,12 @@ def session_of(asked: Asked, program: str, inputs: Mapping[str, Any], name: str)
 def arrow(asked: Asked) -> str:
     """` -> TYPE`, or nothing for a text. Raises UsageError."""
     return "" if asked.type is None else f" -> {written_type(asked.type)}"
+
+
+def bound_of(session: Session) -> int | None:
+    """The most calls that the session's program can make, None where nothing bounds them."""
+    most = value_at(session.bound.figures["calls"].most, {})
+    return None if most == INFINITE else round(most)
 
 
 def with_question(program: str, question: str) -> str:

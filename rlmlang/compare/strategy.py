@@ -56,14 +56,17 @@ class Step:
 @frozen(eq=False)
 class Attempt:
     """One strategy, ready to be run: its `session`; `is_root` says which calls are the root model's; with `alone` it has no sub-calls by
-    its design, so what the root model saw is what was looked at. `transcript` is what has happened so far; `program` gives, once there is
-    an answer (or none), the program that the strategy is, has written, or has been in effect."""
+    its design, so what the root model saw is what was looked at. `transcript` is what has happened so far.
+
+    `program` gives, once there is an answer (or none), the program that the strategy is, has written, or has been in effect; `bound` how
+    many calls its programs could make at most, which was known before they ran (None: nobody knew)."""
 
     session: Session
     is_root: IsRoot
     alone: bool = False
     transcript: Callable[[], Sequence[Step]] = tuple
     program: Callable[[Any], str | None] = lambda answer: None
+    bound: Callable[[], int | None] = lambda: None
 
 
 class Strategy(Protocol):
@@ -80,10 +83,11 @@ class Strategy(Protocol):
 class Row:
     """What came of a strategy. `answer` and `score` (0 to 1) are None where there is none. `coverage`: of the items that had to be looked
     at, the share that a sub-call was sent, in a strategy without sub-calls the root model; `seen`: the share that any model was sent.
-    `calls` are all sub-invocations, of which `root_calls` are the root model's own, which took `root_tokens` of the `tokens`. Tokens and
-    dollars are counted as if nothing had been in the memo; `dollars` is None where a price is not known. `rounds` is the longest chain of
-    requests that wait for one another. `paid` is what was really sent and paid, as in the report of a run; `program` what
-    the strategy is, or has written, where that is a program."""
+
+    `calls` are all sub-invocations: at most `bound`, by the bounds of programs before they ran (None: a model decides as it goes), of which
+    `root_calls` are the root model's own, which took `root_tokens` of the `tokens`. Tokens and dollars are those of a run with nothing in
+    the memo; `dollars` is None where a price is not known. `rounds` is the longest chain of requests that wait for one another. `paid` is
+    what was really sent and paid, as in the report of a run; `program` what the strategy is, or has written, where that is a program."""
 
     strategy: str
     outcome: Outcome
@@ -92,6 +96,7 @@ class Row:
     coverage: float | None = None
     seen: float | None = None
     calls: int = 0
+    bound: int | None = None
     root_calls: int = 0
     root_tokens: int = 0
     tokens: int = 0

@@ -11,7 +11,7 @@ from typing import Final
 from attrs import frozen
 
 from rlmlang.compare.files import Files
-from rlmlang.compare.programs import arrow, data_bytes, models, session_of, whole_text, with_question
+from rlmlang.compare.programs import arrow, bound_of, data_bytes, models, session_of, whole_text, with_question
 from rlmlang.compare.strategy import Asked, Attempt
 from rlmlang.syntax.strings import quote
 
@@ -51,7 +51,12 @@ class Chunks:
         program = _PROGRAM.format(**values)
         session = session_of(asked, program, {"question": asked.question, "data": whole_text(Files.of(asked.contexts))}, self.name)
         last = max(session.compiled.sites.values(), key=lambda site: site.span.start)
-        return Attempt(session, lambda site, level: site is last, program=lambda answer: with_question(program, asked.question))
+        return Attempt(
+            session,
+            lambda site, level: site is last,
+            program=lambda answer: with_question(program, asked.question),
+            bound=lambda: bound_of(session),
+        )
 
 
 STRATEGY = Chunks()

@@ -10,7 +10,7 @@ from typing import Final
 from attrs import frozen
 
 from rlmlang.compare.files import Files
-from rlmlang.compare.programs import arrow, data_bytes, models, session_of, whole_text, with_question
+from rlmlang.compare.programs import arrow, bound_of, data_bytes, models, session_of, whole_text, with_question
 from rlmlang.compare.strategy import Asked, Attempt
 from rlmlang.syntax.strings import quote
 
@@ -35,7 +35,13 @@ class Direct:
         kept = data[: data_bytes(root, asked.question)].decode("utf-8", "ignore")
         program = _PROGRAM.format(type=arrow(asked), root=quote(root.name))
         session = session_of(asked, program, {"question": asked.question, "data": kept}, self.name)
-        return Attempt(session, lambda site, level: True, alone=True, program=lambda answer: with_question(program, asked.question))
+        return Attempt(
+            session,
+            lambda site, level: True,
+            alone=True,
+            program=lambda answer: with_question(program, asked.question),
+            bound=lambda: bound_of(session),
+        )
 
 
 STRATEGY = Direct()

@@ -25,7 +25,15 @@ class Rlm:
             at_the_top,
             transcript=lambda: _steps(question),
             program=lambda answer: question.report(None, None).program,
+            bound=lambda: _bound(question),
         )
+
+
+def _bound(question: Question) -> int | None:
+    """The root model's replies, and what its programs could call at most: each was known before it ran."""
+    turns = question.record.turns if question.record is not None else []
+    bounds = [turn.bound["calls"]["max"] for turn in turns if turn.bound is not None and turn.outcome != "refused"]
+    return None if None in bounds else len(turns) + sum(bounds)
 
 
 def _steps(question: Question) -> list[Step]:
