@@ -44,8 +44,7 @@ WARM = 0.7  # temperature after a mistake, as in a solve: what is most likely is
 @define(eq=False)
 class Desk:
     """The desk of one model: of the root model, or (`below`) of a sub-model. `wanted` is the type of the answer (None: text), `files` are
-    the data as text files, `turns` how many replies
-    of the root model there may be; `transcript` takes what happened."""
+    the data as text files, `turns` how many replies of the root model there may be; `transcript` takes what happened."""
 
     question: str
     wanted: Type | None
@@ -80,7 +79,9 @@ class Desk:
         if temperature is None and not self.model.reasoning_tokens:
             temperature = WARM if warm else 0.0
         request = Request(self.model, tuple(messages), max_tokens=self.reply_tokens, temperature=temperature, tools=tuple(tools))
-        self._check_room(worst_input_tokens(request))
+        left = self._check_room(worst_input_tokens(request))
+        if left is not None:  # servers refuse a prompt that leaves less of the window than the reply may take
+            request = evolve(request, max_tokens=min(request.max_tokens, max(left, limits.SCALAR_REPLY_TOKENS)))
         value = await self._run.calls.answer(self._site, self._here, lambda _: (request, ()))
         return Spoken.read(value) if tools else Spoken(str(value))
 
@@ -158,11 +159,15 @@ class Desk:
         if not self.calls_left:
             raise self.unsolved(f"all of its {self._ledger.most_calls:,} calls are used")
 
-    def _check_room(self, size: int) -> None:
-        """Refuses what has so many bytes that it cannot fit the model's window."""
+    def _check_room(self, size: int) -> int | None:
+        """Tokens that a prompt of so many bytes leaves of the model's window, by what text usually takes; None where nobody knows it. Raises
+        Failure where it cannot fit."""
         window, tokens = self.model.context_window, size // PROMPT_BYTES_PER_TOKEN
-        if window is not None and tokens > window:
+        if window is None:
+            return None
+        if tokens >= window:
             raise Failure(f"this is too long for model {self.model.name}: about {tokens:,} tokens, and its window is {window:,}")
+        return window - tokens
 
 
 Play = Callable[[Desk], Awaitable[Any]]
