@@ -460,3 +460,11 @@ def test_chunks_take_no_more_calls_than_they_may(rlm: Shell) -> None:
     assert (row["outcome"], row["calls"]) == ("budget", 0) and "takes at least 7 calls, and may take 5" in row["error"]
     (row,) = rlm(*words, "--calls", "7").json["rows"]
     assert row["outcome"] == "answered"
+
+
+def test_nothing_is_launched_that_nobody_would_read(rlm: Shell) -> None:
+    row = compared(rlm, "toolcalls", *JUDGE, *turns({"calls": [judged(1)]}, {"calls": [judged(2)]}), words=("--turns", "2"))
+    assert (row["outcome"], row["calls"], results(row, "task")) == ("no answer", 3, ["yes"])
+    row = compared(rlm, "toolcalls", *JUDGE, *turns({"calls": [judged(1), judged(2)]}, {"reply": "done"}), words=("--calls", "3"))
+    assert (row["outcome"], row["calls"]) == ("answered", 3)
+    assert results(row, "task") == ["yes", "error: no answer: all of its 3 calls are used"]

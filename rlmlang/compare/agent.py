@@ -76,7 +76,8 @@ class Talk:
                 except BadReply as bad:
                     self.tell(said.text, bad.message)
                     continue
-            await self.use(said)
+            if turn < turns:  # else nobody would read what comes of it
+                await self.use(said)
         raise self.desk.unsolved(f"its {turns} turns are used" if turns != 1 else "its only turn is used")
 
     async def reply(self, *, last: bool = False) -> Spoken | None:

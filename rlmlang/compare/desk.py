@@ -160,8 +160,8 @@ class Desk:
             raise self.unsolved(f"all of its {self._ledger.most_calls:,} calls are used")
 
     def _check_room(self, size: int) -> int | None:
-        """Tokens that a prompt of so many bytes leaves of the model's window, by what text usually takes; None where nobody knows it. Raises
-        Failure where it cannot fit."""
+        """Tokens that a prompt of so many bytes leaves of the model's window, by what text usually takes; None where nobody knows it.
+        Raises Failure where it cannot fit."""
         window, tokens = self.model.context_window, size // PROMPT_BYTES_PER_TOKEN
         if window is None:
             return None

@@ -61,6 +61,8 @@ async def play(desk: Desk) -> Any:
             except BadReply as bad:
                 thread.tell(said.text, bad.message)
                 continue
+        if turn == desk.turns:  # nobody would read what comes of it
+            break
         calls = thread.enter(said)
         branches = [at for at, (name, _) in enumerate(said.calls) if name == BRANCH.name]
         others = [at for at in range(len(calls)) if at not in branches[:1]]
@@ -119,7 +121,8 @@ async def _until_return(branch: Talk, turns: int) -> str:
                     return str(read_arguments(RETURN, arguments)["message"])
                 except BadReply:
                     break
-        await branch.use(said)
+        if turn < turns:
+            await branch.use(said)
     raise branch.desk.unsolved(f"its {turns} turns are used")
 
 
