@@ -319,6 +319,8 @@ def test_ctrl_c_ends_the_one_under_way(rlm: Shell) -> None:
             2,
         ),
         ('```json\n{"name": "task", "arguments": {"a": "b"}}\n```', [("task", '{"a": "b"}')]),
+        ('I look.\n```json\n{"name": "task", "arguments": {"a": "b"}}\n```\nThen I answer.', [("task", '{"a": "b"}')]),
+        ('It says:\n```json\n{"name": "read", "arguments": {}}\n```\nand\n```\n{"name": "Ann"}\n```', []),
         ('{"name": "read", "parameters": {"a": "b"}}', [("read", '{"a": "b"}')]),
         ('{"name": "other", "arguments": {}}', []),
         ('{"name": "read"}', []),

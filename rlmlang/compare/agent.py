@@ -31,7 +31,7 @@ _KINDS: Final = {"string": str, "integer": int}
 _LAST: Final = "This is your last reply: answer now, with what you have, and call no tool."
 _TOO_LONG: Final = "Your reply was too long and was cut off, so nothing of it counts. Write less."
 _TAGGED: Final = re.compile(r"<tool_call>\s*(\{.*?\})\s*(?:</tool_call>|$)", re.S)
-_FENCED: Final = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n\s*```\s*\Z", re.S)
+_FENCED: Final = re.compile(r"```(?:json)?\s*\n(.*?)\n\s*```", re.S)
 
 
 @frozen(eq=False)
@@ -191,13 +191,15 @@ def read_arguments(tool: Tool, text: str) -> dict[str, Any]:
 
 def written_calls(text: str, names: Sequence[str]) -> Spoken:
     """A reply whose server did not read the calls that the model wrote: between `<tool_call>` marks, as the chat templates of several
-    model families have them, or as a reply that is nothing but the JSON of one."""
-    whole = _FENCED.match(text)
-    pieces = _TAGGED.findall(text) or [whole[1] if whole else text]
-    calls = [call for piece in pieces if (call := _written_call(piece, names)) is not None]
-    if len(calls) < len(pieces):
+    model families have them, in code fences, or as a reply that is nothing but the JSON of one."""
+    for marked in (_TAGGED, _FENCED):
+        pieces = marked.findall(text)
+        if pieces:
+            break
+    calls = [call for piece in pieces or [text] if (call := _written_call(piece, names)) is not None]
+    if not calls or len(calls) < len(pieces):
         return Spoken(text)
-    return Spoken(_TAGGED.sub("", text).strip() if _TAGGED.search(text) else "", tuple(calls))
+    return Spoken(marked.sub("", text).strip() if pieces else "", tuple(calls))
 
 
 def _written_call(text: str, names: Sequence[str]) -> tuple[str, str] | None:
