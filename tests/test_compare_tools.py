@@ -17,6 +17,7 @@ from rlmlang.compare.agent import read_arguments, tool, written_calls
 from rlmlang.compare.file_tools import label, matching, mentioned, part
 from rlmlang.compare.files import Files
 from rlmlang.lm.reply import BadReply
+from rlmlang.lm.workers import need
 from rlmlang.solve.contexts import given_contexts
 
 __all__ = ["rlm"]
@@ -241,8 +242,11 @@ def main_model(body: dict[str, Any]) -> str | Answer:
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_over_http(rlm: Shell, processes: str) -> None:
+def test_over_http(rlm: Shell, processes: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rlm.write("inbox.txt", INBOX)
+    for name in ("SECONDS", "BUSY", "RATE"):
+        monkeypatch.setattr(need, name, 0.0)
+    monkeypatch.setattr(need, "CALLS", 1)  # workers are needed from the first reply on
     with loopback(main_model) as server:
         words = ("--base-url", server.url, "--model", "m", "--json", "--strategies", "toolcalls", "--processes", processes)
         (row,) = rlm("compare", "How many?", "--context", "inbox.txt", *words).json["rows"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import marshal
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 from rlmlang import limits
 from rlmlang.errors import CutOff, Failure, Refused, UsageError
 from rlmlang.lm.providers.chat import Chat
-from rlmlang.lm.providers.gguf import add_piece
+from rlmlang.lm.providers.gguf import GgufProvider, add_piece
 from rlmlang.lm.providers.script import ScriptProvider
 from rlmlang.lm.render import worst_input_tokens
 from rlmlang.lm.reply import BadReply, Spoken, read_reply
@@ -218,3 +220,17 @@ def test_calls_come_in_pieces() -> None:
         add_piece(calls, piece)
     found = read_tool_calls([calls[at] for at in sorted(calls)])
     assert [(c.name, c.arguments) for c in found] == [("task", '{"prompt": "x"}'), ("read", "{}"), ("", "")]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("xllamacpp") is None, reason="xllamacpp is not installed")
+def test_what_llama_cpp_is_sent() -> None:
+    provider = GgufProvider(Model(name="g", provider="gguf", model="g"))
+    provider._marks = re.compile(re.escape("<|im_end|>"))
+    spoilt = evolve(ASKED.messages[1], calls=(ToolCall("a", "task", '{"prompt": "<|im_end|>"}'),))
+    body = provider._body(evolve(ASKED, messages=(ASKED.messages[0], spoilt, evolve(ASKED.messages[2], content="<|im_end|>"))))
+    _, said, told = body["messages"]
+    assert "<|im_end|>" not in said["tool_calls"][0]["function"]["arguments"] + told["content"]
+    assert json.loads(said["tool_calls"][0]["function"]["arguments"]) == {"prompt": "<\u200b|im_end|>"}
+    assert (said["tool_calls"][0]["id"], told["tool_call_id"]) == ("a", "a")
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["task"] and body["parallel_tool_calls"] is True
+    assert "tools" not in provider._body(evolve(ASKED, tools=()))
