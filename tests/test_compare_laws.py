@@ -69,7 +69,7 @@ class Erratic:
         if kind < 0.02:
             return Completion(None, refusal="no", usage=Usage(1, 1))
         usage = random.choice((None, Usage(5, 5), Usage(10**9, 10**9)))
-        calls = ()
+        calls: tuple[ToolCall, ...] = ()
         if kind > 0.25 and request.tools:
             calls = tuple(self._call(random) for _ in range(random.choice((1, 1, 2, 3, 200))))
         finish = random.choice(("stop", *(("stop", None, "tool_calls") * 3 if calls else (None,) * 3), "length"))
