@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rlmlang.cli import options, terminal
 from rlmlang.errors import BudgetError, Interrupted, RlmError, UsageError
+from rlmlang.limits import SOURCE_CHARS
 from rlmlang.syntax.diagnostics import printable
 
 if TYPE_CHECKING:
@@ -203,7 +204,8 @@ def _write_programs(rows: Sequence[Row], given: str, below: str, *, quiet: bool)
         finally:
             file.close()
         if not quiet:
-            terminal.say(f"{row.strategy}: the program is in {printable(file.path, 300)}, {len(row.program):,} characters")
+            long = f", of which a program may have {SOURCE_CHARS:,}" if len(row.program) > SOURCE_CHARS else ""
+            terminal.say(f"{row.strategy}: the program is in {printable(file.path, 300)}, {len(row.program):,} characters{long}")
 
 
 def _conclude(rows: Sequence[Row], args: argparse.Namespace) -> None:
