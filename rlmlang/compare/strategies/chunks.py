@@ -1,7 +1,7 @@
 """`chunks`: a fixed map and merge. Each piece of the data is asked for what bears on the question, the notes are merged.
 
-As LangChain's MapReduceDocumentsChain is documented: map over the documents, collapse what came of it while it is too long for one prompt, then
-reduce. The maps are calls of the sub-model; the last merge, which answers, is the root model's.
+As LangChain's MapReduceDocumentsChain is documented: map over the documents, collapse what came of it while it is too long for one
+prompt, then reduce. The maps are calls of the sub-model; the last merge, which answers, is the root model's.
 """
 
 from __future__ import annotations
