@@ -33,7 +33,7 @@ _OUTCOMES: tuple[tuple[type[RlmError], Outcome], ...] = (
 @define(eq=False)
 class Comparison:
     """Strategies on one task. `rows` gives a row of each, in order; `cancel`, from any thread, ends the one under way, and no other is
-    begun. `attempt` and `account` may be looked at while it runs. `contexts` are the task's data, where somebody has read them already."""
+    begun. `attempt` and `running` may be looked at meanwhile. `contexts` are the task's data, where somebody has read them already."""
 
     task: Task
     names: Sequence[str]
@@ -87,6 +87,7 @@ class Comparison:
             failure = RlmError(f"internal error: {type(error).__name__}: {error}")
         finally:
             self.running = None
+        self.cancelled |= isinstance(failure, Interrupted)
         report = session.report(answer, failure)
         row = Row(
             name,
@@ -106,7 +107,7 @@ class Comparison:
             error=None if failure is None else _told(failure),
             paid=report.to_json()["used"],
             transcript=tuple(attempt.transcript()),
-            program=attempt.program(answer),
+            program=_program(attempt, answer),
         )
         return row if failure is None else self._failed(row)
 
@@ -133,6 +134,14 @@ def exact(answer: Any, gold: Any) -> float:
     if isinstance(answer, str) and isinstance(gold, str):
         return float(answer.strip().rstrip(".").casefold() == gold.strip().rstrip(".").casefold())
     return float(hashable(answer) == hashable(gold))
+
+
+def _program(attempt: Attempt, answer: Any) -> str | None:
+    """The strategy as a program; None where it has none, or a file that it read is no longer there."""
+    try:
+        return attempt.program(answer)
+    except RlmError:
+        return None
 
 
 def _outcome(error: RlmError) -> Outcome:
