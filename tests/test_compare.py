@@ -163,6 +163,7 @@ def test_items_are_found_wherever_they_stand() -> None:
     assert items.within('["\\u00fcber"]') == {4}
     assert items.within("a line\\nand another") == {3, 6}
     assert items.within("She said") == set()
+    assert items.within("shorter, exact: six") == set() and items.within("exit x=1") == {2} and items.within("short.") == {1}
 
 
 def test_a_text_is_gone_through_once_for_all_items() -> None:

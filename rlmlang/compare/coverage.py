@@ -1,7 +1,8 @@
 """Coverage: of the items that had to be looked at, those that really stood in what a model was sent.
 
-An item was seen where its text occurs in a message, as it is or as it stands within JSON. Each item is found by the piece of it that is
-rarest among the items, so that a text is gone through once, however many items there are: time is linear in texts and items.
+An item was seen where its text occurs in a message, as it is or as it stands within JSON; a short one not within a word. Each item is
+found by the piece of it that is rarest among the items, so that a text is gone through once, however many items there are: time is linear
+in texts and items.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Items:
         """The items whose text occurs in `text`."""
         seen: set[int] = set()
         for short, items in self._short.items():
-            if short in text:
+            if _stands(short, text):
                 seen |= items
         found = self._found
         for at in range(len(text) - _PIECE + 1) if found else ():
@@ -52,6 +53,19 @@ class Items:
             if pieces is not None:
                 seen |= {item for item, way, place in pieces if place <= at and text.startswith(way, at - place)}
         return seen
+
+
+def _stands(short: str, text: str) -> bool:
+    """Whether a short text occurs in another, and not within a word."""
+    at = text.find(short)
+    while at >= 0:
+        end = at + len(short)
+        if not (text[at : at + 1].isalnum() and text[at - 1 : at].isalnum()) and not (
+            short[-1].isalnum() and text[end : end + 1].isalnum()
+        ):
+            return True
+        at = text.find(short, at + 1)
+    return False
 
 
 def _written(text: str) -> set[str]:
