@@ -42,6 +42,7 @@ class Comparison:
     calls: int = CALLS
     depth: int = 1
     contexts: tuple[Context, ...] | None = None
+    allow_python: bool = False
     attempt: Attempt | None = field(default=None, init=False)
     running: Running | None = field(default=None, init=False)
     cancelled: bool = field(default=False, init=False)
@@ -50,7 +51,7 @@ class Comparison:
         """A row for each strategy, as it ends. `watch` is called with each run, and returns when it is over. Raises UsageError for data
         that cannot be read; whatever a strategy meets stands in its row."""
         contexts = given_contexts(self.task.data) if self.contexts is None else self.contexts
-        asked = Asked(self.task.question, contexts, self.settings, self.task.type, self.turns, self.calls, self.depth)
+        asked = Asked(self.task.question, contexts, self.settings, self.task.type, self.turns, self.calls, self.depth, self.allow_python)
         items = Items(self.task.needed or every_item(contexts))
         for name in self.names:
             if self.cancelled:
@@ -123,7 +124,7 @@ class Comparison:
 
 def compare(task: Task, strategies: Sequence[str], settings: Settings | None = None, **more: Any) -> list[Row]:
     """The rows of all strategies, by name (`compare.strategies.available()`), in order. `more`: `turns`, `calls` and `depth`, what each may
-    take. Raises UsageError for data that cannot be read, or a strategy that there is not."""
+    take, `allow_python`. Raises UsageError for data that cannot be read, or a strategy that there is not."""
     for name in strategies:
         strategy(name)
     return list(Comparison(task, strategies, settings or Settings(), **more).rows())

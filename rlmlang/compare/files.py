@@ -69,6 +69,11 @@ class Files(Mapping[str, str]):
     def __len__(self) -> int:
         return len(self._files)
 
+    def source(self, path: str) -> str | FileValue:
+        """A file as it is: on disk, or the text that it is made of."""
+        file = self._files[path]
+        return self[path] if isinstance(file, _Data) else file
+
     def size(self, path: str) -> int:
         """Bytes of a file."""
         file = self._files[path]

@@ -28,7 +28,8 @@ CALLS: Final = 1_000
 @frozen
 class Asked:
     """What every strategy is asked: the question, its data, the type of the answer (None: text), and what it may take: `turns` replies of
-    the root model, `calls` sub-invocations in all (the root model's own too), `depth` levels of solves."""
+    the root model, `calls` sub-invocations in all (the root model's own too), `depth` levels of solves. `allow_python`: programs that a
+    model writes in Python may run on this machine, locked in."""
 
     question: str
     contexts: tuple[Context, ...]
@@ -37,6 +38,7 @@ class Asked:
     turns: int = TURNS
     calls: int = CALLS
     depth: int = 1
+    allow_python: bool = False
 
 
 @frozen

@@ -41,7 +41,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--context", metavar="PATH", action="append", default=[], help="data to answer from, as for rlm solve; may be given several times"
     )
     parser.add_argument(
-        "--strategies", metavar="NAMES", default=",".join(known), help="which, separated by commas, in this order; by default all"
+        "--strategies", metavar="NAMES", help="which, separated by commas, in this order; by default all, python only where it is allowed"
+    )
+    parser.add_argument(
+        "--allow-python", action="store_true", help="let python run programs that a model writes, locked in as well as the system can"
     )
     parser.add_argument("--type", metavar="TYPE", help='the type of the answer, as after -> in a program: int, [text], "yes" | "no"')
     parser.add_argument(
@@ -89,20 +92,23 @@ def main(args: argparse.Namespace) -> int:
 def _comparisons(args: argparse.Namespace, stack: contextlib.ExitStack) -> list[Comparison]:
     """What is to be compared, question by question; `stack` holds what has to go afterwards. Raises UsageError."""
     from rlmlang.compare.compare import Comparison
-    from rlmlang.compare.strategies import chosen
+    from rlmlang.compare.strategies import available, chosen
 
-    names, settings = chosen(args.strategies), options.settings_of(args)
+    default = ",".join(name for name in available() if name != "python" or args.allow_python)
+    names, settings = chosen(default if args.strategies is None else args.strategies), options.settings_of(args)
+    if "python" in names and not args.allow_python:
+        raise UsageError("python runs programs that a model writes on this machine", hint="allow it with --allow-python")
     for name in ("turns", "calls", "depth"):
         if getattr(args, name) < 1:
             raise UsageError(f"--{name} is a whole number from 1 up")
-    limits = (args.turns, args.calls, args.depth)
+    limits = {"turns": args.turns, "calls": args.calls, "depth": args.depth, "allow_python": args.allow_python}
     if args.workload is not None:
-        return [Comparison(task, names, settings, *limits) for task in _workload(args, stack)]
+        return [Comparison(task, names, settings, **limits) for task in _workload(args, stack)]
     wrong = next((name for name in ("size", "seed", "questions") if getattr(args, name) is not None), None)
     if wrong is not None:
         raise UsageError(f"--{wrong} is of a workload", hint="give --workload NAME")
     task, contexts = _question(args)
-    return [Comparison(task, names, settings, *limits, contexts)]
+    return [Comparison(task, names, settings, contexts=contexts, **limits)]
 
 
 def _question(args: argparse.Namespace) -> tuple[Task, tuple[Context, ...]]:
