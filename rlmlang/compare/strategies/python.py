@@ -123,6 +123,8 @@ def _lengths(value: Any) -> str:
         parts = list(value.values()) if isinstance(value, dict) else value
         sizes = [len(part) if isinstance(part, str) else len(json.dumps(part, ensure_ascii=False)) for part in parts]
         kind = f"a dict with {plural(len(parts), 'key')}" if isinstance(value, dict) else f"a list of {plural(len(parts), 'item')}"
+        if not parts:
+            return kind
         inner = f", each a {type(parts[0]).__name__}" if parts and len({type(part) for part in parts}) == 1 else ""
         more = f", … and {len(sizes) - 100:,} more" if len(sizes) > 100 else ""
         return f"{kind}{inner}, {plural(sum(sizes), 'character')} in all, of lengths {', '.join(map(str, sizes[:100]))}{more}"
