@@ -53,6 +53,11 @@ def mended(text: str, **data: Type) -> Mended:
         ("answer sum(x for x in xs if len(x) > n)", "answer len([x for x in xs if len(x) > n])"),
         ("answer sum([o for o in orders if o.id > 3])", "answer len([o for o in orders if o.id > 3])"),
         ("answer orders[0].id()", "answer orders[0].id"),
+        (
+            "ys = xs\nys.sort(key=lambda y: len(y), reverse=True)\nanswer ys",
+            "ys = xs\nys = sorted(ys, key=lambda y: len(y), reverse=True)\nanswer ys",
+        ),
+        ("xs.append(note)\nanswer xs", "xs = xs + [note]\nanswer xs"),
         # files
         ("answer [f.path for f in repo.files if f.size > 9]", "answer [f.path for f in repo.files() if f.size > 9]"),
         ("answer [f.path for f in repo]", 'answer [f.path for f in repo.files("**/*")]'),

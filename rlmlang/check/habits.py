@@ -233,6 +233,20 @@ def same_argument(function: str, given: Type, value: str) -> str | None:
     return None
 
 
+def new_list(method: str, name: str, args: Sequence[str]) -> str | None:
+    """The list that a method of Python's would have made of the list `name`."""
+    match method, len(args):
+        case "sort", _:
+            return f"sorted({', '.join((name, *args))})"
+        case "reverse", 0:
+            return f"reversed({name})"
+        case "append", 1:
+            return f"{name} + [{args[0]}]"
+        case "extend", 1:
+            return f"{name} + {args[0]}"
+    return None
+
+
 def name_hint(name: str) -> str | None:
     """What to write instead of a name that other languages have."""
     return _NAMES.get(name)

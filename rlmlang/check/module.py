@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from attrs import define, field, frozen
 
+from rlmlang.check import habits
 from rlmlang.check.checked import Function, InputVariable
 from rlmlang.check.checker import Checker, Tables, advice, short
 from rlmlang.check.expressions import bind
@@ -16,7 +17,7 @@ from rlmlang.check.report import Report
 from rlmlang.check.unify import is_data
 from rlmlang.check.written import BUILT_IN, read_type
 from rlmlang.errors import ProgramError, UsageError
-from rlmlang.syntax.nodes import Answer, Bind, Fn, Input, Program, Shown, Statement, TypeDef, Unpack, Use
+from rlmlang.syntax.nodes import Answer, Apply, Bind, Fn, Input, Lambda, Name, Program, Shown, Statement, TypeDef, Unpack, Use
 from rlmlang.types import FILE, TEXT, FunctionOf, Type
 
 Load = Callable[[str], Program]
@@ -72,6 +73,8 @@ def check_statements(c: Checker, program: Program, files: Files, folder: str, *,
                 c.error("two-answers", statement.span, "a program has one answer", hint)
             answered = True
             outcome.result = _result(c, statement, turn=turn)
+        elif isinstance(statement, Shown) and _changes_in_place(c, statement):
+            continue
         elif isinstance(statement, Shown):
             shown = _result(c, statement, turn=turn)
             if statement is last:
@@ -82,6 +85,21 @@ def check_statements(c: Checker, program: Program, files: Files, folder: str, *,
         else:
             _declaration(c, statement, library=False)
     return outcome
+
+
+def _changes_in_place(c: Checker, statement: Shown) -> bool:
+    """`xs.sort()` as a statement, as Python has it; says so."""
+    value = statement.value
+    if not isinstance(value, Apply) or not value.method or c.function_named(value.name) is not None:
+        return False
+    name, args = value.args[0].value, value.args[1:]
+    if not isinstance(name, Name) or c.scope.find(name.name) is None or any(isinstance(a.value, Lambda) and a.name is None for a in args):
+        return False
+    made = habits.new_list(value.name, name.name, [a.span.text for a in args])
+    if made is not None:
+        fix = f"{name.name} = {made}"
+        c.error("unknown-function", statement.span, f"lists never change: {value.name} would have to", f"write {fix}", fix)
+    return made is not None
 
 
 def _look_ahead(c: Checker, program: Program) -> None:
