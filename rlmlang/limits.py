@@ -124,3 +124,6 @@ PYTHON_SECONDS: Final = 60.0  # of one program, without the time that it waits f
 PYTHON_CPU_SECONDS: Final = 3_600  # of the interpreter in all, should nobody be there to stop it
 PYTHON_OUTPUT_CHARS: Final = 20_000  # of what a program prints: as much as the published RLM shows
 PYTHON_FRAME_BYTES: Final = 128 * 1024 * 1024  # of what it sends at once: prompts, an answer
+PAGE_TEXT_CHARS: Final = 20_000  # of one text in the page of a comparison
+PAGE_STEPS: Final = 1_000  # of one strategy in it
+PAGE_CHARS: Final = 10_000_000  # of all that strategies did: browsers take no more with ease

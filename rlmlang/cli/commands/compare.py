@@ -20,6 +20,7 @@ from rlmlang.limits import SOURCE_CHARS
 from rlmlang.syntax.diagnostics import printable
 
 if TYPE_CHECKING:
+    from rlmlang.cli.answer import OutFile
     from rlmlang.compare.compare import Comparison
     from rlmlang.compare.strategy import Row
     from rlmlang.compare.task import Task
@@ -65,6 +66,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="write what each strategy is as a program, or was in effect, to FOLDER/NAME.rlm: tool calls as a straight line of calls",
     )
+    parser.add_argument("--html", metavar="FILE", help="write the rows as a page: table, plots, and what each strategy did")
     parser.add_argument("--json", action="store_true", help="the rows as JSON on standard output, with every step")
 
 
@@ -74,6 +76,7 @@ def main(args: argparse.Namespace) -> int:
     done: list[tuple[Comparison, list[Row]]] = []
     with contextlib.ExitStack() as stack:
         comparisons = _comparisons(args, stack)
+        html = None if args.html is None else _opened(args.html, stack)
         for comparison in comparisons:
             rows = _run(comparison, args)
             done.append((comparison, rows))
@@ -84,8 +87,11 @@ def main(args: argparse.Namespace) -> int:
             _conclude(rows, args)
             if comparison.cancelled:
                 break
+        reported = report([(comparison.task, rows) for comparison, rows in done], args.workload)
+        if html is not None:
+            _write_page(html, reported, quiet=args.quiet)
     if args.json:
-        terminal.write_json(report([(comparison.task, rows) for comparison, rows in done], args.workload))
+        terminal.write_json(reported)
     return _exit_code(done)
 
 
@@ -212,6 +218,21 @@ def _write_programs(rows: Sequence[Row], given: str, below: str, *, quiet: bool)
         if not quiet:
             long = f", of which a program may have {SOURCE_CHARS:,}" if len(row.program) > SOURCE_CHARS else ""
             terminal.say(f"{row.strategy}: the program is in {printable(file.path, 300)}, {len(row.program):,} characters{long}")
+
+
+def _opened(path: str, stack: contextlib.ExitStack) -> OutFile:
+    """The file of `--html`, before anything is spent. Raises UsageError."""
+    from rlmlang.cli.answer import OutFile
+
+    return stack.enter_context(contextlib.closing(OutFile(path)))
+
+
+def _write_page(file: OutFile, reported: dict[str, Any], *, quiet: bool) -> None:
+    from rlmlang.cli.page import page
+
+    file.whole(page(reported))
+    if not quiet:
+        terminal.say(f"the page is in {printable(file.path, 300)}")
 
 
 def _conclude(rows: Sequence[Row], args: argparse.Namespace) -> None:
