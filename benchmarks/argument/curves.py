@@ -46,6 +46,8 @@ WAYS = (
     Way("toolcalls, a line each", "toolcalls", 2, lines=1),
     Way("toolcalls, 20 lines each", "toolcalls", 2, smallest=500, largest=5_000),
     Way("folding, 100 lines each", "folding", 2, smallest=500, largest=5_000),
+    Way("terminal, 100 lines each", "terminal", 2, smallest=500, largest=2_000),
+    Way("python, a line each", "python", 0, largest=2_000),
     Way("rlm, a line each", "rlm", 0, largest=10_000),
 )
 
@@ -77,7 +79,7 @@ def play(way: Way, n: int, *, drop: float = 0.0, seed: int = SEED, window: int =
             f'[models.root]\nbase_url = "{url}"\ncontext_window = {window}\n[models.sub]\nbase_url = "{url}"\n', encoding="utf-8"
         )
         settings = Settings(model="sub", root="root", memo=Path(folder) / "memo", config=config)
-        (row,) = compare(corpus.task(), [way.strategy], settings, turns=SOLVE_TURNS, calls=2 * n + 200)
+        (row,) = compare(corpus.task(), [way.strategy], settings, turns=SOLVE_TURNS, calls=2 * n + 200, allow_python=True)
     return row, root
 
 
@@ -85,9 +87,14 @@ def point(way: Way, n: int) -> Point:
     """A strategy at one size, measured. What needs no cutting is run with room enough: before a prompt is sent, it is reckoned on the safe
     side, and would be refused long before the window is full."""
     row, root = play(way, n, window=WINDOW if way.strategy in ("direct", "chunks") else 10 * WINDOW)
-    written = len(row.program or "")
-    figures = (float(f) for f in (row.root_tokens, row.calls, written, root.largest, row.rounds))
+    figures = (float(f) for f in (row.root_tokens, row.calls, written(row), root.largest, row.rounds))
     return Point(n, *figures, row.coverage or 0.0, row.score or 0.0, row.seconds)
+
+
+def written(row: Row) -> int:
+    """The characters of the strategy as a program; where it is none, of the arguments of its tools, or of its programs in Python."""
+    said = sum(len(step.text) for step in row.transcript if step.by == "root")
+    return len(row.program or "") or sum(len(step.arguments) for step in row.transcript) or said
 
 
 def sizes(way: Way) -> list[int]:
@@ -106,7 +113,7 @@ class Curve:
 
 def curve(way: Way, measured: Sequence[Point]) -> Curve:
     """The measured points, and by arithmetic those beyond."""
-    degrees = {"root_tokens": way.degree, "calls": 1, "written": 0 if way.strategy in ("direct", "chunks", "rlm") else 1}
+    degrees = {"root_tokens": way.degree, "calls": 1, "written": 0 if way.strategy in ("direct", "chunks", "python", "rlm") else 1}
     degrees |= {"largest": min(1, way.degree), "rounds": 0 if way.degree < 2 else 1}
     uncut = [p for p in measured if p.coverage == 1.0 or way.strategy != "direct"]
     own = [p for p in uncut if p.n >= way.smallest]
@@ -195,7 +202,7 @@ def dropped(way: Way, n: int, share: float, runs: int) -> Dropped:
 
 def complete(way: Way, n: int, share: float) -> float:
     """The probability that nothing is left out, where each thing that the root has to write is with this probability."""
-    size = {"toolcalls": way.lines, "folding": 100}.get(way.strategy)
+    size = {"toolcalls": way.lines, "folding": 100, "terminal": 100}.get(way.strategy)
     return (1 - share) ** (math.ceil(n / size) if size else 1)
 
 

@@ -13,7 +13,7 @@ from rlmlang.compare.compare import compare
 from rlmlang.compare.strategy import Row
 from rlmlang.compare.workloads import WORKLOADS, generate
 
-STRATEGIES = ("direct", "chunks", "toolcalls", "folding", "rlm")
+STRATEGIES = ("direct", "chunks", "toolcalls", "folding", "terminal", "python", "rlm")
 HEADINGS = ("workload", "n", "strategy", "score", "coverage", "calls", "root tokens", "all tokens", "rounds")
 
 
@@ -23,7 +23,7 @@ def rows(workload: str, n: int, seed: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder, reading(Root(corpus, corpus.questions[0])) as url:
         corpus.write(folder)
         settings = Settings(model="sub", root="root", base_url=url, memo=Path(folder) / "memo")
-        return compare(corpus.task(0, folder), STRATEGIES, settings, calls=2 * n + 200)
+        return compare(corpus.task(0, folder), STRATEGIES, settings, calls=2 * n + 200, allow_python=True)
 
 
 def table(sizes: Sequence[tuple[str, int]], seed: int) -> list[list[str]]:

@@ -72,8 +72,8 @@ def main() -> None:
 def losing() -> list[tuple[Way, int]]:
     """Which strategies are run with dropped sub-calls, and at which sizes."""
     by_name = {way.name: way for way in WAYS}
-    one, twenty, folding, rlm = (by_name[way.name] for way in WAYS if way.strategy not in ("direct", "chunks"))
-    return [(one, 10), (one, 100), (twenty, 300), (folding, 300), (rlm, 100)]
+    runs = (("toolcalls, a line each", 10), ("toolcalls, a line each", 100), ("toolcalls, 20 lines each", 300), ("rlm, a line each", 100))
+    return [(by_name[name], n) for name, n in runs]
 
 
 def plots(curves: Sequence[Curve]) -> Mapping[str, str]:

@@ -11,7 +11,10 @@ from attrs import field, frozen
 
 _WIDTH, _HEIGHT = 640, 330
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 150, 34, 44
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7f7f7f", "#e69f00", "#56b4e9", "#444444")  # told apart by colour-blind people too
+_COLOURS = (  # the first seven are told apart by colour-blind people too
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7f7f7f", "#e69f00", "#56b4e9"),
+    *("#8c564b", "#17becf", "#444444"),
+)
 
 
 @frozen

@@ -16,10 +16,12 @@ from typing import Any
 
 from attrs import define, field
 
+from benchmarks.argument.python_programs import program as python_program
 from benchmarks.argument.reader import Reader, counted, schema_of, written
 from benchmarks.write_programs.chat import Said
 from rlmlang.compare.task import Item
 from rlmlang.compare.workloads import Corpus, Piece, Question
+from rlmlang.compare.workloads.weird import is_prime
 from rlmlang.lm.render import PROMPT_BYTES_PER_TOKEN, worst_input_tokens
 from rlmlang.lm.request import Message, Model, Request, Tool, ToolCall
 from rlmlang.solve.prompt import rules
@@ -69,6 +71,11 @@ class Root:
             return self.launching(body)
         if "branch" in offered:
             return self.branching(body)
+        if "terminal" in offered:
+            return self.typing(body)
+        if "llm_query_batched" in prompt[:2_000]:
+            code = "FINAL(None)\n" if self.dropped("program") else python_program(self.corpus, self.question)
+            return counted(body, f"```repl\n{code}```")
         if COUNT in prompt:
             return counted(body, self.digest(prompt))
         if self.question.text not in prompt:
@@ -125,6 +132,25 @@ class Root:
         return counted(
             body, "", [_call(body, 0, "branch", description=f"look at {left[0][1:40]}", prompt=f"{self.instruction()} {left[0]}")]
         )
+
+    def typing(self, body: Mapping[str, Any]) -> Said:
+        """As at a terminal: finds out how much there is, then shows all that it has to read, part by part, and reads it."""
+        typed = [call["command"] for call in _calls(body, "terminal")]
+        if not typed:
+            first = {"needle": f"grep 'magic number' {self.path}", "weird": "wc -w */*.txt"}.get(self.corpus.workload, f"wc -l {self.path}")
+            return counted(body, "", [_call(body, 0, "terminal", command=first)])
+        shown = next(message["content"] for message in body["messages"] if message["role"] == "tool")
+        commands: list[str] = []
+        if self.corpus.workload == "weird":
+            files = [path for words, path in re.findall(r"(?m)^ *(\d+) (\S+\.txt)$", shown) if is_prime(int(words))]
+            commands = [f"cat {' '.join(files[at : at + 20])}" for at in range(0, len(files), 20)]
+        elif self.corpus.workload != "needle":
+            total = int(shown.split()[0])
+            commands = [f"sed -n {at},{min(at + self.page - 1, total)}p {self.path}" for at in range(1, total + 1, self.page)]
+        left = [command for command in commands if command not in typed and not self.dropped(command)]
+        if not left:
+            return counted(body, self.final(None, self.known(_results(body))))
+        return counted(body, "", [_call(body, at, "terminal", command=command) for at, command in enumerate(left[: self.together])])
 
     def look(self, body: Mapping[str, Any]) -> Said | None:
         """The first thing that it does: finds out how much there is, or finds by a search all that it needs. None where it has."""

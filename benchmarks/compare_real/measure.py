@@ -75,7 +75,9 @@ class Kept:
             file.write("\n" + json.dumps({"job": asdict(job), "row": row}))  # a line of its own, whatever the last run left
 
 
-def measure(todo: Sequence[Job], kept: Kept, opened: Open, folder: Path, *, turns: int, calls: int, seconds: float) -> bool:
+def measure(
+    todo: Sequence[Job], kept: Kept, opened: Open, folder: Path, *, turns: int, calls: int, seconds: float, allow_python: bool = False
+) -> bool:
     """Measures what is not kept yet, for so many seconds. Whether nothing is left."""
     deadline = time.monotonic() + seconds
     left = [job for job in todo if job not in kept.rows]
@@ -87,7 +89,7 @@ def measure(todo: Sequence[Job], kept: Kept, opened: Open, folder: Path, *, turn
         corpus.write(place)
         task = corpus.task(job.question, place)
         with opened(corpus, corpus.questions[job.question]) as settings:
-            comparison = Comparison(task, [job.strategy], settings, turns=turns, calls=calls)
+            comparison = Comparison(task, [job.strategy], settings, turns=turns, calls=calls, allow_python=allow_python)
             timer = Timer(min(86_400.0, max(1.0, deadline - time.monotonic())), comparison.cancel)
             timer.daemon = True
             timer.start()
@@ -140,7 +142,8 @@ def main() -> None:
     )
     parser.add_argument("model", help="a GGUF file, or what --model of rlm takes")
     parser.add_argument("--workloads", nargs="+", choices=tuple(WORKLOADS), default=tuple(WORKLOADS))
-    parser.add_argument("--strategies", nargs="+", default=available())
+    parser.add_argument("--strategies", nargs="+", choices=available(), help="all by default; python only with --allow-python")
+    parser.add_argument("--allow-python", action="store_true", help="run programs in Python that the model writes, locked in")
     parser.add_argument("--n", nargs="+", type=int, default=[16], help="sizes, 16 by default")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--turns", type=int, default=12, help="replies of the root model for one question")
@@ -153,16 +156,18 @@ def main() -> None:
     given = parser.parse_args()
     path = Path(given.model)
     spec = f"gguf:{path.resolve()}" if path.suffix == ".gguf" else given.model
-    todo = list(jobs(path.name, given.workloads, given.n, given.seeds, given.strategies))
+    strategies = given.strategies or [name for name in available() if name != "python" or given.allow_python]
+    todo = list(jobs(path.name, given.workloads, given.n, given.seeds, strategies))
     kept = Kept(given.out)
 
     @contextmanager
     def opened(corpus: Corpus, question: Question) -> Iterator[Settings]:
         yield Settings(model=spec, memo=given.out / "memo", budget=(f"{given.row_seconds} seconds",))
 
-    whole = given.report or measure(todo, kept, opened, given.out, turns=given.turns, calls=given.calls, seconds=given.seconds)
+    limits = {"turns": given.turns, "calls": given.calls, "seconds": given.seconds}
+    whole = given.report or measure(todo, kept, opened, given.out, **limits, allow_python=given.allow_python)
     text = table(kept.rows, todo)
-    command = f"python benchmarks/compare_real {path.name}"
+    command = f"python benchmarks/compare_real {path.name}{' --allow-python' if given.allow_python else ''}"
     print(text)
     if given.write:
         done = sum(job in kept.rows for job in todo)
