@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import rlmlang
 from benchmarks.argument.reader import Reader, reading
 from rlmlang import Settings, UsageError
+from rlmlang.cli.main import main
 from rlmlang.compare import scores
 from rlmlang.compare.workloads import WORKLOADS, Corpus, generate
 from rlmlang.compare.workloads.corpus import holds
@@ -89,6 +90,19 @@ def test_what_is_written_can_be_looked_at(name: str, tmp_path: Path) -> None:
     gold = json.loads((tmp_path / "gold.json").read_text("utf-8"))
     assert [(q["question"], q["gold"]) for q in gold["questions"]] == [(t.question, t.gold) for t in corpus.tasks(tmp_path)]
     assert len((tmp_path / "pieces.jsonl").read_text("utf-8").splitlines()) == 20
+
+
+def test_the_command_writes_a_workload_and_asks_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "looked"
+    assert main(["compare", "--workload", "weird", "--n", "30", "--seed", "3", "--write", str(folder)]) == 0
+    assert {path.relative_to(folder / "context").as_posix() for path in folder.rglob("*.txt")} == {
+        p for p, _ in generate("weird", 30, 3).files()
+    }
+    assert json.loads((folder / "gold.json").read_text("utf-8"))["seed"] == 3
+    assert "30 pieces" in capsys.readouterr().err
+    assert main(["compare", "How many?", "--write", str(folder)]) == 2
+    assert main(["compare", "--workload", "hay", "--write", str(folder)]) == 2
+    assert main(["compare", "--workload", "weird", "--write", str(folder / "gold.json")]) == 2
 
 
 def test_what_cannot_be_generated_is_refused(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ WAYS = (
     Way("toolcalls, a line each", "toolcalls", 2, lines=1),
     Way("toolcalls, 20 lines each", "toolcalls", 2, smallest=500, largest=5_000),
     Way("folding, 100 lines each", "folding", 2, smallest=500, largest=5_000),
-    Way("terminal, 100 lines each", "terminal", 2, smallest=500, largest=2_000),
+    Way("terminal, 80 lines each", "terminal", 2, smallest=500, largest=2_000),
     Way("python, a line each", "python", 0, largest=2_000),
     Way("rlm, a line each", "rlm", 0, largest=10_000),
 )
@@ -170,7 +170,7 @@ def within(way: Way, p: Point, last: Point) -> Point:
         return evolve(p, root_tokens=room / 4, largest=room / 4)
     if way.strategy == "direct":  # the prompt is cut
         kept = last.root_tokens if last.coverage < 1.0 else p.root_tokens * room / p.largest
-        return evolve(p, root_tokens=kept, largest=room, coverage=kept / p.root_tokens)
+        return evolve(p, root_tokens=kept, largest=kept, coverage=kept / p.root_tokens)
     return evolve(p, coverage=room / p.largest)
 
 
@@ -202,7 +202,7 @@ def dropped(way: Way, n: int, share: float, runs: int) -> Dropped:
 
 def complete(way: Way, n: int, share: float) -> float:
     """The probability that nothing is left out, where each thing that the root has to write is with this probability."""
-    size = {"toolcalls": way.lines, "folding": 100, "terminal": 100}.get(way.strategy)
+    size = {"toolcalls": way.lines, "folding": 100, "terminal": 80}.get(way.strategy)
     return (1 - share) ** (math.ceil(n / size) if size else 1)
 
 

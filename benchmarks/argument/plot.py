@@ -9,8 +9,8 @@ from xml.sax.saxutils import escape
 
 from attrs import field, frozen
 
-_WIDTH, _HEIGHT = 640, 330
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 150, 34, 44
+_WIDTH, _HEIGHT = 660, 340
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 168, 34, 44
 _COLOURS = (  # the first seven are told apart by colour-blind people too
     *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7f7f7f", "#e69f00", "#56b4e9"),
     *("#8c564b", "#17becf", "#444444"),

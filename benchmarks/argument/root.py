@@ -37,8 +37,8 @@ _TOLD = re.compile(r"(?m)^(?:[-*] )?((?:No\.|Note|Report|Review|line) \d+): (.+)
 @define(eq=False)
 class Root:
     """The root model and the sub-model of one question. With tools it hands `lines` lines (or files) to each sub-agent, and launches
-    `together` of them in a reply; a branch reads `page` lines. `seed` decides what is dropped. `largest` is the longest prompt that
-    the root model was sent, in tokens; `reckoned` how much of a window it was taken for."""
+    `together` of them in a reply; a branch reads `page` lines, a terminal shows `screen`. `seed` decides what is dropped. `largest` is the
+    longest prompt that the root model was sent, in tokens; `reckoned` how much of a window it was taken for."""
 
     corpus: Corpus
     question: Question
@@ -46,6 +46,7 @@ class Root:
     lines: int = 20
     together: int = 16
     page: int = 100
+    screen: int = 80
     seed: int = 0
     largest: int = 0
     reckoned: int = 0
@@ -146,7 +147,7 @@ class Root:
             commands = [f"cat {' '.join(files[at : at + 20])}" for at in range(0, len(files), 20)]
         elif self.corpus.workload != "needle":
             total = int(shown.split()[0])
-            commands = [f"sed -n {at},{min(at + self.page - 1, total)}p {self.path}" for at in range(1, total + 1, self.page)]
+            commands = [f"sed -n {at},{min(at + self.screen - 1, total)}p {self.path}" for at in range(1, total + 1, self.screen)]
         left = [command for command in commands if command not in typed and not self.dropped(command)]
         if not left:
             return counted(body, self.final(None, self.known(_results(body))))

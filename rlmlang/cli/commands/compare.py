@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 from rlmlang.cli import options, terminal
 from rlmlang.errors import BudgetError, Interrupted, RlmError, UsageError
 from rlmlang.limits import SOURCE_CHARS
-from rlmlang.syntax.diagnostics import printable
+from rlmlang.syntax.diagnostics import plural, printable
 
 if TYPE_CHECKING:
     from rlmlang.cli.answer import OutFile
     from rlmlang.compare.compare import Comparison
     from rlmlang.compare.strategy import Row
     from rlmlang.compare.task import Task
+    from rlmlang.compare.workloads import Corpus
     from rlmlang.session import Running
     from rlmlang.solve.contexts import Context
 
@@ -52,11 +53,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--gold", metavar="ANSWER", help="the right answer, for the score: JSON where --type asks for another type than text"
     )
     parser.add_argument("--workload", metavar="NAME", help="instead of a question: generated data with a known answer (docs/compare.md)")
-    parser.add_argument("--size", metavar="N", type=options.count, help=f"pieces of the workload, {_SIZE} by default")
+    parser.add_argument("--size", "--n", metavar="N", type=options.count, help=f"pieces of the workload, {_SIZE} by default")
     parser.add_argument("--seed", metavar="N", type=options.count, help="that the workload is generated from, 0 by default")
     parser.add_argument(
         "--questions", metavar="NUMBERS", help="which questions of the workload, from 1, separated by commas, or all; 1 by default"
     )
+    parser.add_argument("--write", metavar="FOLDER", help="write the workload there, data and right answers, and ask nothing")
     parser.add_argument("--turns", metavar="N", type=options.count, default=TURNS, help=f"replies of the root model, {TURNS} by default")
     parser.add_argument("--calls", metavar="N", type=options.count, default=CALLS, help=f"sub-invocations in all, {CALLS:,} by default")
     parser.add_argument("--depth", metavar="N", type=options.count, default=1, help="levels of solves in rlm, 1 by default")
@@ -73,6 +75,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from rlmlang.cli.comparison import report, table
 
+    if args.write is not None:
+        return _write_workload(args)
     done: list[tuple[Comparison, list[Row]]] = []
     with contextlib.ExitStack() as stack:
         comparisons = _comparisons(args, stack)
@@ -132,12 +136,10 @@ def _workload(args: argparse.Namespace, stack: contextlib.ExitStack) -> list[Tas
     """The questions of a workload; one that is a folder is written to a place that goes afterwards. Raises UsageError."""
     from tempfile import TemporaryDirectory
 
-    from rlmlang.compare.workloads import generate
-
     wrong = next((name for name in ("question", "context", "type", "gold") if getattr(args, name)), None)
     if wrong is not None:
         raise UsageError(f"a workload has its own {wrong}")
-    corpus = generate(args.workload, _SIZE if args.size is None else args.size, args.seed or 0)
+    corpus = _corpus(args)
     folder = stack.enter_context(TemporaryDirectory(prefix="rlm-workload-", ignore_cleanup_errors=True))
     if any(not isinstance(data, str) for data in corpus.data.values()):
         corpus.write(folder)
@@ -148,6 +150,25 @@ def _workload(args: argparse.Namespace, stack: contextlib.ExitStack) -> list[Tas
     if not numbers or any(number is None or not 1 <= number <= count for number in numbers):
         raise UsageError(f"--questions are numbers from 1 to {count}, or all", hint="for example --questions 1,3")
     return [corpus.task(number - 1, folder) for number in numbers if number is not None]
+
+
+def _corpus(args: argparse.Namespace) -> Corpus:
+    """The workload that is asked for. Raises UsageError."""
+    from rlmlang.compare.workloads import generate
+
+    return generate(args.workload, _SIZE if args.size is None else args.size, args.seed or 0)
+
+
+def _write_workload(args: argparse.Namespace) -> int:
+    """Writes a workload for people to look at. Raises UsageError."""
+    if args.workload is None:
+        raise UsageError("--write is of a workload", hint="give --workload NAME")
+    corpus = _corpus(args)
+    context = corpus.write(args.write)
+    if not args.quiet:
+        pieces, questions = plural(len(corpus.pieces), "piece"), plural(len(corpus.questions), "question")
+        terminal.say(f"{pieces} in {printable(str(context), 300)}; {questions} with the right answers in gold.json beside it")
+    return 0
 
 
 def _gold(args: argparse.Namespace) -> Any:
