@@ -68,6 +68,7 @@ def row(strategy: str = "rlm", **more: Any) -> dict[str, Any]:
         "coverage": 0.5,
         "seen": 1.0,
         "calls": 12,
+        "bound": None,
         "root_calls": 2,
         "root_tokens": 300,
         "tokens": 4_000,
@@ -144,6 +145,7 @@ def test_columns_and_charts_that_say_nothing_are_left_out() -> None:
     captions = [attributes.get("aria-label") for tag, attributes in read.tags if tag == "svg"]
     assert captions == ["Tokens", "Calls", "Rounds", "Seconds"]
     assert "Score" not in [tag for tag, _ in read.tags]
+    assert "calls ≤" not in read.text.split("Score: of")[0]
     unknown = checked(page({"question": "?", "rows": [row(dollars=None)]}))
     assert "?" in unknown.text
     assert checked(page({"question": "?", "rows": []})).text
@@ -152,7 +154,7 @@ def test_columns_and_charts_that_say_nothing_are_left_out() -> None:
 def test_several_questions_are_put_together() -> None:
     def part(at: int) -> dict[str, Any]:
         paid = {"requests": 100 if at == 1 else 2, "from_memo": 0 if at == 1 else 98}
-        return {"question": f"Number {at}?", "rows": [row(calls=100, paid=paid, score=at / 4, dollars=None if at == 2 else 0.5)]}
+        return {"question": f"Number {at}?", "rows": [row(calls=100, bound=120, paid=paid, score=at / 4, dollars=None if at == 2 else 0.5)]}
 
     read = checked(page({"workload": "pairs", "questions": [part(at) for at in range(1, 4)]}))
     assert "3 questions" in read.text
@@ -160,7 +162,7 @@ def test_several_questions_are_put_together() -> None:
     assert "1. Number 1?" in read.text
     cells = re.search(r"rlmanswered([\d.]+)(\d\.\d\d|\d+%)", read.text)
     assert cells is not None
-    assert "rlmanswered0.5050%300104" in read.text  # the mean score and coverage, all calls, those that were sent
+    assert "rlmanswered0.5050%300360104" in read.text  # the mean score and coverage, all calls, those that were sent
     labels = [attributes.get("aria-label") for tag, attributes in read.tags if tag == "svg"]
     assert "Requests sent, question by question" in labels
 

@@ -118,7 +118,7 @@ def _together(name: str, rows: Sequence[Row]) -> Row:
         return None if any(row[key] is None for row in rows) else sum(row[key] for row in rows)
 
     answered = sum(row["outcome"] == "answered" for row in rows)
-    counts = {key: total(key) for key in ("calls", "root_calls", "root_tokens", "tokens", "dollars", "rounds", "seconds")}
+    counts = {key: total(key) for key in ("calls", "bound", "root_calls", "root_tokens", "tokens", "dollars", "rounds", "seconds")}
     paid = {key: sum(row["paid"].get(key) or 0 for row in rows) for key in ("requests", "from_memo")}
     outcome = "answered" if answered == len(rows) else f"{answered} of {len(rows)} answered"
     means = {key: mean(key) for key in ("score", "coverage", "seen")}
@@ -133,7 +133,8 @@ def _table(rows: Sequence[Row]) -> Element:
     answers = any(row["answer"] is not None for row in rows)
     sent = any(row["paid"].get("from_memo") for row in rows)
     head = ["strategy", "outcome", *(["answer"] if answers else []), *(["score"] if scored else []), "coverage", "calls"]
-    head += [*(["sent"] if sent else []), "root tokens", "tokens", "dollars", "rounds", "seconds"]
+    bound = any(row["bound"] is not None for row in rows)
+    head += [*(["calls ≤"] if bound else []), *(["sent"] if sent else []), "root tokens", "tokens", "dollars", "rounds", "seconds"]
     texts = ("strategy", "outcome", "answer")
     columns = [element("th", name, scope="col", **({"class_": "text"} if name in texts else {})) for name in head]
     lines = [element("tr", [_cell(row, name) for name in head]) for row in rows]
@@ -153,6 +154,8 @@ def _cell(row: Row, name: str) -> Element:
             return element("td", _number(row["score"], ".2f"))
         case "coverage":
             return element("td", _number(row["coverage"], ".0%"))
+        case "calls ≤":
+            return element("td", _number(row["bound"], ","))
         case "sent":
             return element("td", f"{row['paid'].get('requests', 0):,}")
         case "dollars":
@@ -284,8 +287,8 @@ def _cut(text: str, most: int) -> str:
 def _legend() -> Element:
     says = (
         "Score: of the answer, where the right one is known. Coverage: of the items that had to be looked at, the share that a sub-call "
-        "was sent (of a strategy without sub-calls: the root model). Calls: sub-invocations, the root model's replies too. Tokens and "
-        "dollars are counted as if nothing had been in the memo; a cell with ? has no known price. Rounds: the longest chain of requests "
-        "that wait for one another."
+        "was sent (of a strategy without sub-calls: the root model). Calls: sub-invocations, the root model's replies too; calls ≤: how "
+        "many there could be at most, where that was known before they were made. Tokens and dollars are counted as if nothing had been in "
+        "the memo; a cell with ? has no known price. Rounds: the longest chain of requests that wait for one another."
     )
     return element("p", says, class_="note")
