@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from rlmlang.compare import python_repl
 from rlmlang.compare.python_repl import Asks, Repl, Turn
 from rlmlang.errors import Failure
 
@@ -237,7 +238,7 @@ def test_a_program_that_takes_too_long_is_stopped_and_the_state_stays() -> None:
     ],
 )
 def test_one_that_does_not_hear_is_ended(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rlmlang.compare.python_repl._GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(python_repl, "_GRACE_SECONDS", 0.3)
     with Repl({"a": 1}, seconds=0.3) as repl:
         turn = repl.run(code)
         assert turn.error == "stopped after 0.3 seconds"

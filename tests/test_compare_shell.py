@@ -566,6 +566,20 @@ def test_work_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shell.run("head -n 1 a") == "a line\n"
 
 
+def test_it_can_be_stopped() -> None:
+    shell = Shell({"a": "x\n" * 100_000})
+    endless = shell.place.top.entries["a"]
+
+    def blocks() -> Iterator[bytes]:
+        yield b"x\n"
+        shell.stop()  # somebody else does
+        while True:
+            yield b"x\n" * 1_000
+
+    object.__setattr__(endless, "blocks", blocks)
+    assert shell.run("cat a | wc -l") == "\nbash: stopped: the command took too long; look at less at once\n"
+
+
 def test_slow_work_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     shell = Shell({"a": "x\n" * 100_000})
     clock = iter(range(0, 10**9, 1_000))

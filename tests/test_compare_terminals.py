@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commandline import Shell, rlm
 
+from rlmlang import Settings
+from rlmlang.compare.compare import Comparison
 from rlmlang.compare.strategies.python import described, final, programs
+from rlmlang.compare.task import Task
 
 __all__ = ["rlm"]
 
@@ -188,6 +193,30 @@ def test_folders_and_records_are_variables(rlm: Shell) -> None:
     words = ("--type", "[{id: int, name: text}]")
     row = compared(rlm, "python", {"reply": "```repl\nFINAL(rows)\n```"}, words=words, context="rows.csv")
     assert row["answer"] == [{"id": 1, "name": "pen"}]
+
+
+@posix
+@pytest.mark.parametrize(
+    ("strategy", "reply"),
+    [
+        ("python", {"reply": "```repl\nwhile True: pass\n```"}),
+        ("python", {"reply": "```repl\nllm_query_batched(['slow'] * 50)\n```"}),
+        ("terminal", {"calls": [typed("cat " + "big.txt " * 400 + "| sort | uniq -c | sort | wc")]}),
+    ],
+)
+def test_an_interruption_ends_what_runs(strategy: str, reply: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rules = [{"match": "^slow$", "reply": "x", "delay": 60}, {"match": "The question", **reply}]
+    (tmp_path / "rules.jsonl").write_text("\n".join(map(json.dumps, rules)))
+    task = Task("Which?", {"big": "a line of text\n" * 100_000})
+    comparison = Comparison(task, [strategy, "direct"], Settings(model="script:rules.jsonl", memo="off"), allow_python=True)
+    begun = time.monotonic()
+    timer = threading.Timer(1.0, comparison.cancel)
+    timer.start()
+    rows = list(comparison.rows())
+    assert [(row.strategy, row.outcome) for row in rows] == [(strategy, "interrupted")], rows[0].error
+    assert time.monotonic() - begun < 20  # and not the minute that it would go on for
+    assert threading.active_count() < 20
 
 
 def test_what_the_model_sees_of_the_data() -> None:

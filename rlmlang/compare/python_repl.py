@@ -88,7 +88,8 @@ class Repl:
         self.seconds = seconds
         self.wall = ""
         self._process: subprocess.Popen[bytes] | None = None
-        self._closing = threading.Lock()
+        self._starting = threading.Lock()  # a process that is begun while this is closed is ended as well
+        self._talking = threading.Lock()  # or pipes would be closed whose numbers are another's by the time that they are read
         self._closed = False
         self._left = 0.0
 
@@ -100,20 +101,22 @@ class Repl:
 
     def run(self, code: str) -> Asks | Turn:
         """Runs a program until it asks or ends. Raises Failure where the interpreter cannot be started."""
-        self._left = self.seconds
-        code = code.encode("utf-8", "replace").decode()
-        try:
-            self._ready()
-            return self._go_on({"code": code})
-        except _Gone as gone:
-            raise Failure(f"the Python interpreter did not start{gone}") from None
-        except _Late:
-            self._kill()
-            raise Failure("the Python interpreter did not start in time") from None
+        with self._talking:
+            self._left = self.seconds
+            try:
+                self._ready()
+            except _Gone as gone:
+                self._kill()
+                raise Failure(f"the Python interpreter did not start{gone}") from None
+            except _Late:
+                self._kill()
+                raise Failure("the Python interpreter did not start in time") from None
+            return self._go_on({"code": code.encode("utf-8", "replace").decode()})
 
     def reply(self, replies: Sequence[str]) -> Asks | Turn:
         """Gives the replies that the program waits for, and lets it go on."""
-        return self._go_on({"replies": [reply.encode("utf-8", "replace").decode() for reply in replies]})
+        with self._talking:
+            return self._go_on({"replies": [reply.encode("utf-8", "replace").decode() for reply in replies]})
 
     def run_with(self, code: str, ask: Callable[[Sequence[str]], Sequence[str]]) -> Turn:
         """Runs a program whose prompts `ask` replies to."""
@@ -123,16 +126,19 @@ class Repl:
         return step
 
     def close(self) -> None:
-        """Ends the process."""
-        self._closed = True
-        self._kill()
+        """Ends the process, and with it what runs."""
+        with self._starting:
+            self._closed = True
+            self._end()
+        with self._talking:
+            self._kill()
 
     def _ready(self) -> None:
         """Starts the process, if it is not there. Raises _Gone, _Late."""
         if self._process is not None and self._process.poll() is None:
             return
         self._kill()
-        with self._closing:
+        with self._starting:
             if self._closed:
                 raise _Gone(": it was closed")
             try:
@@ -211,7 +217,7 @@ class Repl:
                 self._wait([], [pipe], until)
                 rest = rest[os.write(pipe, rest[: 1 << 16]) :]
         except (OSError, ValueError):
-            raise _Gone(self._end()) from None
+            raise _Gone(self._how()) from None
 
     def _receive(self, until: float) -> Mapping[str, Any]:
         (size,) = struct.unpack(">Q", self._read(8, until))
@@ -236,11 +242,11 @@ class Repl:
                 self._wait([pipe], [], until)
                 part = os.read(pipe, min(size, 1 << 20))
                 if not part:
-                    raise _Gone(self._end())
+                    raise _Gone(self._how())
                 parts.append(part)
                 size -= len(part)
         except (OSError, ValueError):
-            raise _Gone(self._end()) from None
+            raise _Gone(self._how()) from None
         return b"".join(parts)
 
     def _wait(self, sources: list[int], sinks: list[int], until: float) -> None:
@@ -253,7 +259,7 @@ class Repl:
         if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
             raise _Late
 
-    def _end(self) -> str:
+    def _how(self) -> str:
         """How the process ended, in words."""
         process = self._process
         if process is None:
@@ -268,13 +274,19 @@ class Repl:
         except ValueError:
             return ""
 
+    def _end(self) -> None:
+        """Ends the process group, if it is still there."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            with contextlib.suppress(OSError):
+                os.killpg(process.pid, signal.SIGKILL)
+
     def _kill(self) -> None:
-        with self._closing:
-            process, self._process = self._process, None
+        """Ends the process, and forgets it."""
+        self._end()
+        process, self._process = self._process, None
         if process is None:
             return
-        with contextlib.suppress(OSError):
-            process.kill()
         process.wait()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:

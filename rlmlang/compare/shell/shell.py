@@ -189,17 +189,22 @@ def _printable(data: bytes) -> str:
 class Shell:
     """A shell over some files, by path. It remembers where `cd` has led; `status` is that of the last command line.
 
-    `run` may be called again and again, and from any thread, one at a time.
+    `run` may be called again and again, from any thread, one at a time.
     """
 
     def __init__(self, files: Mapping[str, str | FileValue]) -> None:
         self.place = Place(tree(files))
         self.status = 0
+        self._meter = Meter()
+
+    def stop(self) -> None:
+        """Ends the command line that is under way; from any thread."""
+        self._meter.work = 0
 
     def run(self, command: str) -> str:
         """What a terminal shows of a command line, at most `SHELL_OUTPUT_BYTES` of it and a note of what is left out. Raises nothing."""
         screen = _Screen()
-        meter = Meter()
+        self._meter = meter = Meter()
         try:
             for pipeline in read(command.encode("utf-8", "replace").decode()):
                 if pipeline.when == "always" or (pipeline.when == "succeeded") == (self.status == 0):

@@ -47,7 +47,11 @@ async def play(desk: Desk) -> Any:
 
     async def typed(_: Desk, given: Arguments) -> str:
         async with typing:
-            shown = await asyncio.to_thread(shell.run, given["command"])
+            try:
+                shown = await asyncio.to_thread(shell.run, given["command"])
+            except asyncio.CancelledError:
+                shell.stop()
+                raise
             return shown or (f"(no output; exit status {shell.status})" if shell.status else "(no output)")
 
     talk = Talk(desk, [Offer(TYPE, typed)], [Message("system", _SYSTEM), Message("user", first_message(desk))])
