@@ -596,3 +596,54 @@ def test_a_file_alone(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"one\r\ntwo\r\n")
     shell = Shell({"data.txt": FileValue.at(tmp_path / "a.txt")})
     assert shell.run("cat -A data.txt | head -n 1; wc -l data.txt") == "one\r$\n2 data.txt\n"
+
+
+_WORDS = r"""
+ls find grep head tail cat wc sort uniq cut tr nl sed xargs echo cd tac rev egrep -n -c -l -r -v -e -i -o -w -x -A -B -C -m -k -t -d -f
+-s -u -q -h -0 -I{} -E -F -P -R -a -S 1 2 0 -1 +2 999 1,3 3- a.txt b.txt src * ** ? [a-z] .. / ./ ~ . - -- a | || && ; & ! ( ) { } < > >>
+2>&1 2> /dev/null ' " \ $ ` # , = : -name -type -size -exec -print + {} \; -o -not \( \) -maxdepth -prune '*.py' 's/a/b/' 2p $p /a/p a-z
+A-Z [:alpha:] é
+"""
+_TOKENS = [*_WORDS.split(), "\0", "\ud800"]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@given(st.lists(st.sampled_from(_TOKENS), max_size=14), st.sampled_from([" ", "", "\n"]))
+def test_no_line_makes_it_raise(folder: Path, tokens: list[str], between: str) -> None:
+    shell = opened(folder)
+    shell.run(between.join(tokens)).encode()
+    shell.run(" ".join(tokens)).encode()
+    assert shell.run("cd /; echo there") == "there\n"
+
+
+_LINES = st.lists(st.text("ab zé9.,-\t", max_size=6), max_size=6).map("\n".join)
+_FILTERS = [
+    *("sort", "sort -r", "sort -n", "sort -u", "sort -k2", "sort -k2,2n", "sort -t, -k2", "sort -bk2,2r -k1", "sort -f", "sort -s -k1,1"),
+    *("sort -nr", "sort -d", "sort -V", "uniq", "uniq -c", "uniq -d", "uniq -u", "uniq -i", "uniq -f1", "uniq -s2", "uniq -w2 -c"),
+    *("cut -c2-3", "cut -c1,3-", "cut -d, -f2", "cut -d, -f1 -s", "cut -d' ' -f2-", "cut -b2", "head -n2", "head -n-1", "head -c3", "tac"),
+    *("head -c-2", "tail -n2", "tail -n+2", "tail -c3", "tail -c+2", "wc", "wc -l", "wc -w", "wc -m", "wc -c", "wc -L", "nl", "nl -ba"),
+    *("tr a b", "tr -d ab", "tr -s a", "tr a-z A-Z", "tr -cd 'a\\n'", "tr -s ' ' '\\n'", "cat -n", "cat -A", "cat -b", "cat -s", "rev"),
+    *("sed -n 2p", "sed 1d", "sed -n '$p'", "sed '/a/d'", "sed -n '/a/,/b/p'", "sed 2q", "sed -n '2,$p'", "sed '1!d'", "sed -n '/a/,2p'"),
+    *("grep a", "grep -v a", "grep -c a", "grep -n -A1 a", "grep -n -B1 9", "grep -m1 a", "grep -o '[ab]*'", "grep -w a", "grep -x a"),
+    *(
+        "sort | uniq -c | sort -rn",
+        "tr ' ' '\\n' | sort | uniq -c",
+        "grep -v '^$' | wc -l",
+        "xargs",
+        "xargs -n2 echo",
+        "xargs -I{} echo x{}",
+    ),
+]
+
+
+@pytest.mark.skipif(not GNU, reason="GNU's tools are not here")
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(text=_LINES, end=st.sampled_from(["", "\n"]), command=st.sampled_from(_FILTERS))
+def test_any_text_through_any_filter_as_gnu(tmp_path_factory: pytest.TempPathFactory, text: str, end: str, command: str) -> None:
+    folder = tmp_path_factory.getbasetemp() / "filters"
+    folder.mkdir(exist_ok=True)
+    (folder / "x").write_text(text + end)
+    shell = Shell({"x": text + end})
+    theirs, status = real(folder, f"cat x | {command}")
+    mine = shell.run(f"cat x | {command}")
+    assert (mine, shell.status) == (theirs.replace("\r", ""), status), command

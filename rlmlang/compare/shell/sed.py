@@ -110,7 +110,7 @@ def sed(call: Call) -> Iterator[bytes]:
                 ends = True
                 break
         if kept:
-            yield whole
+            yield text + b"\n" if ends else whole
         if ends:
             return
         line = following if needs_last else next(stream, None)

@@ -108,7 +108,7 @@ def _split(text: str, zero: bool, lines: bool) -> list[str]:
     if zero:
         return [word for word in text.split("\0") if word]
     if lines:
-        return [line.strip() for line in text.split("\n") if line.strip()]
+        return [line.lstrip(" \t") for line in text.split("\n") if line.strip(" \t")]
     if not any(c in text for c in "'\"\\"):
         return text.split()
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from functools import cmp_to_key
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -18,6 +17,7 @@ _NUMBER: Final = re.compile(rb"[ \t]*(-?)(\d*)((?:\.\d*)?)")
 _GENERAL: Final = re.compile(rb"[ \t]*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)")
 _HUMAN: Final = b"KMGTPEZY"
 _MONTHS: Final = b"JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
+_ENDING: Final = re.compile(rb"(?:\.[A-Za-z~][A-Za-z0-9~]*)+\Z")
 _DIGITS: Final = 1_000  # of a number that is compared
 
 
@@ -159,7 +159,7 @@ def _rule(flags: frozenset[str]) -> Callable[[bytes], Any]:
     if "M" in flags:
         return lambda part: next((i + 1 for i, m in enumerate(_MONTHS) if part.lstrip(b" \t")[:3].upper() == m), 0)
     if "V" in flags:
-        return cmp_to_key(_versions)
+        return _version
     if "d" in flags and "f" in flags:
         return lambda part: re.sub(rb"[^A-Za-z0-9 \t]", b"", part).upper()
     if "d" in flags:
@@ -190,10 +190,11 @@ def _human(part: bytes) -> tuple[int, Decimal]:
     return sign * unit, number
 
 
-def _versions(a: bytes, b: bytes) -> int:
-    """`file2` before `file10`: runs of digits by their number, letters before what is none."""
-    ka, kb = _version_parts(a), _version_parts(b)
-    return (ka > kb) - (ka < kb)
+def _version(name: bytes) -> tuple[Any, ...]:
+    """`file2` before `file10`: runs of digits by their number, letters before what is none; hidden names first; endings count last."""
+    hidden = [b"", b".", b".."].index(name) if name in (b"", b".", b"..") else 3 if name.startswith(b".") else 4
+    ending = _ENDING.search(name, 1)
+    return hidden, _version_parts(name[: ending.start()] if ending else name), _version_parts(name)
 
 
 def _version_parts(part: bytes) -> list[tuple[tuple[int, ...], tuple[int, bytes]]]:
@@ -202,4 +203,4 @@ def _version_parts(part: bytes) -> list[tuple[tuple[int, ...], tuple[int, bytes]
 
 
 def _letters_first(code: int) -> int:
-    return -1 if code == ord("~") else code if chr(code).isalpha() else code + 256
+    return -1 if code == ord("~") else code if code < 128 and chr(code).isalpha() else code + 256

@@ -12,16 +12,26 @@ from rlmlang.compare.shell.tree import Folder
 from rlmlang.compare.shell.words import Misuse
 
 
+def _visible(code: int) -> bytes:
+    """A byte as `cat -v` shows it."""
+    if code >= 128:
+        return b"M-" + _visible(code - 128)
+    return b"\t" if code == 9 else bytes([94, code ^ 64]) if code < 32 or code == 127 else bytes([code])
+
+
+_VISIBLE: Final = [_visible(code) if code != 137 else b"M-^I" for code in range(256)]
+
+
 def cat(call: Call) -> Iterator[bytes]:
     found, operands = call.options(
         "AbeEnstTuv", "number=n number-nonblank=b show-ends=E squeeze-blank=s show-all=A show-tabs=T show-nonprinting=v help=help"
     )
     keys = {key for key, _ in found}
     number, filled, squeeze = "n" in keys, "b" in keys, "s" in keys
-    ends, tabs = bool(keys & {"A", "e", "E"}), bool(keys & {"A", "t", "T"})
+    ends, tabs, escapes = bool(keys & {"A", "e", "E"}), bool(keys & {"A", "t", "T"}), bool(keys & {"A", "e", "t", "v"})
     at, empty = 0, False
     for source in call.inputs(operands):
-        if not (number or filled or squeeze or ends or tabs):
+        if not (number or filled or squeeze or ends or tabs or escapes):
             yield from source.blocks
             continue
         for line in source.lines(call.meter):
@@ -31,8 +41,11 @@ def cat(call: Call) -> Iterator[bytes]:
             if (number and not filled) or (filled and not empty):
                 at += 1
                 yield b"%6d\t" % at
-            line = line.replace(b"\t", b"^I") if tabs else line
-            yield line[:-1] + b"$\n" if ends and line.endswith(b"\n") else line
+            line, newline = (line[:-1], b"\n") if line.endswith(b"\n") else (line, b"")
+            if escapes:
+                call.meter.spend(4 * len(line))
+                line = b"".join([_VISIBLE[code] for code in line])
+            yield (line.replace(b"\t", b"^I") if tabs else line) + (b"$" if ends and newline else b"") + newline
 
 
 def head(call: Call) -> Iterator[bytes]:
