@@ -64,6 +64,7 @@ from rlmlang.lm.prices import price_of
 from rlmlang.quantity import INFINITE, value_at
 from rlmlang.sizes import (
     AnySize,
+    DictSize,
     Exact,
     Interval,
     ListSize,
@@ -387,6 +388,8 @@ def _ends_of_size(name: str, size: Size | None) -> Ends:
             return {k: v for i, item in enumerate(items) for k, v in _ends_of_size(f"{name}[{i}]", item).items()}
         case RecordSize(fields):
             return {k: v for field_name, item in fields for k, v in _ends_of_size(f"{name}.{field_name}", item).items()}
+        case DictSize(keys, values):
+            return _ends_of_size(f"{name} keys", keys) | _ends_of_size(f"{name} values", values)
         case MaybeSize(item):
             return _ends_of_size(f"{name}?", item)
     return {f"{name} {type(size).__name__}": (0, 0)}

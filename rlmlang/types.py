@@ -82,6 +82,16 @@ class RecordOf:
 
 
 @frozen(cache_hash=True)
+class DictOf:
+    """`dict[text, T]`: values by keys, which are texts that nobody knows before it runs"""
+
+    value: Type
+
+    def __str__(self) -> str:
+        return f"dict[text, {self.value}]"
+
+
+@frozen(cache_hash=True)
 class Optional:
     """`T?`: T or none. Never nested."""
 
@@ -112,7 +122,7 @@ class FunctionOf:
         return f"({', '.join(map(str, self.params))}) -> {self.result}"
 
 
-Type = Primitive | Enum | ListOf | Tuple | RecordOf | Optional | Var | FunctionOf
+Type = Primitive | Enum | ListOf | Tuple | RecordOf | DictOf | Optional | Var | FunctionOf
 
 
 def optional(item: Type) -> Type:

@@ -1,7 +1,8 @@
 """The values of the language, and what every room needs to do with them.
 
-text = str, int, float, bool, none = None, list = list, record = dict with str keys, file = FileValue, dir = DirValue (rlmlang.files).
-Lists and dicts are never changed once made. A lambda is only ever handed to a built-in, as a Python callable.
+text = str, int, float, bool, none = None, list = list, record = dict with str keys, dict = DictValue (or a record that the program
+writes), file = FileValue, dir = DirValue (rlmlang.files). Lists and dicts are never changed once made. A lambda is only ever handed to a
+built-in, as a Python callable.
 
 A list may also be a Python `range`: that is what the built-in `range` gives, so that it is never built; or `Streamed`: a large input that
 is read from its file again and again, and not held. Whoever takes a list apart takes it as a sequence (`isinstance(value, SEQUENCES)`;
@@ -16,7 +17,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence, Sized
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ from rlmlang.types import (
     NONE,
     TEXT,
     UNKNOWN,
+    DictOf,
     Enum,
     ListOf,
     Optional,
@@ -47,6 +49,12 @@ CONTAINERS: Final = (list, dict, range, Streamed)
 _SHOWN_CHARS: Final = 60  # of a value quoted in a message
 _INT_DIGITS: Final = math.ceil(INT_BITS * math.log10(2)) + 1  # with a sign, any int of INT_BITS fits
 _HASH_LIMIT: Final = 2**61 - 1  # Python hashes an int modulo this: from here on, equal hashes can be made at will
+
+
+class DictValue(dict[str, Any]):
+    """A value of a type `dict[text, T]`. It goes for a record everywhere, save that its size is not told name by name."""
+
+    __slots__ = ()
 
 
 class Mismatch(Exception):
@@ -75,6 +83,8 @@ def type_name(value: Value) -> str:
             return "none"
         case list() | range() | tuple() | Streamed():
             return "list"
+        case DictValue():
+            return "dict"
         case dict():
             return "record"
     if callable(value):
@@ -103,6 +113,8 @@ def describe(value: Value) -> str:
             return f"{type_name(value)} {digits}"
         case list() | range() | tuple() | Streamed():
             return f"list of {len(value)}"
+        case DictValue():
+            return f"dict of {len(value)}"
         case dict():
             names = ", ".join(quote(str(k))[1:-1] for k in list(value)[:5])
             return f"record {{{names}{', …' if len(value) > 5 else ''}}}"
@@ -446,6 +458,9 @@ def _conform(value: Value, type: Type) -> Value:
     elif isinstance(type, RecordOf):
         if isinstance(value, dict):
             return _record(value, type)
+    elif isinstance(type, DictOf):
+        if isinstance(value, dict):
+            return _dict(value, type)
     elif isinstance(type, ListOf):
         if isinstance(value, (list, tuple, range, Streamed)):
             return _list(value, type)
@@ -513,6 +528,20 @@ def _record(value: dict[Any, Value], type: RecordOf) -> dict[str, Value]:
             misfit.steps.append(_step(name))
             raise
     return record
+
+
+def _dict(value: dict[Any, Value], type: DictOf) -> DictValue:
+    _check_items(value)
+    made = DictValue()
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise _Misfit(f"the keys of a dict are texts, not {describe(key)}")
+        try:
+            made[_text(key)] = _conform(item, type.value)
+        except _Misfit as misfit:
+            misfit.steps.append(f"[{quote(key)}]")
+            raise
+    return made
 
 
 def _json(value: Value, depth: int, done: dict[int, Value]) -> Value:
@@ -583,7 +612,7 @@ def _float(value: int | float) -> float:
     return number
 
 
-def _check_items(value: Sequence[Value]) -> None:
+def _check_items(value: Sized) -> None:
     if len(value) > LIST_ITEMS:
         raise _Misfit(f"a list may have at most {LIST_ITEMS:,} items, not {len(value):,}")
 

@@ -19,7 +19,7 @@ from rlmlang.builtins.signatures import read_signature
 from rlmlang.errors import Failure, LimitError
 from rlmlang.files import DirValue, FileValue
 from rlmlang.types import BOOL, INT, TEXT, Enum, FunctionOf, ListOf, Optional, RecordOf, Tuple, Var
-from rlmlang.values import Mismatch, hashable, parse_json_text, same, to_json_text
+from rlmlang.values import DictValue, Mismatch, hashable, parse_json_text, same, to_json_text
 
 
 def call(name: str, *args: Any) -> Any:
@@ -213,7 +213,12 @@ CASES: list[tuple[str, tuple[Any, ...], Any]] = [
     ("windows", ([1, 2, 3], 2), [[1, 2], [2, 3]]),
     ("windows", ([1], 2), []),
     ("pairs", ([1, 2, 3],), [[1, 2], [1, 3], [2, 3]]),
+    ("dict", ([["b", 1], ["a", 2], ["b", 3]],), {"b": 3, "a": 2}),
+    ("dict", (DictValue({"a": 1}),), {"a": 1}),
+    ("dict", (), {}),
+    ("keys", (DictValue({"b": 1, "a": 2}),), ["b", "a"]),
     ("keys", ({"b": 1, "a": 2},), ["b", "a"]),
+    ("sorted", (DictValue({"b": 1, "a": 2}),), ["a", "b"]),
     ("values", ({"b": 1, "a": 2},), [1, 2]),
     ("values", ([1, 2],), [1, 2]),
     ("items", ({"a": 1},), [["a", 1]]),
@@ -321,6 +326,9 @@ FAILURES: list[tuple[str, tuple[Any, ...], str]] = [
     ("windows", ([1], 0), "at least 1"),
     ("flatten", ([1],), "needs a list"),
     ("zip", ([1], 2), "needs a list"),
+    ("dict", ([["a", 1, 2]],), "needs pairs"),
+    ("dict", ([[1, "a"]],), "a key needs a text"),
+    ("dict", ("ab",), "needs a list"),
     ("keys", ([1],), "needs a record"),
     ("get", ({}, 1), "needs a text"),
     ("get", ([], "a"), "needs an int"),
@@ -377,7 +385,7 @@ def test_files(tmp_path: Any) -> None:
 NAMES = """
 len str json same lower upper strip split lines words join replace startswith endswith contains find findall matches extract format chunks
 paragraphs sentences head tail count title dedent int float abs round min max sum mean floor ceil clamp first last take drop reversed
-sorted unique set flatten zip enumerate range any all index group_by batch pairs windows argmax argmin sample keys values items get
+sorted unique set flatten zip enumerate range any all index group_by batch pairs windows argmax argmin sample dict keys values items get
 parse_json
 files
 """

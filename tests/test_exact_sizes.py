@@ -48,6 +48,7 @@ from rlmlang.sizes import (
     ZERO,
     AnySize,
     BoolSize,
+    DictSize,
     DirSize,
     Exact,
     FileSize,
@@ -97,6 +98,17 @@ KNOWN: dict[str, tuple[str, Size]] = {
     "maybes": ("[int?]", ListSize(Interval(1, 3), MaybeSize(NumberSize(1, 7, True)))),
     "r": ("{a: int, t: text, o: text?}", _RECORD),
     "rows": ("[{a: int, t: text, o: text?}]", ListSize(_some("m", "len(rows)"), _RECORD, _some("c", "bytes(rows)"))),
+    "by": (
+        "dict[text, int]",
+        DictSize(ListSize(Interval(1, 3), TextSize(Interval(1, 5))), ListSize(Interval(1, 3), NumberSize(1, 7, True))),
+    ),
+    "texts": (
+        "dict[text, text]",
+        DictSize(
+            ListSize(_some("n", "len(docs)"), TextSize(Interval(0, 9))),
+            ListSize(_some("n", "len(docs)"), TextSize(Interval(0, 100)), _some("b", "bytes(docs)")),
+        ),
+    ),
     "d": ("json", AnySize(Interval(10, 40))),
     "file": ("file", FileSize(Interval(10, 50), Interval(4, 8))),
     "dir": ("dir", DirSize(Interval(3, 3), 50, Interval(20, 90))),
@@ -183,6 +195,8 @@ def shown(size: Size | None) -> str:
             return "{" + ", ".join(f"{name}: {shown(field)}" for name, field in fields) + "}"
         case ListSize(count, item, total):
             return f"[{shown(item)};{_interval(count)}{'' if total is None else ',' + _interval(total)}]"
+        case DictSize(keys, values):
+            return f"{{{shown(keys)}: {shown(values)}}}"
         case FileSize(text, path):
             return f"file{_interval(text)},{_interval(path)}"
         case AnySize(bytes_):

@@ -39,7 +39,7 @@ from rlmlang.syntax.formatter import format_program
 from rlmlang.syntax.walk import walk
 
 _CHUNKS = Path(__file__).parent / "chunks"
-_THEMES = ("values", "text", "data", "builtins", "functions", "lists", "calls", "maps", "fine_print", "stdlib")
+_THEMES = ("values", "text", "data", "dicts", "builtins", "functions", "lists", "calls", "maps", "fine_print", "stdlib")
 _ENDS = {"fails": Failure, "refused": ProgramError, "limit": LimitError, "usage": UsageError}
 _FIGURES = ("calls", "requests", "from_memo", "shared", "failed", "retries", "depth", "rounds", "failures", "seconds")
 

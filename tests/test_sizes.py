@@ -48,6 +48,7 @@ from rlmlang.sizes import (
     ANY,
     AnySize,
     BoolSize,
+    DictSize,
     DirSize,
     Exact,
     FileSize,
@@ -76,8 +77,8 @@ from rlmlang.sizes import (
     text_bytes,
     truth,
 )
-from rlmlang.types import BOOL, FLOAT, INT, JSON, NONE, TEXT, Enum, ListOf, Optional, RecordOf, Tuple
-from rlmlang.values import Mismatch, conform, parse_json_text, to_json_text, to_text
+from rlmlang.types import BOOL, FLOAT, INT, JSON, NONE, TEXT, DictOf, Enum, ListOf, Optional, RecordOf, Tuple
+from rlmlang.values import DictValue, Mismatch, conform, parse_json_text, to_json_text, to_text
 
 DEFAULT = object()  # an argument that is left out
 QUICK = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), database=None)
@@ -96,13 +97,17 @@ amounts = st.integers(0, 7)
 floats = st.floats(-100, 100).map(lambda x: round(x, 3)) | st.sampled_from([1e300, -5e-324, 2.0**53, 0.1, 1e16, -1e-5])
 numbers = ints | floats | st.sampled_from([10**20, -(2**60)])
 scalars = texts | numbers | st.booleans() | st.none()
+names = st.sampled_from(["a", "b", "é\n"])
 data: st.SearchStrategy[Any] = st.recursive(
     scalars,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "é\n"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3) | st.dictionaries(names, inner, max_size=3).map(DictValue)
+    ),
     max_leaves=6,
 )
 lists = st.lists(texts, max_size=5) | st.lists(ints, max_size=6) | st.lists(data, max_size=4)
 records = st.dictionaries(st.sampled_from(["a", "b", "key", "é"]), data, max_size=4)
+dicts = st.dictionaries(words | texts, data, max_size=4).map(DictValue) | st.dictionaries(words, ints, max_size=5).map(DictValue)
 number_lists = st.lists(ints, max_size=5) | st.lists(floats, max_size=5) | st.lists(numbers, max_size=5)
 orderable = number_lists | st.lists(texts, max_size=4)
 functions: st.SearchStrategy[Any] = st.sampled_from([lambda x: to_text(x), lambda x: len(to_text(x)), lambda x: bool(x)])
@@ -119,7 +124,7 @@ specs = st.sampled_from(["", "d", ".2f", ",", "5", "é>9", "08,.1f", "b", "%", "
 templates = st.sampled_from(["{}", "é{}{{x}} {}", "{1}{0}", "{a}-{b:>4}", "{:.2f}", "", "{0:,}"])
 
 ARGUMENTS: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
-    "len": args(texts | lists | records),
+    "len": args(texts | lists | records | dicts),
     "str": args(data),
     "json": args(data) | args(data, default) | args(data, st.integers(0, 8)),
     "same": args(data, data),
@@ -129,11 +134,11 @@ ARGUMENTS: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "strip": args(texts) | args(texts, words),
     "dedent": args(texts),
     "split": args(texts) | args(texts, some_text) | args(texts, default, ints) | args(texts, some_text, ints),
-    "join": args(lists) | args(lists, texts) | args(texts, lists),
+    "join": args(lists | dicts) | args(lists, texts) | args(texts, lists),
     "replace": args(texts, words, texts) | args(texts, some_text, words, ints),
     "startswith": args(texts, words) | args(texts, st.lists(words, max_size=2)),
     "endswith": args(texts, words) | args(texts, st.lists(words, max_size=2)),
-    "contains": args(texts, words) | args(lists, data) | args(records, words),
+    "contains": args(texts, words) | args(lists, data) | args(records | dicts, words),
     "find": args(texts, words) | args(texts, words, ints),
     "index": args(texts, words) | args(st.lists(ints, max_size=4), ints),
     "count": args(lists) | args(texts, words) | args(st.lists(ints, max_size=4), ints),
@@ -159,13 +164,13 @@ ARGUMENTS: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "mean": args(number_lists),
     "max": args(orderable) | args(orderable, functions) | args(ints, ints) | args(numbers, numbers, numbers) | args(texts, texts),
     "min": args(orderable) | args(orderable, functions) | args(ints, ints) | args(numbers, numbers, numbers) | args(texts, texts),
-    "first": args(lists) | args(lists, amounts),
+    "first": args(lists | dicts) | args(lists, amounts),
     "last": args(lists) | args(lists, amounts),
-    "take": args(lists, amounts),
+    "take": args(lists | dicts, amounts),
     "drop": args(lists, amounts),
     "sample": args(lists, amounts) | args(lists, amounts, ints),
     "reversed": args(lists) | args(texts),
-    "sorted": args(orderable) | args(lists, functions, st.booleans()),
+    "sorted": args(orderable | dicts) | args(lists, functions, st.booleans()),
     "unique": args(lists) | args(lists, functions),
     "set": args(lists),
     "argmax": args(orderable) | args(lists, functions),
@@ -180,10 +185,11 @@ ARGUMENTS: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "batch": args(lists, amounts),
     "windows": args(lists, amounts),
     "pairs": args(lists),
-    "keys": args(records),
-    "values": args(records) | args(lists),
-    "items": args(records),
-    "get": args(lists, ints) | args(lists, ints, data) | args(records, words) | args(records, words, data),
+    "dict": args(st.lists(st.tuples(words, data).map(list), max_size=5)) | args(dicts | records) | args(),
+    "keys": args(records | dicts),
+    "values": args(records | dicts) | args(lists),
+    "items": args(records | dicts),
+    "get": args(lists, ints) | args(lists, ints, data) | args(records | dicts, words) | args(records | dicts, words, data),
     "parse_json": args(
         data.map(lambda v: to_json_text(v).replace(", ", ",")) | st.sampled_from(["[1e15,9e15]", "9E15", '{"":1E2}', "[]", "0"])
     ),
@@ -206,6 +212,8 @@ def loosened(value: Any) -> Size:
             return NumberSize()
         case None:
             return NoneSize()
+        case DictValue():
+            return DictSize(ListSize(ANY, TextSize()), ListSize(ANY, hull_all(map(loosened, value.values())) if value else AnySize()))
         case dict():
             return RecordSize(tuple((name, loosened(item)) for name, item in value.items()))
     return ListSize(ANY, hull_all(map(loosened, value)) if value else AnySize())
@@ -281,6 +289,9 @@ def changed(size: Size, end: Callable[[Quantity], Quantity], number: Callable[[Q
     def interval(i: Interval) -> Interval:
         return Interval(end(i.low), end(i.high))
 
+    def changed_list(xs: ListSize) -> ListSize:
+        return ListSize(interval(xs.count), changed(xs.item, end, number), None if xs.total is None else interval(xs.total))
+
     match size:
         case TextSize(bytes_):
             return TextSize(interval(bytes_))
@@ -288,8 +299,10 @@ def changed(size: Size, end: Callable[[Quantity], Quantity], number: Callable[[Q
             return AnySize(interval(bytes_))
         case NumberSize(low, high, whole):
             return NumberSize(number(low), number(high), whole)
-        case ListSize(count, item, total):
-            return ListSize(interval(count), changed(item, end, number), None if total is None else interval(total))
+        case ListSize():
+            return changed_list(size)
+        case DictSize(keys, values):
+            return DictSize(changed_list(keys), changed_list(values))
         case TupleSize(items):
             return TupleSize(tuple(changed(item, end, number) for item in items))
         case RecordSize(fields):
@@ -373,6 +386,8 @@ def mutated(size: Size, top: bool) -> Size:
             return NumberSize(low, math.nextafter(min(1000, greatest(high)), -INFINITE), whole) if top else NumberSize(above, high, whole)
         case ListSize(count, item, total):
             return ListSize(interval(count), item, total)
+        case DictSize(keys, values):
+            return DictSize(ListSize(interval(keys.count), keys.item, keys.total), values)
         case TupleSize(items):
             return TupleSize(items[1:] if top else (*items, BoolSize()))
         case MaybeSize(item):
@@ -637,6 +652,11 @@ TYPES = {
     ListOf(RecordOf((("a", Optional(TEXT)), ("b", JSON)))): st.lists(
         st.fixed_dictionaries({}, optional={"a": texts, "b": scalars}), max_size=4
     ),
+    DictOf(FLOAT): st.dictionaries(words | texts, floats | ints, max_size=4),
+    DictOf(TEXT): st.dictionaries(words, texts, max_size=4),
+    ListOf(DictOf(RecordOf((("a", Optional(TEXT)),)))): st.lists(
+        st.dictionaries(words, st.fixed_dictionaries({}, optional={"a": texts}), max_size=2), max_size=3
+    ),
     ListOf(Tuple((INT, TEXT))): st.lists(st.tuples(ints, texts).map(list), max_size=3),
 }
 
@@ -667,6 +687,8 @@ def test_holds_says_no() -> None:
     assert not holds(ListSize(ANY, TextSize(), Interval(3, 9)), ["a", "b"]) and not holds(TupleSize((TextSize(),)), [])
     assert not holds(RecordSize((("a", TextSize()),)), {}) and holds(RecordSize((("a", MaybeSize(TextSize())),)), {})
     assert not holds(RecordSize(()), {"a": 1}) and not holds(AnySize(Interval(0, 3)), "ab") and not holds(FunctionSize(ANY_SIZE), 1)
+    keys = ListSize(ANY, TextSize(Interval(0, 1)))
+    assert not holds(DictSize(keys, keys), {"ab": "a"}) and not holds(DictSize(keys, keys), {"a": "ab"}) and holds(DictSize(keys, keys), {})
     assert holds(FunctionSize(ANY_SIZE), len) and not holds(MaybeSize(TextSize()), 1)
 
 

@@ -18,7 +18,7 @@ from typed_programs import BOOL, ENUM, RECORD, SCALARS, WANTED, Scope, TypedProg
 from rlmlang.builtins import REGISTRY
 from rlmlang.check.library import library_names
 from rlmlang.files import DirValue
-from rlmlang.types import DIR, FILE, FLOAT, INT, JSON, NONE, TEXT, Enum, FunctionOf, ListOf, Optional, RecordOf, Tuple, Type, Var
+from rlmlang.types import DIR, FILE, FLOAT, INT, JSON, NONE, TEXT, DictOf, Enum, FunctionOf, ListOf, Optional, RecordOf, Tuple, Type, Var
 
 NESTED = RecordOf((("r", RECORD), ("xs", ListOf(TEXT)), ("o", Optional(TEXT))))
 REPLIES: tuple[Type, ...] = (
@@ -37,6 +37,9 @@ INPUTS: tuple[Type, ...] = (
     NESTED,
     ListOf(TEXT, 5),
     Optional(TEXT),
+    DictOf(INT),
+    DictOf(TEXT),
+    DictOf(RECORD),
 )
 FILES = {
     "a.md": "# One\n\nA word. Two words.\n",
@@ -148,6 +151,21 @@ class ThemedPrograms(TypedPrograms):
                     (INT, f"(argmax({name}, key=lambda {x}: {ask} on {x} -> int) otherwise 0)"),
                 ]
                 return loops[r.randrange(len(loops))]
+            case DictOf(value):
+                k = self.name("k")
+                uses: list[tuple[Type, str]] = [
+                    (ListOf(reply), f"[{ask} on {x}{returns} for {x} in {name}]"),
+                    (ListOf(reply), f"[{ask} on {name}[{x}]{returns} for {x} in {name}]"),
+                    (ListOf(reply), f"[{ask} on {x}{returns} for {x} in {name}.values()]"),
+                    (ListOf(reply), f"[({ask} on {k}, {x}{returns}) for {k}, {x} in {name}.items()]"),
+                    (DictOf(reply), f"{{{k}: ({ask} on {x}{returns}) for {k}, {x} in {name}.items()}}"),
+                    (DictOf(value), f"{{({ask} on {k}): {x} for {k}, {x} in items({name})}}"),
+                    (ListOf(TEXT), f"[{x} for {x} in {name} if {ask} on {x} -> bool]"),
+                    (ListOf(TEXT), f"(first 2 {x} in {name} where ({ask} on {x} -> bool))"),
+                    (ListOf(TEXT), f"sorted({name}, key=lambda {x}: {ask} on {x} -> int)"),
+                    (TEXT, f"(max({name}, key=lambda {x}: {ask} on {name}[{x}] -> int) otherwise {self.literal(TEXT)})"),
+                ]
+                return r.choice(uses)
         if type_ in (INT, FLOAT):
             return ListOf(TEXT), f'[call f"use {{{x}}}" for {x} in range(clamp({self.whole(name, type_)}, 0, 7))]'
         if type_ == TEXT:
@@ -275,7 +293,7 @@ class ThemedPrograms(TypedPrograms):
             needed = sum(param.default is None for param in signature.params)
             result = self._concrete(signature.result, bound)
             if len(args) >= needed and None not in args:
-                method = not args[0].startswith(("-", "lambda")) and r.random() < 0.2 and not args[0][0].isdigit()
+                method = bool(args) and not args[0].startswith(("-", "lambda")) and r.random() < 0.2 and not args[0][0].isdigit()
                 return (f"{args[0]}.{name}({', '.join(args[1:])})" if method else f"{name}({', '.join(args)})"), result
         raise AssertionError(f"no call of {name} was found")
 
@@ -308,6 +326,8 @@ class ThemedPrograms(TypedPrograms):
             return r.choice(('"a"', '"xs"', "0"))
         if builtin in ("get", "contains", "format") and wanted == JSON:
             return r.choice((self.expr(RECORD, 1, scope), self.expr(NESTED, 1, scope), self.expr(JSON, 1, scope)))
+        if builtin == "dict" or (isinstance(wanted, DictOf) and builtin in ("keys", "values", "items", "get")):
+            return self.expr(wanted, 1, scope) if isinstance(wanted, DictOf) else self.pairs(wanted, scope)
         if builtin in ("keys", "values", "items"):
             return self.expr(r.choice((RECORD, NESTED, JSON)), 1, scope)
         if builtin == "get" and name == "record":
@@ -315,6 +335,21 @@ class ThemedPrograms(TypedPrograms):
         if wanted == JSON:
             return self.expr(r.choice((RECORD, NESTED, JSON, JSON, ListOf(TEXT), TEXT)), 1, scope)
         return self._argument(builtin, name, wanted, r.choice((1, 2)), scope)
+
+    def pairs(self, wanted: Type, scope: Scope) -> str:
+        """A list of pairs that makes a dict."""
+        r = self.random
+        assert isinstance(wanted, ListOf) and isinstance(wanted.item, Tuple)
+        value = wanted.item.items[1]
+        x = self.name("x")
+        return r.choice(
+            (
+                f"zip({self.expr(ListOf(TEXT), 1, scope)}, {self.expr(ListOf(value), 1, scope)})",
+                f"items({self.expr(DictOf(value), 1, scope)})",
+                f"[[{self.key(1, scope)}, {self.expr(value, 1, scope)}], [{self.key(1, scope)}, {self.expr(value, 1, scope)}]]",
+                f"[[{x}, {self.expr(value, 1, [*scope, (x, TEXT)])}] for {x} in {self.expr(ListOf(TEXT), 1, scope)}]",
+            )
+        )
 
     def _concrete(self, type_: Type, bound: dict[str, Type]) -> Type:
         if isinstance(type_, Var) and type_.name not in bound and not type_.name.startswith("O"):
@@ -384,6 +419,8 @@ _PLACES: dict[str, Type] = {
     "nested": NESTED,
     "records": ListOf(RECORD),
     "text?": Optional(TEXT),
+    "dict": DictOf(TEXT),
+    "counts": DictOf(INT),
     "json": JSON,
     "dir": DIR,
     "file": FILE,
@@ -565,6 +602,70 @@ _TEMPLATES: dict[str, tuple[Type, tuple[str, ...]]] = {
             "min(‹texts›, len)",
         ),
     ),
+    "a dict": (
+        DictOf(TEXT),
+        (
+            "{c0: c0 for c0 in ‹texts›}",
+            "{c0[:1]: c0 * 2 for c0 in ‹texts› if len(c0) > 0}",
+            '{f"{c0}{c1}": c1 for c0 in ‹texts› for c1 in ‹texts›}',
+            '{c0: (call "v" on c0) for c0 in ‹texts›}',
+            '{(call "k" on c0): c0 for c0 in ‹texts›}',
+            "{c0.t: c0.t + ‹text› for c0 in ‹records›}",
+            '{c0: int(c0) otherwise skip for c0 in ["1", "x", "2"]} and ‹dict›',
+            "dict(zip(‹texts›, ‹texts›))",
+            "{c1: c0 for c0, c1 in ‹dict›.items()}",
+            "(‹dict› if ‹bool› else {a: ‹text›})",
+            "(fold c0, c1 in ‹texts› from dict() { dict(items(c0) + [[c1, ‹text›]]) })",
+            "(fold c0, c1 in ‹texts› from ‹dict› { dict(items(c0) + [[c1, c1 + c0.get(c1, ‹text›)]]) })",
+        ),
+    ),
+    "a dict of numbers": (
+        DictOf(INT),
+        (
+            "{c0: len(c0) for c0 in set(‹texts›)}",
+            "{c0: count(‹texts›, c0) for c0 in ‹texts›}",
+            '{c0: (call "n" on c0 -> int) for c0 in ‹dict›}',
+            "{c0: c1 for c0, c1 in sorted(‹counts›.items(), key=lambda c2: c2[1])}",
+            "dict(items(‹counts›) + items(‹counts›))",
+            "{c0: sum([c1.a for c1 in ‹records› if c1.t == c0]) for c0 in set([c2.t for c2 in ‹records›])}",
+            "(fold c0, c1 in ‹texts› from dict() { dict(items(c0) + [[c1, c0.get(c1, 0) + 1]]) })",
+        ),
+    ),
+    "dicts of more": (
+        DictOf(ListOf(TEXT)),
+        ("{c0: [c1 for c1 in ‹texts› if c0 in c1] for c0 in ‹texts›}", "{c0: words(c0) for c0 in ‹dict›.values()}"),
+    ),
+    "of a dict": (
+        TEXT,
+        (
+            "‹dict›[‹text›]",
+            '(‹dict›["a"] otherwise ‹text›)',
+            '(‹dict›.get("a") ?? ‹text›)',
+            "get(‹dict›, ‹text›, ‹text›)",
+            "max(‹counts›, key=‹counts›.get)",
+            "{a: ‹text›, b: ‹text›}[‹text›]",
+            "first(sorted(‹dict›))",
+            "‹dict›.values().join()",
+            '"".join(‹dict›)',
+            "(reduce c0, c1 in ‹dict› { c0 + c1 })",
+            '(call "d" on ‹dict›, ‹counts›)',
+            'f"{‹dict›}"',
+            "json([‹counts›, ‹counts›], indent=2)",
+        ),
+    ),
+    "through a dict": (
+        ListOf(TEXT),
+        (
+            "[c0 for c0 in ‹dict›]",
+            "[c0 for c0 in ‹counts› if ‹counts›[c0] > 1]",
+            "[c0 + ‹dict›[c0] for c0 in ‹dict›]",
+            '[(call "d" on c0) for c0 in ‹dict›]',
+            '(map c1, c0 in ‹dict› { call f"d {c1}" on c0 })',
+            "keys(‹dict› if ‹bool› else dict())",
+            '[(f"{c0}{c1}") for c0, c1 in zip(‹dict›, ‹counts›)]',
+            "[c1 for c0 in [‹dict›, ‹dict›] for c1 in c0]",
+        ),
+    ),
     "named data": (TEXT, ('(call "n" on {‹name›: ‹text›, ‹name›: ‹ints›})', '(call "n" on {"é \\"": ‹text›})')),
     "system": (TEXT, ('(call "n" on ‹text› with {system: ‹text›})', '(call "n" with {system: ‹text›, max_tokens: 5})')),
     "sample": (
@@ -609,7 +710,7 @@ _TEMPLATES: dict[str, tuple[Type, tuple[str, ...]]] = {
 
 def _is_data(type_: Type) -> bool:
     match type_:
-        case ListOf(item) | Optional(item):
+        case ListOf(item) | Optional(item) | DictOf(item):
             return _is_data(item)
         case Tuple(items):
             return all(map(_is_data, items))

@@ -14,7 +14,8 @@ from typing import Any
 from rlmlang.builtins import REGISTRY
 from rlmlang.check.unify import fits, match, substitute
 from rlmlang.lm.request import Completion, Model, ProviderError, Request, Usage
-from rlmlang.types import BOOL, FLOAT, INT, NONE, TEXT, Enum, FunctionOf, ListOf, Optional, RecordOf, Tuple, Type, Var
+from rlmlang.types import BOOL, FLOAT, INT, NONE, TEXT, DictOf, Enum, FunctionOf, ListOf, Optional, RecordOf, Tuple, Type, Var
+from rlmlang.values import DictValue
 
 MODEL = Model("m", "openai", "m", base_url="http://127.0.0.1:9", input_price=100, output_price=400, concurrency=8)
 ENUM = Enum(("red", "green", "blue"))
@@ -33,6 +34,8 @@ WANTED: tuple[Type, ...] = (
     Optional(TEXT),
     FLOAT,
     ENUM,
+    DictOf(INT),
+    DictOf(TEXT),
 )
 REPLIES: tuple[Type, ...] = (TEXT, BOOL, INT, ENUM, ListOf(TEXT, 3), ListOf(INT, 4), ListOf(TEXT), RECORD, Optional(TEXT), FLOAT)
 _ORDERED = (INT, FLOAT, TEXT, BOOL)
@@ -61,7 +64,7 @@ class TypedPrograms:
         lines: list[str] = []
         scope: Scope = []
         for _ in range(r.randrange(3)):
-            name, type_ = self.name("p"), r.choice((INT, TEXT, ListOf(TEXT), ListOf(INT), ListOf(RECORD)))
+            name, type_ = self.name("p"), r.choice((INT, TEXT, ListOf(TEXT), ListOf(INT), ListOf(RECORD), DictOf(INT)))
             lines.append(f"input {name}: {type_}")
             self.inputs[name] = self.value(type_)
             scope.append((name, type_))
@@ -119,6 +122,10 @@ class TypedPrograms:
             ways += [self._map, self._map, self._filter, self._filter, self._list, self._slice, self._first, self._pairs]
         if type_ in (INT, TEXT):
             ways += [self._fold, self._reduce, self._operator, self._operator]
+        if isinstance(type_, DictOf):
+            ways += [self._dict, self._dict, self._pairs_of_dict]
+        if type_ in (INT, TEXT, RECORD):
+            ways += [self._value]
         if type_ == TEXT:
             ways += [self._fstring, self._field]
         if type_ == BOOL:
@@ -197,6 +204,10 @@ class TypedPrograms:
             return r.choice(('r"\\w+"', '"a"', 'r"(b)."'))
         if name in ("size", "n", "count", "overlap", "width") and wanted == INT and r.random() < 0.7:
             return str(r.choice((0, 1, 2, 3, 5, 9)))
+        if wanted == ListOf(TEXT) and builtin not in ("get", "values"):
+            return self._source(TEXT, depth, scope)
+        if builtin == "get" and name == "at" and wanted == TEXT:
+            return self.key(depth, scope)
         return self.expr(wanted, depth, scope)
 
     def _concrete(self, type_: Type, bound: dict[str, Type]) -> Type:
@@ -204,6 +215,39 @@ class TypedPrograms:
             if var not in bound:
                 bound[var] = self.random.choice((INT, TEXT) if var.startswith("O") else (INT, TEXT, RECORD))
         return substitute(type_, bound)
+
+    def _dict(self, type_: DictOf, depth: int, scope: Scope) -> str:
+        r = self.random
+        x, item = self.name("x"), self._item()
+        inner = [*scope, (x, item)]
+        source = self._source(item, depth, scope)
+        key = self.expr(TEXT, min(depth, 1), inner) if item != TEXT or r.random() < 0.6 else x
+        if not key.replace("_", "").isalnum():
+            key = f"({key})"
+        condition = f" if {self.expr(BOOL, min(depth, 1), inner)}" if r.random() < 0.3 else ""
+        skip = " otherwise skip" if r.random() < 0.1 else ""
+        return f"{{{key}: {self.expr(type_.value, depth, inner)}{skip} for {x} in {source}{condition}}}"
+
+    def _pairs_of_dict(self, type_: DictOf, depth: int, scope: Scope) -> str:
+        r = self.random
+        if r.random() < 0.4:
+            return f"dict(zip({self.expr(ListOf(TEXT), depth, scope)}, {self.expr(ListOf(type_.value), depth, scope)}))"
+        before, value = self.expr(type_, depth, scope), self.expr(type_.value, depth, scope)
+        return f"dict(items({before}) + [[{self.key(depth, scope)}, {value}]])"
+
+    def _value(self, type_: Type, depth: int, scope: Scope) -> str:
+        found = f"{self.expr(DictOf(type_), depth, scope)}[{self.key(depth, scope)}]"
+        return f"({found} otherwise {self.literal(type_)})" if self.random.random() < 0.6 else found
+
+    def key(self, depth: int, scope: Scope) -> str:
+        """A text that a dict may have as a key."""
+        return self.random.choice(('"a"', '"b "', self.expr(TEXT, min(depth, 1), scope)))
+
+    def _source(self, item: Type, depth: int, scope: Scope) -> str:
+        """A list to go through, or a dict."""
+        if item == TEXT and self.random.random() < 0.15:
+            return self.expr(DictOf(self.random.choice((INT, TEXT))), depth, scope)
+        return self.expr(ListOf(item), depth, scope)
 
     def _function(self, type_: Type, depth: int, scope: Scope) -> str | None:
         fitting = [f for f in self.functions if f[2] == type_]
@@ -223,7 +267,7 @@ class TypedPrograms:
             element = self.expr(type_.item, depth, [*scope, (x, item), (y, INT)])
             outer, inner = self.expr(ListOf(item), depth, scope), self.expr(ListOf(INT), 1, [*scope, (x, item)])
             return self.skipping(f"[{element} for {x} in {outer} for {y} in {inner}]")
-        return self.skipping(f"[{body} for {x} in {self.expr(ListOf(item), depth, scope)}]")
+        return self.skipping(f"[{body} for {x} in {self._source(item, depth, scope)}]")
 
     def skipping(self, loop: str) -> str:
         """A map or filter, sometimes one that leaves out what fails."""
@@ -237,7 +281,7 @@ class TypedPrograms:
 
     def _filter(self, type_: ListOf, depth: int, scope: Scope) -> str:
         x = self.name("x")
-        source = self.expr(type_, depth, scope)
+        source = self._source(type_.item, depth, scope)
         condition = self.expr(BOOL, depth, [*scope, (x, type_.item)])
         if self.random.random() < 0.2:
             return f"take([{x} for {x} in {source} if {condition}], {self.random.randrange(4)})"
@@ -245,7 +289,7 @@ class TypedPrograms:
 
     def _first(self, type_: ListOf, depth: int, scope: Scope) -> str:
         x = self.name("x")
-        source, condition = self.expr(type_, depth, scope), self.expr(BOOL, depth, [*scope, (x, type_.item)])
+        source, condition = self._source(type_.item, depth, scope), self.expr(BOOL, depth, [*scope, (x, type_.item)])
         return f"(first {self.random.randrange(4)} {x} in {source} where {condition})"
 
     def _list(self, type_: ListOf, depth: int, scope: Scope) -> str:
@@ -258,12 +302,12 @@ class TypedPrograms:
     def _fold(self, type_: Type, depth: int, scope: Scope) -> str:
         acc, x, item = self.name("acc"), self.name("x"), self._item()
         body = self.expr(type_, depth, [*scope, (acc, type_), (acc, type_), (x, item)])
-        return f"(fold {acc}, {x} in {self.expr(ListOf(item), depth, scope)} from {self.expr(type_, 0, scope)} {{ {body} }})"
+        return f"(fold {acc}, {x} in {self._source(item, depth, scope)} from {self.expr(type_, 0, scope)} {{ {body} }})"
 
     def _reduce(self, type_: Type, depth: int, scope: Scope) -> str:
         a, b = self.name("a"), self.name("b")
         body = self.expr(type_, depth, [*scope, (a, type_), (b, type_), (a, type_)])
-        source = self.expr(ListOf(type_), depth, scope)
+        source = self._source(type_, depth, scope)
         if self.random.random() < 0.3:
             return f"reduce(lambda {a}, {b}: {body}, {source}, {self.expr(type_, 0, scope)})"
         return f"(reduce {a}, {b} in {source} {{ {body} }})"
@@ -283,6 +327,9 @@ class TypedPrograms:
     def _compare(self, type_: Type, depth: int, scope: Scope) -> str:
         r = self.random
         kind = r.choice((INT, TEXT))
+        if r.random() < 0.15:
+            whole = self.expr(DictOf(INT), depth, scope)
+            return f"({self.key(depth, scope)} {r.choice(('in', 'not in'))} {whole})" if r.random() < 0.6 else f"({whole} == {whole})"
         if r.random() < 0.4:
             return f"(len({self.expr(r.choice((TEXT, ListOf(TEXT))), depth, scope)}) {r.choice(('<', '>', '==', '>='))} {r.randrange(6)})"
         op = r.choice(("==", "!=", "<", ">=")) if kind == INT else r.choice(("==", "!=", "in", "not in"))
@@ -308,6 +355,8 @@ class TypedPrograms:
                 return [self.value(item) for _ in range(min(r.choice((0, 1, 2, 3, 5)), most if most is not None else 9))]
             case RecordOf(fields):
                 return {n: self.value(t) for n, t in fields}
+            case DictOf(value):
+                return DictValue({r.choice(("a", "b ", "é", "words", "")): self.value(value) for _ in range(r.choice((0, 1, 2, 4)))})
             case Optional(item):
                 return None if r.random() < 0.4 else self.value(item)
             case Tuple(items):
@@ -332,6 +381,8 @@ def as_written(value: Any) -> str:
             return "none"
         case list():
             return "[" + ", ".join(map(as_written, value)) + "]"
+        case DictValue():
+            return "dict([" + ", ".join(f"[{as_written(key)}, {as_written(item)}]" for key, item in value.items()) + "])"
         case dict():
             return "{" + ", ".join(f"{name}: {as_written(item)}" for name, item in value.items()) + "}"
     return repr(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
@@ -347,7 +398,7 @@ def _variables(type_: Type) -> list[str]:
     match type_:
         case Var(name):
             return [name]
-        case ListOf(item) | Optional(item):
+        case ListOf(item) | Optional(item) | DictOf(item):
             return _variables(item)
         case Tuple(items):
             return [v for t in items for v in _variables(t)]
@@ -360,7 +411,7 @@ def _variables(type_: Type) -> list[str]:
 
 def _expressible(type_: Type) -> bool:
     match type_:
-        case ListOf(item) | Optional(item):
+        case ListOf(item) | Optional(item) | DictOf(item):
             return _expressible(item)
         case RecordOf(fields):
             return all(_expressible(t) for _, t in fields)

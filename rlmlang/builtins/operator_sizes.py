@@ -32,6 +32,7 @@ from rlmlang.quantity import (
 )
 from rlmlang.sizes import (
     AnySize,
+    DictSize,
     Exact,
     Interval,
     ListSize,
@@ -404,6 +405,8 @@ def _equal(a: Size, b: Size) -> bool | None:
         return True if a.low == a.high == b.low == b.high else None
     if isinstance(a, TextSize) and isinstance(b, TextSize):
         return _equal_amounts(a.bytes, b.bytes)
+    if isinstance(a, DictSize) and isinstance(b, DictSize):
+        return _equal_amounts(a.keys.count, b.keys.count)
     if isinstance(a, (ListSize, TupleSize)) and isinstance(b, (ListSize, TupleSize)):
         return _equal_amounts(length(a), length(b))
     return None
@@ -423,6 +426,8 @@ def _contained(a: Size, b: Size) -> bool | None:
     if isinstance(whole, RecordSize) and isinstance(a, Exact):
         field = whole.get(a.value) if isinstance(a.value, str) else None
         return False if field is None else None if isinstance(field, MaybeSize) else True
+    if isinstance(whole, DictSize):
+        whole = whole.keys
     return False if isinstance(whole, ListSize) and whole.count.high == 0 else None
 
 

@@ -68,7 +68,7 @@ def add(a: Value, b: Value) -> Value:
     if isinstance(a, str) or isinstance(b, str):
         hint = 'only texts are joined by `+`: write f"{x}" or str(x) for the other one'
     elif isinstance(a, dict) and isinstance(b, dict):
-        hint = "records are merged by spreading: {...a, ...b}"
+        hint = "records are merged by spreading: {...a, ...b}; dicts by dict(items(a) + items(b))"
     raise Failure(f"`+` does not take {describe(a)} and {describe(b)}", hint=hint)
 
 
@@ -306,7 +306,9 @@ def keys_of(items: Sequence[Value], key: Value, what: str) -> Sequence[Value]:
 
 
 def need_list(value: Value, what: str) -> Sequence[Value]:
-    """`value` if it is a list; else a Failure that says what needs one."""
+    """`value` if it is a list, the keys of a dict; else a Failure that says what needs one."""
     if isinstance(value, SEQUENCES):
         return value
+    if isinstance(value, dict):
+        return list(value)
     raise Failure(f"{what} needs a list, not {describe(value)}")

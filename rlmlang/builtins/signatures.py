@@ -3,7 +3,8 @@
     signature  NAME "(" [param ("," param)*] ")" "->" type
     param      ["*"] NAME ":" type ["=" literal]
     type       atom "?"* | word ("|" word)*
-    atom       NAME | "[" type "]" (a list) | "[" type "," type … "]" (a tuple) | "{" field ("," field)* "}" | "(" types ")" ["->" type]
+    atom       NAME | "[" type "]" (a list) | "[" type "," type … "]" (a tuple) | "dict" "[" "text" "," type "]"
+               | "{" field ("," field)* "}" | "(" types ")" ["->" type]
 
 A name in capitals is a type variable. What it reads is written in this package, so a mistake is a TypeError, not a diagnostic.
 """
@@ -26,6 +27,7 @@ from rlmlang.types import (
     NEVER,
     NONE,
     TEXT,
+    DictOf,
     Enum,
     FunctionOf,
     ListOf,
@@ -121,6 +123,12 @@ class _Reader:
             while self.accept("|"):
                 words.append(json.loads(self.take()))
             return Enum(tuple(words))
+        elif token == "dict":
+            for expected in ("[", "text", ","):
+                self.take(expected)
+            value = self.type()
+            self.take("]")
+            return DictOf(value)
         elif token in _NAMED:
             return _NAMED[token]
         elif token.isupper():

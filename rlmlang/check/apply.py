@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from rlmlang.builtins import lookup
 from rlmlang.builtins.declare import Builtin, Parameter, Signature
 from rlmlang.check import habits
 from rlmlang.check.checked import Callee, Function
 from rlmlang.check.checker import Checker, advice, converted, rule, short, whole
+from rlmlang.check.dicts import entries_of, of_wrong_keys, taken_as
 from rlmlang.check.report import listing, similar
 from rlmlang.check.unify import Bindings, fits, hull, hull_of_items, item_of, match, orderable, substitute
 from rlmlang.syntax.diagnostics import Fix
 from rlmlang.syntax.nodes import Apply, Argument, Expr, Filter, Lambda, Literal, Name
-from rlmlang.types import DIR, FLOAT, JSON, NEVER, NONE, TEXT, UNKNOWN, FunctionOf, ListOf, Optional, RecordOf, Tuple, Type, Var
+from rlmlang.types import DIR, FLOAT, JSON, NEVER, NONE, TEXT, UNKNOWN, DictOf, FunctionOf, ListOf, Optional, RecordOf, Tuple, Type, Var
 
 
 @frozen(eq=False)
@@ -36,7 +38,7 @@ Placement = list[tuple[Parameter, Argument | None]]
 def infer_apply(c: Checker, node: Apply) -> Type:
     if node.method and node.name == "files":
         c.expect_input(node.args[0].value, lambda t: t is DIR)
-    callee = c.function_named(node.name)
+    callee = lookup("dict") if node.braces else c.function_named(node.name)
     if callee is None:
         _unknown_function(c, node)
         return UNKNOWN
@@ -45,8 +47,13 @@ def infer_apply(c: Checker, node: Apply) -> Type:
         _note_call(c, callee, node)
     elif node.name == "format" and node.args and isinstance(node.args[0].value, Literal):
         c.templates.add(node.args[0].value)
+    entries = entries_of(node.args[0].value) if isinstance(callee, Builtin) and callee.name == "dict" and node.args else []
+    c.pairs.update(entries)
+    c.keys.update(entry.items[0] for entry in entries)
     signatures = signatures_of(callee)
     given = _types_of_arguments(c, node, signatures)
+    if (meant := of_wrong_keys(c, entries)) is not None:
+        return meant
     fitting = _fitting(c, node, signatures, given)
     if fitting is None:
         _complain(c, node, callee, signatures, given)
@@ -151,10 +158,12 @@ def _fitting(
     c: Checker, node: Apply, signatures: tuple[Signature, ...], given: dict[Argument, Type]
 ) -> tuple[Signature, Placement, Bindings] | None:
     """The first signature that takes these arguments, with the variables that they bind."""
-    for signature in signatures:
-        placement = _place(signature, node.args)
-        if isinstance(placement, _Misplaced):
-            continue
+    placements = [(s, p) for s in signatures if not isinstance(p := _place(s, node.args), _Misplaced)]
+    callee, values = c.tables.callees.get(node), [argument.value for argument in node.args]
+    if isinstance(callee, Builtin) and any(isinstance(t, (DictOf, RecordOf)) for t in given.values()):
+        wanted = {a: [p.type for _, placed in placements for p, other in placed if other is a] for a in given}
+        given = {a: taken_as(c, callee, values, node.args.index(a), t, wanted[a]) for a, t in given.items()}
+    for signature, placement in placements:
         bound: Bindings = {}
         if all(_takes(c, p, a, given, bound) for p, a in placement) and _ordered(bound):
             return signature, placement, bound
@@ -449,7 +458,8 @@ def _unknown_function(c: Checker, node: Apply) -> None:
         close = similar(name, [*c.functions, *REGISTRY, *library_names()])
         hint = f"did you mean {close}?" if close else "declare it above: fn " + name + "(…) { … }"
     parts = [whole(argument.value) if argument.value is receiver else argument.value.span.text for argument in node.args]
-    same = habits.same_function(name, parts) if all(argument.name is None for argument in node.args) else None
+    first = c.tables.types.get(node.args[0].value) if node.args else None
+    same = habits.same_function(name, parts, first) if all(argument.name is None for argument in node.args) else None
     c.error("unknown-function", node.name_span, f"there is no function {name}", hint, None if same is None else Fix(node.span, same))
 
 
@@ -469,8 +479,10 @@ def _is_mutual(c: Checker, name: str, node: Apply) -> bool:
 
 def _sharpened(callee: Callee, placement: Placement, given: dict[Argument, Type]) -> Type | None:
     """The result of `get values items` on a record whose fields are known, which no signature can say."""
-    if not isinstance(callee, Builtin) or callee.name not in ("get", "values", "items"):
+    if not isinstance(callee, Builtin) or callee.name not in ("dict", "get", "values", "items"):
         return None
+    if callee.name == "dict":
+        return DictOf(NEVER) if ListOf(NEVER) in given.values() else None
     whole = placement[0][1]
     record = given.get(whole) if whole is not None else None
     if not isinstance(record, RecordOf):

@@ -15,7 +15,7 @@ from attrs import define, field
 from rlmlang.check.checked import Callee, Checked, Function
 from rlmlang.check.report import Report, similar
 from rlmlang.check.scope import Kind, Scope, Variable
-from rlmlang.check.unify import Measure, fits, is_data, item_of
+from rlmlang.check.unify import Measure, fits, hull_of_items, is_data, item_of
 from rlmlang.syntax.diagnostics import Fix
 from rlmlang.syntax.nodes import (
     Apply,
@@ -44,7 +44,7 @@ from rlmlang.syntax.nodes import (
     Unary,
 )
 from rlmlang.syntax.source import Span
-from rlmlang.types import BOOL, NEVER, NONE, TEXT, UNKNOWN, Enum, ListOf, Optional, RecordOf, Tuple, Type
+from rlmlang.types import BOOL, JSON, NEVER, NONE, TEXT, UNKNOWN, DictOf, Enum, ListOf, Optional, RecordOf, Tuple, Type
 
 Facts = dict[tuple[Variable | str, ...], Type]
 Rule = Callable[["Checker", Any], Type]
@@ -110,6 +110,8 @@ class Checker:
         self.templates: set[Expr] = set()  # texts whose braces are not a forgotten f
         self.current: Function | None = None  # the function whose body this is, with what is known of it
         self.own_calls: list[Apply | Name] = []  # its calls of itself
+        self.pairs: set[ListExpr] = set()  # lists of a key and a value, each typed for itself
+        self.keys: set[Expr] = set()  # of these, the keys
         self.only: dict[Name, str] = {}  # an unknown name -> the one input that could stand there
         self.reaches = False  # whether what was typed since this was reset may reach a model
         self.trials = 0  # how many folds around this one may be typed twice
@@ -121,7 +123,7 @@ class Checker:
         """The type of `node`, kept in the tables with whether it may reach a model."""
         outer, self.reaches = self.reaches, False
         found = _RULES[type(node)](self, node)
-        if isinstance(found, (ListOf, RecordOf, Tuple, Optional)) and self.measure.too_large(found):
+        if isinstance(found, (ListOf, RecordOf, DictOf, Tuple, Optional)) and self.measure.too_large(found):
             self.error("limit", node.span, "the type of this is too large: too deeply nested, or of too many parts")
             found = UNKNOWN
         self.tables.types[node] = found
@@ -160,9 +162,9 @@ class Checker:
         return found
 
     def condition(self, node: Expr) -> Type:
-        """Types `node` as a condition: bool, or a list, text or optional, which count by emptiness."""
+        """Types `node` as a condition: bool, or a list, dict, text or optional, which count by emptiness."""
         found = self.infer(node)
-        if not (found in (BOOL, TEXT, NONE, UNKNOWN, NEVER) or isinstance(found, (Enum, ListOf, Tuple, Optional))):
+        if not (found in (BOOL, TEXT, NONE, UNKNOWN, NEVER) or isinstance(found, (Enum, ListOf, DictOf, Tuple, Optional))):
             hint = None
             if found in (TEXT, NONE):
                 return found
@@ -260,8 +262,18 @@ class Checker:
                 self.only[node] = inputs[0]
 
     def conforms(self, node: Expr | Lambda, given: Type, wanted: Type) -> bool:
-        """Whether `node` fits: by its type, or because it is literal words where some words are wanted."""
-        return fits(given, wanted) or (_has_enum(wanted) and _conforms(self.tables, node, wanted, [_STEPS]))
+        """Whether `node` fits: by its type, or as literal words where some words are wanted, as a literal record where a dict is."""
+        return fits(given, wanted) or (_says_more(wanted) and _conforms(self.tables, node, wanted, [_STEPS]))
+
+    def as_dict(self, node: Expr, given: Type) -> DictOf | None:
+        """A dict, or a record that the program writes and so has no more fields than its type says, as a dict; None for anything else."""
+        if isinstance(given, DictOf):
+            return given
+        if isinstance(given, RecordOf) and given.fields and not any(isinstance(t, Optional) for _, t in given.fields):
+            value = hull_of_items([t for _, t in given.fields])
+            if value is not JSON and _conforms(self.tables, node, DictOf(value), [_STEPS]):
+                return DictOf(value)
+        return None
 
     def expect(self, node: Expr, given: Type, wanted: Type, message: str, code: str = "type", hint: str | None = None) -> bool:
         """Reports `message` unless `node` fits; says what to do about an optional."""
@@ -282,12 +294,13 @@ class Checker:
         self.report.error(code, span, message, hint, fix)
 
 
-def _has_enum(t: Type) -> bool:
+def _says_more(t: Type) -> bool:
+    """Whether a literal may be of the type, though its own type does not fit: words of an enum, a record that stands for a dict."""
     if isinstance(t, (ListOf, Optional)):
-        return _has_enum(t.item)
+        return _says_more(t.item)
     if isinstance(t, RecordOf):
-        return any(_has_enum(f) for _, f in t.fields)
-    return isinstance(t, Enum)
+        return any(_says_more(f) for _, f in t.fields)
+    return isinstance(t, (Enum, DictOf))
 
 
 def _conforms(tables: Tables, node: Expr | Lambda, wanted: Type, fuel: list[int]) -> bool:
@@ -315,6 +328,8 @@ def _conforms(tables: Tables, node: Expr | Lambda, wanted: Type, fuel: list[int]
         if isinstance(node, ListExpr):
             return all(_conforms(tables, item, wanted.item, fuel) for item in node.items)
         return isinstance(node, Map) and not node.flatten and _conforms(tables, node.body, wanted.item, fuel)
+    if isinstance(wanted, DictOf) and isinstance(node, Record):
+        return all(isinstance(part, RecordField) and _conforms(tables, part.value, wanted.value, fuel) for part in node.items)
     if isinstance(wanted, RecordOf) and isinstance(node, Record):
         have: dict[str, Expr] = {}
         for part in node.items:
@@ -345,11 +360,18 @@ def converted(node: Node, given: Type, wanted: Type) -> str | None:
         wanted = wanted.item
     if str(given) == "dir" and isinstance(wanted, ListOf):
         return f'{whole(node)}.files("**/*")'
+    if isinstance(given, DictOf) and isinstance(wanted, ListOf):
+        return next((f"{whole(node)}.{name}()" for name, t in _lists_of(given) if fits(t, wanted)), None)
     if given is TEXT and str(wanted) in ("int", "float") and not isinstance(node, (Call, Literal)):
         return f"{wanted}({node.span.text})"
     if wanted is TEXT and str(given) in ("int", "float", "bool"):
         return f"str({node.span.text})"
     return None
+
+
+def _lists_of(t: DictOf) -> tuple[tuple[str, Type], ...]:
+    """The functions that give lists of a dict, with their types."""
+    return (("keys", ListOf(TEXT)), ("values", ListOf(t.value)), ("items", ListOf(Tuple((TEXT, t.value)))))
 
 
 def example(t: Type) -> str:
@@ -358,6 +380,8 @@ def example(t: Type) -> str:
         return f'"{t.words[0]}"' if t.words else '""'
     if isinstance(t, (ListOf, Tuple)):
         return "[]"
+    if isinstance(t, DictOf):
+        return "{}"
     return {"text": '""', "int": "0", "float": "0.0", "bool": "false"}.get(str(t), "…")
 
 
@@ -376,6 +400,10 @@ def advice(node: Node, given: Type, wanted: Type) -> str | None:
         return f"write {name}.text for what is in it, or {name}.path"
     if str(given) == "dir" and isinstance(wanted, ListOf):
         return f'write {name}.files("**/*") for the files in it'
+    if isinstance(given, DictOf) and isinstance(wanted, ListOf):
+        return next((f"write {name}.{function}()" for function, t in _lists_of(given) if fits(t, wanted)), None)
+    if isinstance(wanted, DictOf) and isinstance(given, (ListOf, Tuple)):
+        return f"write dict({name}), if it is a list of pairs, or {{x.name: x for x in {name}}}"
     if wanted is TEXT:
         return f'write str({name}), or f"{{{name}}}"' if is_data(given) else None
     if given is TEXT and str(wanted) in ("int", "float"):

@@ -45,6 +45,7 @@ from rlmlang.types import (
     NONE,
     TEXT,
     UNKNOWN,
+    DictOf,
     Enum,
     ListOf,
     Optional,
@@ -108,12 +109,16 @@ def _unknown_name(c: Checker, node: Name) -> None:
         if close is None:
             close = fix = c.only.get(node)
         hint = f"did you mean {close}?" if close else f"names in scope: {listing(names)}" if names else None
+        if node in c.keys and not close:
+            hint = f'a key is an expression: the text itself is "{name}"' + (f"; {hint}" if hint else "")
     c.error("unknown-name", node.span, f"nothing is named {name} here", hint, fix)
 
 
 @rule(ListExpr)
 def infer_list(c: Checker, node: ListExpr) -> Type:
     types = [c.infer(item) for item in node.items]
+    if node in c.pairs:
+        return Tuple(tuple(types))
     joined = hull_of_items(types)
     if joined is JSON and JSON not in types:
         for item, type_ in zip(node.items, types, strict=True):
@@ -142,7 +147,8 @@ def infer_record(c: Checker, node: Record) -> Type:
         else:
             unknown = True
             if given not in (UNKNOWN, NEVER):
-                c.error("type", part.span, f"only a record can be spread, not {given}")
+                hint = "dicts are joined by their pairs: dict(items(a) + items(b))" if isinstance(given, DictOf) else None
+                c.error("type", part.span, f"only a record can be spread, not {given}", hint)
     if len(fields) > limits.TYPE_FIELDS:
         c.error("limit", node.span, f"a record has at most {limits.TYPE_FIELDS} fields")
         return UNKNOWN
@@ -195,6 +201,9 @@ def _field_of(c: Checker, node: FieldAccess, base: Type) -> Type:
         hint = f'a text has no fields; a model can say it: call "Which {name}?" on {owner}'
     if hint is None and fields:
         hint = (f"did you mean {close}? " if close else "") + f"its fields are {listing(fields)}"
+    if isinstance(base, DictOf) and hint is None:
+        hint = fix = f'{whole(node.base)}["{name}"]'
+        hint = f'the value of a key: {owner}["{name}"]'
     what = "a file" if base is FILE else "a dir" if base is DIR else "this record" if isinstance(base, RecordOf) else str(base)
     c.error("unknown-field", where, f"{what} has no field {name}", hint, None if fix is None else Fix(node.span, fix))
     return UNKNOWN
@@ -208,8 +217,12 @@ def infer_index(c: Checker, node: Index) -> Type:
     if isinstance(base, Optional):
         c.optional_misused(node.base, base)
         return UNKNOWN
-    if isinstance(base, RecordOf):
+    if isinstance(base, RecordOf) and (isinstance(node.index, Literal) or c.as_dict(node.base, base) is None):
         return _field_by_text(c, node, base)
+    if isinstance(base, (DictOf, RecordOf)):
+        found = c.as_dict(node.base, base)
+        fits_key = c.expect(node.index, index, TEXT, f"a dict's keys are texts, not {index}")
+        return found.value if fits_key and found is not None else UNKNOWN
     if not (base is TEXT or isinstance(base, (Enum, ListOf, Tuple))):
         hint = "ask for a type where it comes from: call … -> [text]" if base is JSON else None
         c.error("type", node.base.span, f"only a list or a text has positions, not {base}", hint)
@@ -228,7 +241,7 @@ def _field_by_text(c: Checker, node: Index, base: RecordOf) -> Type:
             "type",
             node.index.span,
             "a record's field is named in the program",
-            f"write {short(node.base)}.name, or make a list of it: items",
+            f"write {short(node.base)}.name, or make a dict of its names and values: dict(items({short(node.base)}))",
         )
         return UNKNOWN
     found = base.get(name)
@@ -269,7 +282,8 @@ def infer_slice(c: Checker, node: Slice) -> Type:
     if isinstance(base, Optional):
         c.optional_misused(node.base, base)
     else:
-        c.error("type", node.base.span, f"only a list or a text has positions, not {base}")
+        hint = f"write {short(node.base)}.items(), or .keys(), or .values(), which are lists" if isinstance(base, DictOf) else None
+        c.error("type", node.base.span, f"only a list or a text has positions, not {base}", hint)
     return UNKNOWN
 
 
@@ -388,6 +402,8 @@ def take_apart(c: Checker, given: Type, names: tuple[str, ...], node: Expr) -> t
     if isinstance(given, RecordOf):
         hint = f"name one value and read its fields: x.{given.fields[0][0]}" if given.fields else None
         c.error("unpack", node.span, f"a record cannot be taken apart into {len(names)} names", hint)
+    elif isinstance(given, DictOf):
+        c.error("unpack", node.span, f"a dict cannot be taken apart into {len(names)} names", "it has keys(d), values(d) and items(d)")
     else:
         c.error("unpack", node.span, f"only a list can be taken apart into {len(names)} names, not {given}")
     return unknown
@@ -399,6 +415,10 @@ def _joined(c: Checker, left: Expr, a: Type, right: Expr, b: Type) -> Type | Non
         return hull(a, Enum((right.value,)))
     if isinstance(b, Enum) and isinstance(left, Literal) and isinstance(left.value, str):
         return hull(Enum((left.value,)), b)
+    if isinstance(a, DictOf) and c.conforms(right, b, a):
+        return a
+    if isinstance(b, DictOf) and c.conforms(left, a, b):
+        return b
     return hull(a, b)
 
 

@@ -9,23 +9,28 @@ from rlmlang.check.unify import fits, hull, item_of
 from rlmlang.syntax.diagnostics import Fix
 from rlmlang.syntax.nodes import Binary, Expr, Filter, First, Fold, Map, Name, Reduce
 from rlmlang.syntax.walk import walk
-from rlmlang.types import DIR, FILE, FLOAT, INT, JSON, NEVER, TEXT, UNKNOWN, Enum, ListOf, Optional, RecordOf, Tuple, Type
+from rlmlang.types import DIR, FILE, FLOAT, INT, JSON, NEVER, TEXT, UNKNOWN, DictOf, Enum, ListOf, Optional, RecordOf, Tuple, Type
 
 _TRIALS = 3  # folds within folds that may be typed twice: each doubles the work
 
 
 def items_of(c: Checker, source: Expr) -> Type:
-    """Types `source` as a list to go through, and gives the type of its items."""
+    """Types `source` as a list to go through, and gives the type of its items: of a dict, its keys."""
     c.expect_input(source, lambda t: isinstance(t, (ListOf, Tuple)))
     given = c.infer(source)
     if isinstance(given, (ListOf, Tuple)):
         return item_of(given)
     if given in (UNKNOWN, NEVER):
         return UNKNOWN
+    if c.as_dict(source, given) is not None:
+        return TEXT
     name = short(source)
     if isinstance(given, Optional):
         if isinstance(given.item, (ListOf, Tuple)):
             c.error("optional", source.span, f"this may be none: it is {given}", f"give a default: {name} ?? []")
+            return UNKNOWN
+        if isinstance(given.item, DictOf):
+            c.optional_misused(source, given)
             return UNKNOWN
         given = given.item
     hint = fix = None
@@ -57,6 +62,14 @@ def _scope_of(c: Checker, node: Map | Filter, item: Type) -> Scope:
         types = (UNKNOWN,) * len(target)
     else:
         if item is FILE or item is TEXT or isinstance(item, Enum):
+            of = c.tables.types.get(node.source)
+            if of is not None and len(target) == 2 and c.as_dict(node.source, of) is not None:
+                hint, fix = (
+                    f"write for {', '.join(target)} in {short(node.source)}.items()",
+                    Fix(node.source.span, f"{whole(node.source)}.items()"),
+                )
+                c.error("unpack", node.source.span, "going through a dict gives its keys", hint, fix)
+                return c.names_for(target, (UNKNOWN,) * 2, node.span)
             hint = f"for the position as well: for {', '.join(target)} in enumerate({short(node.source)})"
             c.error("unpack", node.source.span, f"its items are {item}; they cannot be taken apart into {', '.join(target)}", hint)
             item = UNKNOWN
@@ -152,6 +165,8 @@ def _stepped(c: Checker, node: Reduce | Fold, names: tuple[str, str], state: Typ
     if c.conforms(node.body, body, state) and state is not NEVER:
         return state if body is not NEVER or state is not UNKNOWN else body
     wider = hull(state, body)
+    if wider is None and isinstance(node, Fold) and isinstance(body, DictOf) and c.conforms(node.initial, state, body):
+        wider = body
     if wider is not None and c.trials < _TRIALS:
         c.report.rollback(mark)
         del c.variables[variables:]

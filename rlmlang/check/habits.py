@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from rlmlang.syntax.nodes import Lambda
-from rlmlang.types import DIR, FILE, FLOAT, INT, TEXT, ListOf, Optional, RecordOf, Tuple, Type
+from rlmlang.types import DIR, FILE, FLOAT, INT, TEXT, DictOf, ListOf, Optional, RecordOf, Tuple, Type
 
 _NAMES: Final = {
     "null": "write none",
@@ -59,11 +59,10 @@ _FUNCTIONS: Final = {
     "pop": "lists never change: last({0}) is the last item, {0}[:-1] the others",
     "sort": "lists never change: write sorted({0})",
     "reverse": "lists never change: write reversed({0})",
-    "update": "records never change: write {{...{0}, ...{1}}}",
+    "update": "values never change: write {{...{0}, ...{1}}} for records, dict(items({0}) + items({1})) for dicts",
     "copy": "values never change, so none needs a copy",
     "length": "write len({0})",
     "size": "write len({0})",
-    "dict": "write a record: {{a: 1, b: 2}}",
     "list": "write [x for x in {0}]; keys, values and items give lists",
     "tuple": "write a list: [a, b]",
     "Set": "write unique({0})",
@@ -72,7 +71,7 @@ _FUNCTIONS: Final = {
     "bool": "a condition takes lists, texts and optionals as they are; compare numbers: {0} != 0",
     "hasattr": "fields are known before it runs; one that may be missing is T?, and r?.f reads it",
     "getattr": 'write r.name, or get(r, "name", default)',
-    "setdefault": "records never change: write {{...r, name: value}}",
+    "setdefault": "values never change: write {0}.get({1}, {2})",
     "has": "write {1} in {0}",
     "includes": "write {1} in {0}",
     "has_key": "write {1} in {0}",
@@ -109,8 +108,11 @@ _FUNCTIONS: Final = {
     "iter": "lists are gone through as they are: [… for x in xs]",
     "next": "write first(xs)",
     "chain": "write a + b, or flatten([a, b])",
-    "Counter": "write group_by({0}, key=x => x), then len(g.items) of each",
-    "defaultdict": "write group_by(xs, key=x => …)",
+    "Counter": "write {{x: count({0}, x) for x in set({0})}}",
+    "most_common": "write sorted({0}.items(), key=pair => pair[1], reverse=true), then [:n]",
+    "defaultdict": "write {{k: [x for x in xs if … == k] for k in set(…)}}, or group_by(xs, key=x => …)",
+    "fromkeys": "write {{k: 0 for k in {1}}}",
+    "OrderedDict": "write dict({0}): its order is kept",
     "combinations": "write pairs({0})",
     "chunk": "write chunks({0}, 4000) for a text, batch({0}, 10) for a list",
     "split_text": "write chunks({0}, 4000)",
@@ -157,6 +159,7 @@ _FIELDS: Final = {
     "T": "write zip(a, b)",
     "__class__": "types are known before it runs",
     "__dict__": "write items({0}) for a record's names and values",
+    "__getitem__": "write x => {0}[x]",
     "__len__": "write len({0})",
 }
 _OF_FILES = frozenset(("content", "contents", "body", "filename", "file", "filepath", "stem", "suffix", "extension"))
@@ -196,6 +199,10 @@ _SAME_FUNCTIONS: Final = {
     ("average", 1): "mean({0})",
     ("tuple", 1): "{0}",
     ("list", 1): "{0}",
+    ("Counter", 1): "{{each: count({0}, each) for each in set({0})}}",
+    ("most_common", 1): "sorted({0}.items(), key=pair => pair[1], reverse=true)",
+    ("most_common", 2): "sorted({0}.items(), key=pair => pair[1], reverse=true)[:{1}]",
+    ("OrderedDict", 1): "dict({0})",
     ("iter", 1): "{0}",
     ("copy", 1): "{0}",
     ("findAll", 2): "findall({0}, {1})",
@@ -209,8 +216,11 @@ def same_name(name: str) -> str | None:
     return _SAME_NAMES.get(name)
 
 
-def same_function(name: str, args: Sequence[str]) -> str | None:
-    """What is the same here as a call of a function that other languages have. `args` are the texts of its arguments."""
+def same_function(name: str, args: Sequence[str], first: Type | None = None) -> str | None:
+    """What is the same here as a call of a function that other languages have. `args` are the texts of its arguments, `first` is the type
+    of the first."""
+    if isinstance(first, DictOf) and name in ("list", "tuple", "iter"):
+        return f"keys({args[0]})"
     found = _SAME_FUNCTIONS.get((name, len(args)))
     return None if found is None else found.format(*args)
 
@@ -228,6 +238,8 @@ def same_argument(function: str, given: Type, value: str) -> str | None:
     """What is the same here as an argument that Python's function of that name takes."""
     if given is TEXT and function in ("sorted", "reversed", "set", "unique"):
         return f'findall({value}, "(?s).")'
+    if isinstance(given, DictOf) and function in ("sum", "mean"):
+        return f"{value}.values()"
     if given is DIR and function == "len":
         return f'{value}.files("**/*")'
     return None
@@ -275,6 +287,8 @@ def argument_hint(function: str, keyword: str | None) -> str | None:
     """What to write instead of an argument that Python's function of the same name has."""
     if keyword == "default" and function in ("max", "min", "first", "last"):
         return f"write {function}(xs) otherwise …"
+    if function == "dict" and keyword is not None:
+        return "write a record: {a: 1, b: 2}"
     if keyword == "cmp":
         return "write key=x => …"
     return None
@@ -301,6 +315,8 @@ def wrong_argument_hint(function: str, given: Type, value: str) -> str | None:
         return f"do it for each: [{function}(x) for x in {value}]"
     if function == "join" and given is INT:
         return f"write str({value})"
+    if isinstance(given, DictOf) and function in ("sum", "mean"):
+        return f"a dict is gone through by its keys: write {function}({value}.values())"
     if function in ("sum", "mean", "max", "min") and isinstance(given, ListOf) and isinstance(given.item, RecordOf):
         number = next((name for name, type_ in given.item.fields if type_ in (INT, FLOAT)), None)
         return f"name one of its fields: {function}(x.{number} for x in {value})" if number else None

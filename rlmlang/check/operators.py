@@ -28,7 +28,7 @@ from rlmlang.syntax.nodes import (
     Unary,
 )
 from rlmlang.syntax.walk import walk
-from rlmlang.types import BOOL, FLOAT, INT, JSON, NEVER, NONE, TEXT, UNKNOWN, Enum, ListOf, Optional, RecordOf, Tuple, Type
+from rlmlang.types import BOOL, FLOAT, INT, JSON, NEVER, NONE, TEXT, UNKNOWN, DictOf, Enum, ListOf, Optional, RecordOf, Tuple, Type
 
 _NUMBERS = (INT, FLOAT)
 _VERBS = {"+": "added", "-": "subtracted", "*": "multiplied", "/": "divided", "//": "divided", "%": "divided", "**": "raised to a power"}
@@ -117,6 +117,8 @@ def _what_instead(node: Binary, left: Type, right: Type) -> str | None:
     if op == "+" and any(isinstance(t, (ListOf, Tuple)) for t in sides):
         other = node.right if isinstance(left, (ListOf, Tuple)) else node.left
         return f"put it in a list: [{short(other)}]"
+    if op == "+" and all(isinstance(t, (DictOf, RecordOf)) for t in sides) and not all(isinstance(t, RecordOf) for t in sides):
+        return f"write dict(items({short(node.left)}) + items({short(node.right)}))"
     if op == "+" and all(isinstance(t, RecordOf) for t in sides):
         return f"write {{...{short(node.left)}, ...{short(node.right)}}}"
     for side, record in ((node.left, left), (node.right, right)):
@@ -210,6 +212,9 @@ def _check_membership(c: Checker, left: Expr, a: Type, right: Expr, b: Type) -> 
     if b is TEXT or isinstance(b, Enum):
         c.expect(left, a, TEXT, f"only a text can be in a text, not {a}", "operands")
         return
+    if isinstance(b, DictOf):
+        c.expect(left, a, TEXT, f"a dict's keys are texts, not {a}", "operands")
+        return
     if isinstance(b, RecordOf):
         c.expect(left, a, TEXT, f"a record's fields are named by texts, not {a}", "operands")
         return
@@ -247,7 +252,7 @@ def infer_logic(c: Checker, node: Logic) -> Type:
     """As in Python the value is that of the side that decided; where the two have no type in common, only the truth of it: bool."""
     left = c.condition(node.left)
     right = c.infer_if(c.shown(node.left, node.op == "and"), node.right)
-    if not (right in (BOOL, TEXT, NONE, UNKNOWN, NEVER) or isinstance(right, (Enum, ListOf, Tuple, Optional))):
+    if not (right in (BOOL, TEXT, NONE, UNKNOWN, NEVER) or isinstance(right, (Enum, ListOf, DictOf, Tuple, Optional))):
         if node.op == "or" and isinstance(left, Optional) and hull(left.item, right) is not None:
             return hull(left.item, right) or UNKNOWN
         c.error("condition", node.right.span, f"`{node.op}` takes a bool (or a list, text or optional, by emptiness), not {right}")

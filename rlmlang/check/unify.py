@@ -16,6 +16,7 @@ from rlmlang.types import (
     NONE,
     TEXT,
     UNKNOWN,
+    DictOf,
     Enum,
     FunctionOf,
     ListOf,
@@ -52,6 +53,8 @@ def fits(given: Type, wanted: Type) -> bool:
             return False
         have = dict(given.fields)
         return all(fits(have[n], t) if n in have else isinstance(t, Optional) for n, t in wanted.fields)
+    if isinstance(wanted, DictOf):
+        return isinstance(given, DictOf) and fits(given.value, wanted.value)
     if isinstance(given, Enum):
         return wanted is TEXT or (isinstance(wanted, Enum) and set(given.words) <= set(wanted.words))
     return given == wanted or (wanted is FLOAT and given is INT)
@@ -76,6 +79,9 @@ def hull(a: Type, b: Type) -> Type | None:
         return Enum((*a.words, *(w for w in b.words if w not in a.words)))
     if isinstance(a, RecordOf) and isinstance(b, RecordOf):
         return _hull_of_records(a, b)
+    if isinstance(a, DictOf) and isinstance(b, DictOf):
+        value = hull(a.value, b.value)
+        return None if value is None else DictOf(value)
     if isinstance(a, Tuple) and isinstance(b, Tuple) and len(a.items) == len(b.items):
         items = [hull(x, y) for x, y in zip(a.items, b.items, strict=True)]
         return None if None in items else Tuple(tuple(i for i in items if i is not None))
@@ -132,6 +138,11 @@ def may_equal(a: Type, b: Type) -> bool:
     if isinstance(a, RecordOf) and isinstance(b, RecordOf):
         left, right = dict(a.fields), dict(b.fields)
         return all(may_equal(left.get(n, NONE), right.get(n, NONE)) for n in {**left, **right})
+    if isinstance(a, DictOf) and isinstance(b, DictOf):
+        return may_equal(a.value, b.value)
+    if isinstance(a, (DictOf, RecordOf)) and isinstance(b, (DictOf, RecordOf)):
+        one, record = (a, b) if isinstance(a, DictOf) else (b, a)
+        return all(may_equal(one.value, t) for _, t in record.fields)  # type: ignore[union-attr]
     return fits(a, b) or fits(b, a)
 
 
@@ -152,6 +163,8 @@ def is_data(t: Type, *, files: bool = False) -> bool:
         return all(is_data(i, files=files) for i in t.items)
     if isinstance(t, RecordOf):
         return all(is_data(f, files=files) for _, f in t.fields)
+    if isinstance(t, DictOf):
+        return is_data(t.value, files=files)
     return not isinstance(t, FunctionOf) and (files or t not in (FILE, DIR))
 
 
@@ -179,6 +192,8 @@ def match(wanted: Type, given: Type, bound: Bindings) -> bool:
     if isinstance(wanted, RecordOf) and isinstance(given, RecordOf):
         have = dict(given.fields)
         return all(match(t, have[n], bound) if n in have else isinstance(t, Optional) for n, t in wanted.fields)
+    if isinstance(wanted, DictOf) and isinstance(given, DictOf):
+        return match(wanted.value, given.value, bound)
     return fits(given, wanted)
 
 
@@ -194,6 +209,8 @@ def substitute(t: Type, bound: Mapping[str, Type]) -> Type:
         return Tuple(tuple([substitute(i, bound) for i in t.items]))
     if isinstance(t, RecordOf):
         return RecordOf(tuple([(n, substitute(f, bound)) for n, f in t.fields]))
+    if isinstance(t, DictOf):
+        return DictOf(substitute(t.value, bound))
     if isinstance(t, FunctionOf):
         return FunctionOf(tuple([substitute(p, bound) for p in t.params]), substitute(t.result, bound))
     return t
@@ -214,11 +231,17 @@ class Measure:
         return depth > limits.TYPE_NESTING or size > limits.TYPE_PARTS
 
     def _of(self, t: Type) -> tuple[int, int]:
-        if not isinstance(t, (ListOf, Tuple, RecordOf, Optional)):
+        if not isinstance(t, (ListOf, Tuple, RecordOf, DictOf, Optional)):
             return 1, 1
         known = self._known.get(id(t))
         if known is None:
-            parts = [f for _, f in t.fields] if isinstance(t, RecordOf) else list(t.items) if isinstance(t, Tuple) else [t.item]
+            match t:
+                case RecordOf(fields):
+                    parts = [f for _, f in fields]
+                case Tuple(items):
+                    parts = list(items)
+                case ListOf(item) | Optional(item) | DictOf(item):
+                    parts = [item]
             below = [self._of(p) for p in parts]
             depth, size = 1 + max((d for d, _ in below), default=0), 1 + sum(s for _, s in below)
             known = self._known[id(t)] = (depth, size, t)

@@ -8,8 +8,26 @@ from rlmlang import limits
 from rlmlang.check.checker import Checker
 from rlmlang.check.report import listing, similar
 from rlmlang.check.unify import is_data
-from rlmlang.syntax.nodes import EnumType, ListType, NamedType, OptionalType, RecordType, TypeExpr
-from rlmlang.types import BOOL, DIR, FILE, FLOAT, INT, JSON, NONE, TEXT, UNKNOWN, Enum, ListOf, Optional, RecordOf, Tuple, Type, optional
+from rlmlang.syntax.nodes import DictType, EnumType, ListType, NamedType, OptionalType, RecordType, TypeExpr
+from rlmlang.types import (
+    BOOL,
+    DIR,
+    FILE,
+    FLOAT,
+    INT,
+    JSON,
+    NONE,
+    TEXT,
+    UNKNOWN,
+    DictOf,
+    Enum,
+    ListOf,
+    Optional,
+    RecordOf,
+    Tuple,
+    Type,
+    optional,
+)
 
 BUILT_IN: Final[dict[str, Type]] = {
     "text": TEXT,
@@ -38,7 +56,8 @@ _ELSEWHERE: Final[dict[str, str]] = {
     "List": "a list of texts is [text]",
     "array": "a list of texts is [text]",
     "tuple": "a list is [text], a record {a: text, b: int}",
-    "dict": "a record is {name: text, age: int}",
+    "dict": "a dict is dict[text, int], a record {name: text, age: int}",
+    "Dict": "a dict is dict[text, int], a record {name: text, age: int}",
     "object": "a record is {name: text, age: int}",
     "any": "json",
     "Any": "json",
@@ -66,6 +85,13 @@ def read_type(c: Checker, node: TypeExpr, depth: int = 1) -> Type:
         return optional(read_type(c, node.item, depth + 1))
     if isinstance(node, EnumType):
         return _enum(c, node)
+    if isinstance(node, DictType):
+        key = read_type(c, node.key, depth + 1)
+        if key not in (TEXT, UNKNOWN):
+            c.error(
+                "type", node.key.span, f"a dict's keys are texts, not {key}", "write dict[text, …], and str(x) for a key that is a number"
+            )
+        return DictOf(read_type(c, node.value, depth + 1))
     return _record(c, node, depth)
 
 
@@ -123,6 +149,10 @@ def read_reply_type(c: Checker, node: TypeExpr) -> Type:
         c.error("reply-type", node.span, f"a model cannot reply with {found}", "ask for a text, or a record of texts and numbers")
         return UNKNOWN
     depth, parts, loose = _extent(found)
+    if (held := _dict_in(found)) is not None:
+        hint = f"ask for pairs: -> [{{key: text, value: {held.value}}}], then {{p.key: p.value for p in …}}"
+        c.error("reply-type", node.span, "no schema can say a dict, whose names are not known before", hint)
+        return UNKNOWN
     if loose:
         c.error("reply-type", node.span, "a reply's type says what is in it; json does not", "write the fields: {name: text, age: int}")
         return UNKNOWN
@@ -131,6 +161,18 @@ def read_reply_type(c: Checker, node: TypeExpr) -> Type:
         c.error("limit", node.span, f"a reply's type has at most {most}: providers refuse larger schemas")
         return UNKNOWN
     return found
+
+
+def _dict_in(t: Type) -> DictOf | None:
+    """The first dict in a type."""
+    match t:
+        case DictOf():
+            return t
+        case ListOf(item) | Optional(item):
+            return _dict_in(item)
+        case RecordOf(fields):
+            return next((found for _, f in fields if (found := _dict_in(f)) is not None), None)
+    return None
 
 
 def _extent(t: Type) -> tuple[int, int, bool]:

@@ -29,10 +29,10 @@ from rlmlang.run import garbage
 from rlmlang.run.facts import Variable
 from rlmlang.run.resolve import resolve
 from rlmlang.run.seen import Experience, Keys
-from rlmlang.sizes import ZERO, DirSize, Exact, FileSize, Interval, ListSize, MaybeSize, NumberSize, Size, TextSize, of_type
+from rlmlang.sizes import ZERO, DictSize, DirSize, Exact, FileSize, Interval, ListSize, MaybeSize, NumberSize, Size, TextSize, of_type
 from rlmlang.streamed import Streamed
 from rlmlang.syntax import nodes as n
-from rlmlang.types import BOOL, DIR, FILE, FLOAT, INT, NONE, TEXT, Enum, ListOf, Optional, Type
+from rlmlang.types import BOOL, DIR, FILE, FLOAT, INT, NONE, TEXT, DictOf, Enum, ListOf, Optional, Type
 
 NANO = 1_000_000_000
 
@@ -407,6 +407,11 @@ class _Names:
                     FileSize(Interval(0, total), Interval(0, limits.PATH_BYTES)) if item == FILE else of_type(item, total, ours=True)
                 )
                 return ListSize(Interval(count, high) if most is None else Interval(0, high), each, Interval(0, total))
+            case DictOf():
+                count = self._symbol("nmkjl", f"len({name})")
+                whole = of_type(type_, self._symbol("bcd", f"bytes({name})"), ours=True)
+                assert isinstance(whole, DictSize)
+                return DictSize(evolve(whole.keys, count=Interval(count, count)), evolve(whole.values, count=Interval(count, count)))
             case Optional(item):
                 return MaybeSize(self.size(name, item))
         if type_ == DIR:

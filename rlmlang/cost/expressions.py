@@ -20,6 +20,7 @@ from rlmlang.sizes import (
     ZERO,
     AnySize,
     BoolSize,
+    DictSize,
     Exact,
     FileSize,
     Interval,
@@ -31,6 +32,7 @@ from rlmlang.sizes import (
     Size,
     TextSize,
     TupleSize,
+    as_dict,
     as_list,
     file_bytes,
     hull,
@@ -48,6 +50,7 @@ from rlmlang.sizes import (
 )
 from rlmlang.streamed import Streamed
 from rlmlang.syntax import nodes as n
+from rlmlang.types import Tuple
 from rlmlang.values import SEQUENCES
 
 if TYPE_CHECKING:
@@ -85,6 +88,8 @@ def list_(analysis: Analysis, node: n.ListExpr, env: Env, start: Interval) -> Ou
     sizes, cost, end = analysis.all_of(node.items, env, start)
     if sizes is None:
         return Out(None, cost, end)
+    if isinstance(analysis.checked.types[node], Tuple):
+        return Out(TupleSize(tuple(sizes)), cost, end)
     if all(isinstance(size, Exact) for size in sizes):
         return Out(Exact([size.value for size in sizes if isinstance(size, Exact)]), cost, end)
     return Out(list_of(sizes), cost, end)
@@ -222,6 +227,8 @@ def index(analysis: Analysis, node: n.Index, env: Env, start: Interval) -> Out:
     def rule(sizes: list[Size]) -> Size:
         base, at = sizes
         whole = unfold(base)
+        if isinstance(whole, DictSize) or (isinstance(whole, RecordSize) and not isinstance(at, Exact)):
+            return as_dict(whole).values.item
         if isinstance(whole, RecordSize) and isinstance(at, Exact) and isinstance(at.value, str):
             return whole.get(at.value) or of_type(analysis.checked.types[node])
         if isinstance(base, Exact) and isinstance(base.value, SEQUENCES) and not isinstance(base.value, Streamed):

@@ -11,6 +11,7 @@ from rlmlang.cost.spread import Spread
 from rlmlang.quantity import Formula, Quantity, Symbol, maximum, minimum, plus, symbol, symbols
 from rlmlang.quantity.formula import Applied, made, terms_of
 from rlmlang.sizes import (
+    DictSize,
     Interval,
     ListSize,
     MaybeSize,
@@ -56,6 +57,9 @@ class Accumulator:
                     and self._grows(before.count.high, after.count.high, items, found)
                     and self._grows(list_total(before).high, list_total(after).high, items, found)
                 )
+            case DictSize(), DictSize():
+                same = before.keys.item == items.size(after.keys.item) and before.values.item == items.size(after.values.item)
+                return same and self._grows(before.keys.count.high, after.keys.count.high, items, found)
             case MaybeSize(), MaybeSize():
                 return self._compare(before.item, after.item, items, found)
             case RecordSize(), RecordSize() if [name for name, _ in before.fields] == [name for name, _ in after.fields]:
@@ -111,6 +115,9 @@ def accumulator(size: Size, nesting: int) -> Accumulator:
                 return NumberSize(low, named(high), whole)
             case ListSize(count, item, _):
                 return ListSize(Interval(0, named(count.high)), item, Interval(0, named(list_total(inner).high)))
+            case DictSize(keys, values):
+                count = Interval(0, named(keys.count.high))
+                return DictSize(ListSize(count, keys.item), ListSize(count, values.item))
             case MaybeSize(item):
                 return MaybeSize(of(item))
             case RecordSize(fields):
@@ -134,6 +141,12 @@ def _joined(before: Size, after: Size) -> Size:
             return NumberSize(minimum(before.low, after.low), before.high, before.whole and after.whole)
         case ListSize(), ListSize():
             return evolve(before, item=_item(before, after))
+        case DictSize(), DictSize():
+            keys, values = before.keys, before.values
+            value = _item(values, after.values)
+            if isinstance(value, NumberSize) and isinstance(values.item, NumberSize) and value != values.item:
+                value = NumberSize(whole=value.whole)  # a count, as it seems, which no number of steps brings to rest
+            return DictSize(evolve(keys, item=_item(keys, after.keys)), evolve(values, item=value))
         case ListSize(), TupleSize():
             return before
         case MaybeSize(), _:

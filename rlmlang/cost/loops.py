@@ -33,6 +33,7 @@ from rlmlang.sizes import (
     hull,
     hull_all,
     list_total,
+    listed,
     measure,
     measured_list,
     of_type,
@@ -128,6 +129,7 @@ def over(
         usual = ListSize(Interval.exactly(len(members)), _typical(_at(xs, members)))
         return [all_of(usual, NumberSize(0, max(0, len(xs) - 1), whole=True), members)]
 
+    source = listed(source)
     if isinstance(source, Exact) and isinstance(source.value, Streamed):
         source = measure(source.value)  # what is not held is not looked at one by one
     if isinstance(source, Exact) and isinstance(source.value, SEQUENCES):
@@ -241,17 +243,18 @@ def filter_(analysis: Analysis, node: n.Filter, env: Env, start: Interval) -> Ou
         possible = possible + group.count
         sure = sure + (group.count if known and not node.skip else ZERO)
         members += [(at, bool(known) and not node.skip) for at in group.members]
-    whole = as_list(source.size)
+    xs = listed(source.size)
+    whole = as_list(xs)
     total = list_total(whole).from_zero()
-    kept = _kept(source.size, sorted(members)) if all(group.members for group in groups) else None
-    if isinstance(source.size, Exact) and kept is not None and all(kept.sure):
+    kept = _kept(xs, sorted(members)) if all(group.members for group in groups) else None
+    if isinstance(xs, Exact) and kept is not None and all(kept.sure):
         return Out(Exact(list(kept.items)), cost, end)
     item = hull_all(map(Exact, kept.items)) if kept is not None and 0 < len(kept.items) <= _ITEMS_ONE_BY_ONE else whole.item
     count = Interval(sure.low, possible.high)
     if analysis.policy.expected and sure != possible:
         count = analysis.policy.kept(node, possible)
-        if isinstance(source.size, Exact):
-            item = _typical(kept.items if kept is not None and kept.items else source.size.value)
+        if isinstance(xs, Exact):
+            item = _typical(kept.items if kept is not None and kept.items else xs.value)
         total = total * Interval.exactly(analysis.policy.chance(node))
         kept = None
     return Out(ListSize(count, item, total, kept), cost, end)
@@ -377,7 +380,7 @@ def _grown(analysis: Analysis, node: n.Fold, size: Size, items: Spread, env: Env
         if grown == made:
             return made
         made = grown
-    growing = accumulator(size, analysis.loops)
+    growing = with_items(accumulator(size, analysis.loops), made)  # what an empty one holds is known from its first steps
     for _ in range(3):
         step = after(growing.size)
         if step is None:

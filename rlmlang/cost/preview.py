@@ -204,6 +204,8 @@ class _Walker:
     def _item(self, source: n.Node, env: Env) -> tuple[Seen, Seen]:
         """A list, and its first item."""
         whole = self.of(source, env)
+        if isinstance(whole.value, dict):
+            whole = Seen(list(whole.value), whole.known)
         if isinstance(whole.value, SEQUENCES) and len(whole.value):
             first = whole.value[0]
             return whole, Seen(first, whole.known or not _has_holes(first))

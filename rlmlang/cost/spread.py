@@ -15,6 +15,7 @@ from rlmlang.cost.account import Cost, SiteCost
 from rlmlang.quantity import INFINITE, Formula, Quantity, Symbol, above, at_most, below, coarse, greatest, summed, symbol, symbols, times
 from rlmlang.sizes import (
     AnySize,
+    DictSize,
     FileSize,
     FunctionSize,
     Interval,
@@ -113,6 +114,8 @@ def _texts(size: Size) -> int:
             return sum(_texts(inner) for _, inner in fields)
         case TupleSize(items):
             return sum(map(_texts, items))
+        case DictSize(_, values):
+            return _texts(values)
     return 0
 
 
@@ -137,10 +140,15 @@ class _Naming:
                 return RecordSize(tuple((name, self.of(unfold(inner))) for name, inner in fields))
             case TupleSize(items):
                 return TupleSize(tuple(self.of(unfold(item)) for item in items))
-            case ListSize(count, item, _):
-                total = self._named(list_total(size))
-                return ListSize(count, _within(unfold(item), total.high), total)
+            case ListSize():
+                return self._list(size)
+            case DictSize(keys, values):
+                return DictSize(keys, self._list(values))  # keys are no content
         return size
+
+    def _list(self, size: ListSize) -> ListSize:
+        total = self._named(list_total(size))
+        return ListSize(size.count, _within(unfold(size.item), total.high), total)
 
     def _named(self, bytes_: Interval) -> Interval:
         """The bytes of one text as a symbol; unchanged where they are known, or nothing is."""
@@ -175,6 +183,8 @@ def _within(size: Size, most: Quantity) -> Size:
             return TupleSize(tuple(_within(unfold(item), most) for item in items))
         case ListSize(count, item, _):
             return ListSize(count, _within(unfold(item), most), cut(list_total(size)))
+        case DictSize(keys, values):
+            return DictSize(keys, ListSize(values.count, _within(unfold(values.item), most), cut(list_total(values))))
     return size
 
 
@@ -199,8 +209,14 @@ def _changed(size: Size, spread: Spread) -> Size:
             return RecordSize(tuple((name, of(inner)) for name, inner in fields))
         case TupleSize(items):
             return TupleSize(tuple(map(of, items)))
-        case ListSize(count, item, total):
-            return ListSize(spread.one(count), of(item), None if total is None else spread.one(total))
+        case ListSize():
+            return _changed_list(size, spread)
+        case DictSize(keys, values):
+            return DictSize(_changed_list(keys, spread), _changed_list(values, spread))
         case FunctionSize(result):
             return FunctionSize(of(result))
     return size
+
+
+def _changed_list(size: ListSize, spread: Spread) -> ListSize:
+    return ListSize(spread.one(size.count), _changed(size.item, spread), None if size.total is None else spread.one(size.total))

@@ -184,7 +184,7 @@ def _first_found(
             return found_purely(env)
 
         return purely
-    items = c.pure.compile(source)
+    items = c.pure.listed(source)
     store = storing(slots, node)
     work = c.compile(condition)
     event = c.frame.slot()

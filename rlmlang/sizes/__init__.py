@@ -6,6 +6,7 @@
     ListSize     how many items, and what each is at most and at least; the bytes of all items together where they are unequal;
                  the items that it may have, where they are known
     RecordSize   field by field
+    DictSize     the list of its keys, and that of its values
     MaybeSize    none, or this
     FileSize     a file's text and path;  DirSize: how many files, their bytes, the largest
     AnySize      something else, by the bytes of its JSON text
@@ -28,6 +29,7 @@ from rlmlang.sizes.measure import ESCAPED as ESCAPED
 from rlmlang.sizes.measure import FLOAT_BYTES as FLOAT_BYTES
 from rlmlang.sizes.measure import FORMULA_DIGITS as FORMULA_DIGITS
 from rlmlang.sizes.measure import NUMBER_BYTES as NUMBER_BYTES
+from rlmlang.sizes.measure import as_dict as as_dict
 from rlmlang.sizes.measure import as_list as as_list
 from rlmlang.sizes.measure import content_bytes as content_bytes
 from rlmlang.sizes.measure import data_bytes as data_bytes
@@ -36,6 +38,7 @@ from rlmlang.sizes.measure import hull_all as hull_all
 from rlmlang.sizes.measure import json_bytes as json_bytes
 from rlmlang.sizes.measure import list_of as list_of
 from rlmlang.sizes.measure import list_total as list_total
+from rlmlang.sizes.measure import listed as listed
 from rlmlang.sizes.measure import longest_number as longest_number
 from rlmlang.sizes.measure import measure as measure
 from rlmlang.sizes.measure import measured_list as measured_list
@@ -50,6 +53,7 @@ from rlmlang.sizes.shapes import PERHAPS as PERHAPS
 from rlmlang.sizes.shapes import ZERO as ZERO
 from rlmlang.sizes.shapes import AnySize as AnySize
 from rlmlang.sizes.shapes import BoolSize as BoolSize
+from rlmlang.sizes.shapes import DictSize as DictSize
 from rlmlang.sizes.shapes import DirSize as DirSize
 from rlmlang.sizes.shapes import Exact as Exact
 from rlmlang.sizes.shapes import FileSize as FileSize

@@ -10,6 +10,7 @@ from rlmlang.sizes.measure import (
 )
 from rlmlang.sizes.shapes import (
     ANY,
+    DictSize,
     Exact,
     Interval,
     ListSize,
@@ -35,6 +36,8 @@ def length(size: Size) -> Interval:
             return Interval.exactly(len(items))
         case RecordSize(fields):
             return Interval(sum(not isinstance(field, MaybeSize) for _, field in fields), len(fields))
+        case DictSize(keys):
+            return keys.count
         case TextSize(bytes_):
             return points(bytes_)
         case MaybeSize(item):
@@ -76,7 +79,7 @@ def truth(size: Size) -> bool | None:
     match size:
         case NoneSize():
             return False
-        case ListSize(count, _, _):
+        case ListSize(count) | DictSize(ListSize(count)):
             return True if at_most(1, count.low) else False if count.high == 0 else None
         case TupleSize(items):
             return bool(items)

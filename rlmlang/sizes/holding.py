@@ -15,6 +15,7 @@ from rlmlang.sizes.measure import (
 from rlmlang.sizes.shapes import (
     AnySize,
     BoolSize,
+    DictSize,
     DirSize,
     Exact,
     FileSize,
@@ -63,6 +64,8 @@ def holds(size: Size, value: Any) -> bool:
                 and value.keys() <= names
                 and all(holds(field, value[name]) if name in value else isinstance(field, MaybeSize) for name, field in fields)
             )
+        case DictSize(keys, values):
+            return isinstance(value, dict) and holds(keys, list(value)) and holds(values, list(value.values()))
         case FileSize(text, path):
             return isinstance(value, FileValue) and _within(text_bytes(value.path), path) and _within(text_bytes(value.text), text)
         case DirSize(count, largest, total):

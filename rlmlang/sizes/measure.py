@@ -15,9 +15,11 @@ from rlmlang.sizes import alike
 from rlmlang.sizes.alike import file_bytes, text_bytes
 from rlmlang.sizes.shapes import (
     ANY,
+    ONE,
     ZERO,
     AnySize,
     BoolSize,
+    DictSize,
     DirSize,
     Exact,
     FileSize,
@@ -34,6 +36,7 @@ from rlmlang.sizes.shapes import (
     total_of,
 )
 from rlmlang.streamed import Streamed
+from rlmlang.values import DictValue
 
 NUMBER_BYTES: Final = 1_300  # an int of INT_BITS bits in decimal digits; a float is shorter
 FLOAT_BYTES: Final = 24  # -2.2250738585072014e-308
@@ -56,6 +59,8 @@ def measure(value: Any) -> Size:
         return NumberSize(value, value, isinstance(value, int))
     if isinstance(value, str):
         return TextSize(Interval.exactly(text_bytes(value)))
+    if isinstance(value, DictValue):
+        return DictSize(measured_list(list(value)), measured_list(list(value.values())))
     if isinstance(value, dict):
         return RecordSize(tuple((name, measure(item)) for name, item in value.items()))
     if isinstance(value, FileValue):
@@ -154,15 +159,13 @@ def hull(a: Size, b: Size) -> Size:
         case RecordSize(), RecordSize():
             names = [name for name, _ in a.fields] + [name for name, _ in b.fields if a.get(name) is None]
             return RecordSize(tuple((name, _field(a.get(name), b.get(name))) for name in names))
+        case ((DictSize() | RecordSize()), (DictSize() | RecordSize())):
+            x, y = as_dict(a), as_dict(b)
+            return DictSize(_both(x.keys, y.keys), _both(x.values, y.values))
         case TupleSize(), TupleSize() if len(a.items) == len(b.items):
             return TupleSize(tuple(hull(x, y) for x, y in zip(a.items, b.items, strict=True)))
         case ((ListSize() | TupleSize()), (ListSize() | TupleSize())):
-            x, y = as_list(a), as_list(b)
-            if x.count.high == 0:
-                return ListSize(y.count.from_zero(), y.item, list_total(y).from_zero())
-            if y.count.high == 0:
-                return ListSize(x.count.from_zero(), x.item, list_total(x).from_zero())
-            return ListSize(x.count.hull(y.count), hull(x.item, y.item), list_total(x).hull(list_total(y)))
+            return _both(as_list(a), as_list(b))
         case FileSize(), FileSize():
             return FileSize(a.text.hull(b.text), a.path.hull(b.path))
         case DirSize(), DirSize():
@@ -170,6 +173,15 @@ def hull(a: Size, b: Size) -> Size:
         case FunctionSize(), FunctionSize():
             return FunctionSize(hull(a.result, b.result))
     return AnySize(json_bytes(a).hull(json_bytes(b)))
+
+
+def _both(x: ListSize, y: ListSize) -> ListSize:
+    """What holds both lists."""
+    if x.count.high == 0:
+        return ListSize(y.count.from_zero(), y.item, list_total(y).from_zero())
+    if y.count.high == 0:
+        return ListSize(x.count.from_zero(), x.item, list_total(x).from_zero())
+    return ListSize(x.count.hull(y.count), hull(x.item, y.item), list_total(x).hull(list_total(y)))
 
 
 def _field(a: Size | None, b: Size | None) -> Size:
@@ -217,7 +229,7 @@ def unfold(size: Size) -> Size:
 
 
 def as_list(size: Size) -> ListSize:
-    """A list, tuple or unknown value seen as a list."""
+    """A list, tuple or unknown value seen as a list; of a dict, its keys."""
     size = unfold(size)
     match size:
         case ListSize():
@@ -225,11 +237,58 @@ def as_list(size: Size) -> ListSize:
         case TupleSize(items):
             return list_of(items)
         case MaybeSize(item):
-            inner = as_list(item)
-            return ListSize(inner.count.from_zero(), inner.item, list_total(inner).from_zero())
+            return _perhaps_none(as_list(item))
+        case DictSize() | RecordSize():
+            return as_dict(size).keys
         case _:
             bytes_ = json_bytes(size)
             return ListSize(Interval(0, floor_div(bytes_.high, 3)), AnySize(Interval(1, bytes_.high)), bytes_.from_zero())
+
+
+def listed(size: Size) -> Size:
+    """What is gone through where a list is wanted: of a dict, its keys."""
+    if isinstance(size, Exact):
+        return Exact(list(size.value)) if isinstance(size.value, dict) else size
+    return as_list(size) if isinstance(size, (DictSize, RecordSize)) else size
+
+
+_ENTRY_BYTES: Final = 7  # of an entry in JSON, at least: `"": 1, `; the first and last comma stand for the brackets
+
+
+def as_dict(size: Size) -> DictSize:
+    """A dict, record or unknown value seen as a dict."""
+    size = unfold(size)
+    match size:
+        case DictSize():
+            return size
+        case RecordSize(fields):
+            counts = [ONE if not isinstance(field, MaybeSize) else Interval(0, 1) for _, field in fields]
+            keys = [TextSize(Interval.exactly(text_bytes(name))) for name, _ in fields]
+            return DictSize(_some(counts, keys), _some(counts, [field for _, field in fields]))
+        case MaybeSize(item):
+            inner = as_dict(item)
+            return DictSize(_perhaps_none(inner.keys), _perhaps_none(inner.values))
+        case _:
+            most = json_bytes(size).high
+            count = Interval(0, floor_div(most, _ENTRY_BYTES))
+            return DictSize(
+                ListSize(count, TextSize(Interval(0, most)), Interval(0, most)),
+                ListSize(count, AnySize(Interval(1, most)), Interval(0, most)),
+            )
+
+
+def _some(counts: Sequence[Interval], items: Sequence[Size]) -> ListSize:
+    """The list of these, of which some may be missing."""
+    if not items:
+        return list_of([])
+    return ListSize(
+        total_of(counts), hull_all(items), total_of(count * content_bytes(item) for count, item in zip(counts, items, strict=True))
+    )
+
+
+def _perhaps_none(xs: ListSize) -> ListSize:
+    """A list that may be empty instead."""
+    return ListSize(xs.count.from_zero(), xs.item, list_total(xs).from_zero())
 
 
 # ---- bytes ----
@@ -255,6 +314,8 @@ def content_bytes(size: Size) -> Interval:
             return content_bytes(item).hull(Interval(4, 4))
         case RecordSize(fields):
             return total_of(_perhaps(content_bytes(field), field) for _, field in fields)
+        case DictSize(_, values):
+            return list_total(values)
         case TupleSize(items):
             return total_of(map(content_bytes, items))
         case ListSize():
@@ -317,6 +378,10 @@ def json_bytes(size: Size, indent: int | None = None, level: int = 1) -> Interva
                     times(less(count.low, 1), 2), times(count.high if isinstance(count.high, Formula) else less(count.high, 1), between)
                 )
             )
+        case DictSize(keys, values):
+            # a key takes, beside itself and its quotes, a colon and a space: as in a list of texts a comma and a space
+            both = json_bytes(keys) + json_bytes(values, indent, level)
+            return Interval(2, 2) if keys.count.high == 0 else Interval(both.low if keys.surely else less(both.low, 2), both.high)
         case FileSize(_, path):
             return Interval(plus(path.low, 2), plus(times(ESCAPED, path.high), 2))
         case AnySize(bytes_):
@@ -340,6 +405,8 @@ def _markup(size: Size) -> Quantity:
             return plus(2, *(plus(2, _markup(item)) for item in items))
         case ListSize(count, item, _):
             return plus(2, times(count.high, plus(2, _markup(item))))
+        case DictSize(keys, values):
+            return plus(json_bytes(keys).high, _markup(values))
     return INFINITE
 
 
@@ -349,7 +416,7 @@ def _escaped(size: Size) -> int:
     match size:
         case NumberSize() | BoolSize() | NoneSize():
             return 1
-        case MaybeSize(item) | ListSize(_, item):
+        case MaybeSize(item) | ListSize(_, item) | DictSize(_, ListSize(_, item)):
             return _escaped(item)
         case RecordSize(fields):
             return max((_escaped(field) for _, field in fields), default=1)

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from rlmlang.quantity import INFINITE, SATURATED, Quantity, coarse, coarse_below, maximum, minimum, plus, times
+from rlmlang.quantity import INFINITE, SATURATED, Quantity, at_most, coarse, coarse_below, maximum, minimum, plus, times
 
 
 @frozen
@@ -125,6 +125,11 @@ class ListSize:
     total: Interval | None = None
     known: Known | None = None
 
+    @property
+    def surely(self) -> bool:
+        """Whether there is an item."""
+        return at_most(1, self.count.low)
+
 
 @frozen
 class TupleSize:
@@ -141,6 +146,14 @@ class RecordSize:
 
     def get(self, name: str) -> Size | None:
         return next((size for n, size in self.fields if n == name), None)
+
+
+@frozen
+class DictSize:
+    """A dict by the lists of its keys and of its values, which have one length. Its content is that of its values."""
+
+    keys: ListSize
+    values: ListSize
 
 
 @frozen
@@ -188,6 +201,7 @@ Size = (
     | ListSize
     | TupleSize
     | RecordSize
+    | DictSize
     | MaybeSize
     | FileSize
     | DirSize

@@ -8,6 +8,7 @@ from rlmlang.sizes.alike import text_bytes
 from rlmlang.sizes.shapes import (
     AnySize,
     BoolSize,
+    DictSize,
     DirSize,
     FileSize,
     Interval,
@@ -20,7 +21,7 @@ from rlmlang.sizes.shapes import (
     TextSize,
     TupleSize,
 )
-from rlmlang.types import BOOL, DIR, FILE, FLOAT, INT, JSON, NONE, TEXT, Enum, ListOf, Optional, RecordOf, Tuple, Type
+from rlmlang.types import BOOL, DIR, FILE, FLOAT, INT, JSON, NONE, TEXT, DictOf, Enum, ListOf, Optional, RecordOf, Tuple, Type
 
 
 def of_type(type_: Type, most: Quantity = INFINITE, ours: bool = False) -> Size:
@@ -43,6 +44,13 @@ def of_type(type_: Type, most: Quantity = INFINITE, ours: bool = False) -> Size:
             return TupleSize(tuple(of_type(item, most, ours) for item in items))
         case RecordOf(fields):
             return RecordSize(tuple((name, of_type(field, most, ours)) for name, field in fields))
+        case DictOf(value):
+            # the shortest entry is `"":1,`, as we write it `"": 1, `; the first and last comma stand for the brackets
+            entries = Interval(0, floor_div(most, 7 if ours else 5))
+            values = of_type(ListOf(value), most, ours)
+            assert isinstance(values, ListSize)
+            keys = ListSize(entries, TextSize(Interval(0, most)), Interval(0, most))
+            return DictSize(keys, ListSize(entries, values.item, values.total))
         case Optional(item):
             return MaybeSize(of_type(item, most, ours))
     if type_ == TEXT:
@@ -72,6 +80,6 @@ def _left_out(type_: Type) -> int:
             return sum(4 if isinstance(t, Optional) or t in (NONE, JSON) else 0 for _, t in fields) + sum(_left_out(t) for _, t in fields)
         case Tuple(items):
             return sum(_left_out(item) for item in items)
-        case ListOf(item) | Optional(item):
+        case ListOf(item) | Optional(item) | DictOf(item):
             return _left_out(item)
     return 0

@@ -15,6 +15,7 @@ from rlmlang.solve.flat import Body, Flat, Nonterminal, Rules, Symbol, Terminal,
 
 _NONE = ("none", "None", "null")
 _GENERIC = ("list", "List", "optional", "Optional")
+_OF_TWO = ("dict", "Dict")
 _FORMS = frozenset({"map", "filter", "reduce", "fold"})
 
 
@@ -173,7 +174,8 @@ def _twice_optional(rules: Rules, here: Nonterminal) -> None:
 def _unknown_type(rules: Rules, here: Nonterminal) -> None:
     """`set[text]`"""
     if here[0] == "generic_type":
-        rules[here] = tuple((evolve(_terminal(body[0]), only=_GENERIC), *body[1:]) for body in rules[here])
+        kinds = [_OF_TWO if any(isinstance(s, Terminal) and s.name == "_COMMA" for s in body) else _GENERIC for body in rules[here]]
+        rules[here] = tuple((evolve(_terminal(body[0]), only=only), *body[1:]) for body, only in zip(rules[here], kinds, strict=True))
 
 
 def _bad_form(rules: Rules, here: Nonterminal) -> None:
@@ -189,7 +191,9 @@ def _bad_form(rules: Rules, here: Nonterminal) -> None:
                 rules[called] = ((word,),)
                 bodies += _form_calls(rules, [called], body[1:], _terminal(word).text, place=0)
         rules[here] = tuple(bodies)
-    elif here[0] == "method":
+    elif here[0] == "key_called":
+        rules[here] = tuple((_no_form(rules, _nonterminal(body[0])), *body[1:]) for body in rules[here])
+    elif here[0] in ("method", "key_method"):
         bodies = []
         for body in rules[here]:
             name_ = _terminal(body[2])
@@ -197,6 +201,20 @@ def _bad_form(rules: Rules, here: Nonterminal) -> None:
             for form in sorted(_FORMS):
                 bodies += _form_calls(rules, [*body[:2], evolve(name_, only=(form,))], body[3:], form, place=1)
         rules[here] = tuple(bodies)
+
+
+def _no_form(rules: Rules, names: Nonterminal) -> Nonterminal:
+    """A copy of `a.b.c` in which no name is that of a form."""
+    new = (*names, "no form")
+    if new not in rules:
+        rules[new] = ()
+        rules[new] = tuple(
+            tuple(
+                _no_form(rules, s) if isinstance(s, tuple) else evolve(s, barred=s.barred | _FORMS) if s.name == "NAME" else s for s in body
+            )
+            for body in rules[names]
+        )
+    return new
 
 
 def _form_calls(rules: Rules, head: list[Symbol], tail: Body, form: str, place: int) -> list[Body]:

@@ -26,6 +26,7 @@ class Builder:
         self.source = source
         self.comments = comments
         self.errors: list[Diagnostic] = []
+        self.keys: dict[n.RecordField, Token] = {}  # what stands before the colon
         self.grouped: set[n.Expr] = set()  # expressions that stand in parentheses of their own
 
     def program(self, tree: Tree[Token]) -> n.Program:

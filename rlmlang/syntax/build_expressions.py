@@ -169,7 +169,9 @@ def _record(b: Builder, span: Span, children: list[Any]) -> n.Record:
 
 def _pair(b: Builder, span: Span, children: list[Any]) -> n.RecordField:
     key, value = children
-    return n.RecordField(span, text_value(b, key, span) if key.type == "STRING" else str(key), value)
+    made = n.RecordField(span, text_value(b, key, span) if key.type == "STRING" else str(key), value)
+    b.keys[made] = key
+    return made
 
 
 def _short(b: Builder, span: Span, children: list[Any]) -> n.RecordField:
@@ -256,6 +258,7 @@ RULES: dict[str, Rule] = {
     "record": _record,
     "pair": _pair,
     "short": _short,
+    "key_field": _field,
     "spread": _spread,
     "string": _string,
     "fstring": _fstring,

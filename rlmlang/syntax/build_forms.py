@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -11,6 +12,7 @@ from lark import Token
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax.build_expressions import integer, present
 from rlmlang.syntax.source import Span
+from rlmlang.syntax.walk import walk
 
 if TYPE_CHECKING:
     from rlmlang.syntax.build import Builder, Rule
@@ -167,6 +169,50 @@ def _comprehension(b: Builder, span: Span, children: list[Any]) -> n.Expr:
     return _loops(b, span, element, clauses)
 
 
+def _dict(b: Builder, span: Span, children: list[Any]) -> n.Expr:
+    """`{K: V for x in XS}` as `dict([[K, V] for x in XS])`."""
+    entry, clauses = present(children)
+    if isinstance(entry, n.RecordField):
+        token = b.keys[entry]
+        here = b.token_span(token)
+        key: n.Expr = n.Literal(here, entry.name, str(token)) if token.type == "STRING" else n.Name(here, str(token))
+        value, skip = _skipping(b, entry.value)
+    else:
+        key, value = entry
+        value, skip = _skipping(b, value)
+    pair = n.ListExpr(Span(b.source, key.span.start, value.span.end), (key, value))
+    pairs = _loops(b, span, pair, clauses, skip)
+    return n.Apply(span, "dict", (n.Argument(span, pairs),), braces=True, name_span=Span(b.source, span.start, span.start + 1))
+
+
+def _entry(b: Builder, span: Span, children: list[Any]) -> tuple[n.Expr, n.Expr]:
+    key, value = children
+    return _key(key), value
+
+
+def _key(key: n.Expr | n.RecordField) -> n.Expr:
+    """What begins a key: a name or `x.name` comes as a field of a record does."""
+    return key.value if isinstance(key, n.RecordField) else key
+
+
+def _key_add(b: Builder, span: Span, children: list[Any]) -> n.Binary:
+    left, op, right = children
+    return n.Binary(span, op, _key(left), right)
+
+
+def _key_index(b: Builder, span: Span, children: list[Any]) -> n.Index:
+    return n.Index(span, _key(children[0]), children[1])
+
+
+def _key_called(b: Builder, span: Span, children: list[Any]) -> n.Expr:
+    called, args = _key(children[0]), children[1]
+    if isinstance(called, n.FieldAccess):
+        first = n.Argument(called.base.span, called.base)
+        return _application(b, span, called.name, called.name_span, (first, *(args or ())), method=True)
+    assert isinstance(called, n.Name)
+    return _application(b, span, called.name, called.span, tuple(args or ()), method=False)
+
+
 def _clauses(b: Builder, span: Span, children: list[Any]) -> list[_For | _Ifs]:
     return [c for c in children if isinstance(c, (_For, _Ifs))]
 
@@ -184,9 +230,10 @@ def _target(b: Builder, span: Span, children: list[Any]) -> list[str]:
     return names
 
 
-def _loops(b: Builder, span: Span, element: n.Expr, clauses: Sequence[_For | _Ifs]) -> n.Expr:
+def _loops(b: Builder, span: Span, element: n.Expr, clauses: Sequence[_For | _Ifs], skip: bool = False) -> n.Expr:
     """A comprehension as maps over filters, the innermost `for` first."""
-    element, skip = _skipping(b, element)
+    if not skip:
+        element, skip = _skipping(b, element)
     groups: list[tuple[_For, list[_Ifs]]] = []
     for clause in clauses:
         if isinstance(clause, _For):
@@ -216,7 +263,17 @@ def _args(b: Builder, span: Span, children: list[Any]) -> list[n.Argument]:
 
 
 def _keyword(b: Builder, span: Span, children: list[Any]) -> n.Argument:
-    return n.Argument(span, children[1], str(children[0]))
+    name, value = str(children[0]), children[1]
+    if name == "key" and isinstance(value, n.FieldAccess) and value.name == "get" and not value.maybe and value not in b.grouped:
+        value = _look_up(value)
+    return n.Argument(span, value, name)
+
+
+def _look_up(node: n.FieldAccess) -> n.Lambda:
+    """`key=d.get`, as Python has it: the function of a key that gives what is there for it."""
+    taken = {name.name for name in walk(node.base) if isinstance(name, n.Name)}
+    param = next(name for name in chain(("k", "key"), (f"k{at}" for at in count(2))) if name not in taken)
+    return n.Lambda(node.span, (param,), n.Index(node.span, node.base, n.Name(node.name_span, param)))
 
 
 def _lambda(b: Builder, span: Span, children: list[Any]) -> n.Lambda:
@@ -295,6 +352,12 @@ RULES: dict[str, Rule] = {
     "generator": _generator,
     "comprehension": _comprehension,
     "clauses": _clauses,
+    "dict": _dict,
+    "entry": _entry,
+    "key_add": _key_add,
+    "key_index": _key_index,
+    "key_called": _key_called,
+    "key_method": _method,
     "for_clause": _for_clause,
     "if_clause": _if_clause,
     "target": _target,

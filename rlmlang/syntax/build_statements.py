@@ -106,12 +106,19 @@ def _list_type(b: Builder, span: Span, children: list[Any]) -> n.ListType:
 
 
 def _generic_type(b: Builder, span: Span, children: list[Any]) -> n.TypeExpr:
-    name, item = str(children[0]), children[1]
+    name, item, *more = children
+    name, value = str(name), more[0] if more else None
+    if name in ("dict", "Dict") and value is not None:
+        return n.DictType(span, item, value)
+    if value is not None:
+        b.error("unknown-type", f"there is no type {name}[…, …]", span, "a dict is dict[text, T], a list of T is [T]")
+        return n.NamedType(span, "text")
     if name in ("list", "List"):
         return n.ListType(span, item)
     if name in ("Optional", "optional"):
         return _optional(b, span, [item])
-    b.error("unknown-type", f"there is no type {name}[…]", span, "a list of T is [T], T or none is T?")
+    hint = "a dict is dict[text, T]" if name in ("dict", "Dict") else "a list of T is [T], T or none is T?"
+    b.error("unknown-type", f"there is no type {name}[…]", span, hint)
     return n.NamedType(span, "text")
 
 

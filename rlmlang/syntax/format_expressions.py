@@ -153,7 +153,8 @@ def record_item(f: Formatter, node: n.RecordField | n.Spread | n.Datum) -> Doc:
     return concat(name if is_name(name) else quote(name), ": ", value)
 
 
-def _apply(f: Formatter, node: n.Apply, tail: bool) -> Doc:
+def applied(f: Formatter, node: n.Apply) -> Doc:
+    """`f(x)`, `x.f()`"""
     first = node.args[0].value if node.method else None
     if isinstance(first, n.Expr):
         head = concat(_base(f, first), f".{node.name}")
@@ -187,6 +188,8 @@ def _hugged(node: n.Expr | n.Lambda, written: Doc) -> bool:
     """Whether, as the only argument, it takes the lines of the parentheses: `flatten([⏎ … ⏎])`."""
     if isinstance(node, (n.Map, n.Filter)):
         return level(node) == POSTFIX
+    if isinstance(node, n.Apply):
+        return node.braces
     return isinstance(node, (n.ListExpr, n.Record)) or (isinstance(node, (n.Literal, n.FString)) and written.forced)
 
 
@@ -214,5 +217,4 @@ EXPRESSIONS: Final[dict[type[n.Expr], Writer]] = {
     n.Slice: _slice,
     n.ListExpr: _list_expr,
     n.Record: _record,
-    n.Apply: _apply,
 }

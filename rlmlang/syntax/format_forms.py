@@ -6,9 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from rlmlang.syntax import nodes as n
-from rlmlang.syntax.format_expressions import KEYWORDS, Writer, arguments, record_item
+from rlmlang.syntax.format_expressions import KEYWORDS, Writer, applied, arguments, record_item
 from rlmlang.syntax.layout import EMPTY, HARD, SOFT, SPACE, Choice, Doc, Group, Indent, Text, concat, group, headed, indent
-from rlmlang.syntax.precedence import CHOICE, EXPR, FENCED, POSTFIX, TEST, WIDE, is_bracketed, is_many, level
+from rlmlang.syntax.precedence import CHOICE, EXPR, FENCED, POSTFIX, SUM, TEST, WIDE, is_bracketed, is_many, level
 
 if TYPE_CHECKING:
     from rlmlang.syntax.formatter import Braces, Formatter
@@ -172,8 +172,42 @@ def _fail(f: Formatter, node: n.Fail, tail: bool) -> Doc:
     return headed("fail", f.lead(node.message), f.expr(node.message, TEST, tail=tail))
 
 
-def _comprehension(f: Formatter, node: n.Map | n.Filter) -> Doc:
-    """`[E for x in XS if C for y in YS]`, in which a map within a map and the filters below them are clauses."""
+def _apply(f: Formatter, node: n.Apply, tail: bool) -> Doc:
+    pairs = node.args[0].value if node.braces else None
+    return _comprehension(f, pairs, braces=True) if isinstance(pairs, n.Map) else applied(f, node)
+
+
+def _entry(f: Formatter, entry: n.Expr, skip: bool) -> Doc:
+    """`K: V` of a dict."""
+    assert isinstance(entry, n.ListExpr)
+    key, value = entry.items
+    written = f.expr(key, SUM if _is_key(key) else FENCED)
+    return concat(written, ": ", _skipped(f, value) if skip else f.expr(value, EXPR))
+
+
+def _is_key(node: n.Expr) -> bool:
+    """Whether it may stand bare before a colon."""
+    if isinstance(node, n.Binary):
+        return node.op in ("+", "-") and _is_key(node.left)
+    if isinstance(node, n.FieldAccess):
+        return not node.maybe and _is_key(node.base)
+    if isinstance(node, n.Index):
+        return _is_key(node.base)
+    if isinstance(node, n.Apply):
+        first = node.args[0].value if node.method else None
+        return not node.braces and (not isinstance(first, n.Expr) or _is_key(first))
+    return isinstance(node, (n.Name, n.FString)) or (isinstance(node, n.Literal) and isinstance(node.value, str))
+
+
+def _skipped(f: Formatter, element: n.Expr) -> Doc:
+    """`E otherwise skip` within a comprehension."""
+    written = f.expr(element, FENCED) if isinstance(element, (n.Map, n.Filter)) else f.expr(element, EXPR)
+    return concat(written, " otherwise skip")
+
+
+def _comprehension(f: Formatter, node: n.Map | n.Filter, braces: bool = False) -> Doc:
+    """`[E for x in XS if C for y in YS]`, in which a map within a map and the filters below them are clauses; with `braces`,
+    `{K: V for …}`."""
     loops: list[tuple[tuple[str, ...], n.Expr, list[n.Expr]]] = []
     here: n.Expr = node
     while True:
@@ -193,13 +227,14 @@ def _comprehension(f: Formatter, node: n.Map | n.Filter) -> Doc:
             break
         here = here.body
     place = f.comments.gap(f.comments.inside(here.span.start) if element is None else element.span.start, SOFT)
-    inner_skip = here is not node and isinstance(here, n.Map) and here.skip
+    inner_skip = (here is not node or braces) and isinstance(here, n.Map) and here.skip
     parts: list[Doc] = [place]
     if element is None:
         parts.append(Text(here.target[0]))
+    elif braces:
+        parts.append(_entry(f, element, inner_skip))
     elif inner_skip:
-        written = f.expr(element, FENCED) if isinstance(element, (n.Map, n.Filter)) else f.expr(element, EXPR)
-        parts.append(concat(written, " otherwise skip"))
+        parts.append(_skipped(f, element))
     else:
         parts.append(f.expr(element, WIDE))
     for target, source, conditions in loops:
@@ -211,6 +246,8 @@ def _comprehension(f: Formatter, node: n.Map | n.Filter) -> Doc:
     if len(loops) == 1 and loops[0][2]:
         parts[1:4] = [group(*parts[1:4])]
     end = f.comments.closing(node.span.end, SOFT)
+    if braces:
+        return group("{", indent(*parts), end, "}")
     return concat(group("[", indent(*parts), end, "]"), _skip(node))
 
 
@@ -250,4 +287,5 @@ FORMS: Final[dict[type[n.Expr], Writer]] = {
     n.Fold: _fold,
     n.First: _first,
     n.Fail: _fail,
+    n.Apply: _apply,
 }

@@ -184,6 +184,8 @@ class Formatter:
             return self.listed(
                 "{", [type_ for _, type_ in node.fields], lambda type_: self._named_type(names[id(type_)], type_), "}", node.span.end
             )
+        if isinstance(node, n.DictType):
+            return concat("dict[", self.type_(node.key), ", ", self.type_(node.value), "]")
         if isinstance(node, n.EnumType):
             return _union([quote(word) for word in node.words])
         if isinstance(node.item, n.EnumType) and len(node.item.words) > 1:

@@ -152,9 +152,11 @@ _NO_PROGRAM: tuple[tuple[re.Pattern[str], str, str], ...] = (
     ),
 )
 _ITERATES = re.compile(r"(?:\s|#[^\n]*)*for\b")
+_KEY = re.compile(r"\{(?:\s|#[^\n]*)*([^:\n]*[^:\s])")
 _COMPUTED_NAME = re.compile(r"(?:[(\[][^,{}\n]*[)\]]|[\"'][^\"'\n]*[\"'])?\s*:")
 _ALONE = re.compile(r"\{([^{}\n]{1,120})\}[ \t]*(?=#|\n|$)")  # all that stands between braces that end a line
-_DICT = "the names of fields are fixed: what a dict would hold is a list of records, [{key: x, value: E} for x in xs]"
+_PAIRS = "the names of fields are fixed; a dict with keys that are computed is {K: V for x in xs}, or dict([[K, V], [K, V]])"
+_ENTRY = "a dict has one key and one value before its `for`: {K: V for x in xs}; a list of records is [{a: 1, b: 2} for x in xs]"
 _GOES_ON = re.compile(r"(?:\s|#[^\n]*)*\n\s*([-+*/%.<>]|==|!=|\?\?|(?:and|or|in|not|on|otherwise|with)\b)")
 _OPERAND = re.compile(r"[\w\"'(\[{]")
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
@@ -285,15 +287,20 @@ def _braces(place: _Place, open_brackets: Sequence[Token]) -> Diagnostic | None:
             return place.error("python-habit", "a block has no `for`", "a list stands in square brackets: [E for x in xs]", here)
         if "COLON" in expected:
             return place.error("python-habit", "there are no sets", "write unique([x for x in xs])", here)
-        return place.error("python-habit", "a record has no `for`", _DICT, here)
+        return place.error("python-habit", "a record has no `for`", _ENTRY, here)
     after_name = expected == {"COLON"} or (in_record and expected <= {"COLON", "DOT", "_COMMA", "_RBRACE"})
-    at_start = {"NAME", "STRING", "_RBRACE"} <= expected and len(expected) <= 6 and place.found != ","
-    if place.ended or place.found in ("=", "**", "*") or not (after_name or at_start):
+    after_key = "COLON" in expected and "_RBRACE" not in expected and "EQUAL" not in expected
+    at_start = {"NAME", "STRING", "_RBRACE"} <= expected and "INT" not in expected and place.found != ","
+    if "FOR" in expected and not expected & {"_COMMA", "_RBRACE"} and place.found in (",", "}"):
+        start = _KEY.match(text, open_brackets[-1].start_pos or 0)
+        here = Span(place.source, start.start(1), start.end(1)) if start else place.span
+        return place.error("python-habit", "this is no name of a field", _PAIRS, here)
+    if place.ended or place.found in ("=", "**", "*") or not (after_name or after_key or at_start):
         if place.found == ":" and "EQUAL" in expected:
             return place.error("syntax", "a block has no fields", "a record that is a block's value has braces of its own: { {a: 1} }")
         return None
     if _COMPUTED_NAME.match(text, place.start):
-        return place.error("python-habit", "this is no name of a field", _DICT)
+        return place.error("python-habit", "this is no name of a field", _PAIRS)
     alone = _ALONE.match(text, open_brackets[-1].start_pos or 0)
     if alone and not _parted(alone[1]):
         return place.error("syntax", "these braces hold a value without a name", f"write {alone[1].strip()} without braces around it")

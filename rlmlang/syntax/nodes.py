@@ -56,7 +56,15 @@ class EnumType(Node):
     words: tuple[str, ...]
 
 
-TypeExpr = NamedType | ListType | RecordType | OptionalType | EnumType
+@frozen(eq=False, slots=False)
+class DictType(Node):
+    """`dict[text, int]`, `Dict[str, int]`"""
+
+    key: TypeExpr
+    value: TypeExpr
+
+
+TypeExpr = NamedType | ListType | RecordType | OptionalType | EnumType | DictType
 
 
 # ---- expressions ----
@@ -215,11 +223,15 @@ class Argument(Node):
 
 @frozen(eq=False, slots=False)
 class Apply(Expr):
-    """`f(x, y)`, or `x.f(y)` (`method`, with x the first argument): a built-in, a standard-library or a declared function"""
+    """`f(x, y)`, or `x.f(y)` (`method`, with x the first argument): a built-in, a standard-library or a declared function
+
+    `{K: V for x in XS}` (`braces`) is the built-in `dict` of a `Map` whose body, or the innermost one's, is `[K, V]`.
+    """
 
     name: str
     args: tuple[Argument, ...]
     method: bool = False
+    braces: bool = False
     name_span: Span = field(kw_only=True, repr=False)
 
 

@@ -57,7 +57,9 @@ def names_and_body(node: Loop) -> tuple[set[str], Expr]:
     return {node.left, node.right}, node.body
 
 
-_NO_MEANING = frozenset(("span", "name_span", "name_spans", "source", "comments", "raw", "comprehension", "block", "method", "short"))
+_NO_MEANING = frozenset(
+    ("span", "name_span", "name_spans", "source", "comments", "raw", "comprehension", "block", "braces", "method", "short")
+)
 
 
 @cache

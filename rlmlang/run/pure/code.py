@@ -11,7 +11,7 @@ from rlmlang.run.flow import Pure
 from rlmlang.run.frames import Frame
 from rlmlang.run.pure import bindings, calls, loops, operators, values
 from rlmlang.syntax import nodes as n
-from rlmlang.types import Type
+from rlmlang.types import DictOf, RecordOf, Type
 
 
 class PureCode:
@@ -41,6 +41,13 @@ class PureCode:
         if slot is not None:
             return itemgetter(slot)
         return _COMPILERS[type(node)](self, node)
+
+    def listed(self, node: n.Expr) -> Pure:
+        """The closure for what is gone through as a list: of a dict, its keys."""
+        code = self.compile(node)
+        if not isinstance(self.type_of(node), (DictOf, RecordOf)):
+            return code
+        return lambda env: list(code(env))
 
     def read(self, variable: Variable) -> Pure:
         """Reads a variable."""

@@ -16,7 +16,7 @@ from rlmlang.run.pure.bindings import take_apart
 from rlmlang.streamed import Streamed
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax.source import Span
-from rlmlang.types import JSON, ListOf, Type
+from rlmlang.types import JSON, DictOf, ListOf, Type
 from rlmlang.values import check_value
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def _targets(c: PureCode, node: n.Map | n.Filter) -> list[int]:
 
 
 def mapped(c: PureCode, node: n.Map) -> Pure:
-    source = c.compile(node.source)
+    source = c.listed(node.source)
     slots = _targets(c, node)
     body = c.compile(node.body)
     weight = weight_of(node.body)
@@ -68,7 +68,7 @@ def mapped(c: PureCode, node: n.Map) -> Pure:
 
 
 def filtered(c: PureCode, node: n.Filter) -> Pure:
-    source = c.compile(node.source)
+    source = c.listed(node.source)
     slots = _targets(c, node)
     condition = c.compile(node.condition)
     each: _Each
@@ -266,7 +266,7 @@ def amount(c: PureCode, builtin: Builtin, count: n.Expr, span: Span) -> Pure:
 
 def first_found(c: PureCode, node: n.First | n.Filter, items: n.Expr, count: Pure, test: n.Expr) -> Pure:
     """The first `count` of `items` for which `test` holds; `node` binds the item."""
-    source = c.compile(items)
+    source = c.listed(items)
     slots = [c.frame.place(variable, "value") for variable in c.facts.bound[node]]
     condition, span = c.compile(test), node.span
 
@@ -294,7 +294,7 @@ def first_found(c: PureCode, node: n.First | n.Filter, items: n.Expr, count: Pur
 
 
 def reduce(c: PureCode, node: n.Reduce) -> Pure:
-    source = c.compile(node.source)
+    source = c.listed(node.source)
     initial = None if node.initial is None else c.compile(node.initial)
     left, right = (c.frame.place(variable, "value") for variable in c.facts.bound[node])
     body, span, weight = c.compile(node.body), node.span, weight_of(node.body)
@@ -325,7 +325,7 @@ def empty_reduce(env: Env, initial: Pure | None, span: Span) -> Any:
 
 
 def fold(c: PureCode, node: n.Fold) -> Pure:
-    source, initial = c.compile(node.source), c.compile(node.initial)
+    source, initial = c.listed(node.source), c.compile(node.initial)
     accumulator, item = (c.frame.place(variable, "value") for variable in c.facts.bound[node])
     body, span, weight = c.compile(node.body), node.span, weight_of(node.body)
     deep = may_nest(c.type_of(node.body))
@@ -346,4 +346,6 @@ def fold(c: PureCode, node: n.Fold) -> Pure:
 
 def may_nest(type_: Type) -> bool:
     """Whether values of a type can be nested without limit."""
+    if isinstance(type_, DictOf):
+        return may_nest(type_.value)
     return type_ == JSON or (isinstance(type_, ListOf) and may_nest(type_.item))

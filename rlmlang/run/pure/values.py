@@ -12,7 +12,7 @@ from rlmlang.run.pure.guarded import guarded2
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax.source import Span
 from rlmlang.types import FILE, TEXT, Optional, Primitive, Type
-from rlmlang.values import describe, to_text
+from rlmlang.values import DictValue, describe, quote, to_text
 
 if TYPE_CHECKING:
     from rlmlang.run.pure.code import PureCode
@@ -135,10 +135,14 @@ def field(c: PureCode, node: n.FieldAccess) -> Pure:
 
 
 def _item(base: Any, index: Any) -> Any:
-    """`base[index]`: an item of a list, a character of a text, a field of a record by its name."""
+    """`base[index]`: an item of a list, a character of a text, the value of a dict's key, a field of a record by its name."""
     if isinstance(base, dict):
         if index in base:
             return base[index]
+        if isinstance(base, DictValue):
+            raise Failure(
+                f"there is no key {quote(index)} in this dict", hint=f"write get(d, {quote(index)}), which is none then, or `otherwise`"
+            )
         raise Failure(f"there is no field {describe(index)}", hint=_fields(base))
     try:
         return base[index]

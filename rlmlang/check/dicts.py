@@ -1,0 +1,48 @@
+"""Types of dicts: the keys and values that a program writes, and what a built-in takes a dict as."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rlmlang.builtins.declare import Builtin
+from rlmlang.check.checker import Checker
+from rlmlang.check.unify import hull_of_items
+from rlmlang.syntax.nodes import Binary, Block, Expr, Lambda, ListExpr, Literal, Map
+from rlmlang.types import TEXT, DictOf, ListOf, RecordOf, Type
+
+
+def entries_of(node: Expr | Lambda) -> list[ListExpr]:
+    """The lists of a key and a value that a list of pairs is written with: `[[k, v] for …]`, `[[a, 1], [b, 2]]`."""
+    if isinstance(node, Map):
+        body = node.body.value if isinstance(node.body, Block) else node.body
+        if node.flatten:
+            return entries_of(body)
+        return [body] if isinstance(body, ListExpr) and len(body.items) == 2 else []
+    if isinstance(node, ListExpr):
+        return [item for item in node.items if isinstance(item, ListExpr) and len(item.items) == 2]
+    if isinstance(node, Binary) and node.op == "+":
+        return entries_of(node.left) + entries_of(node.right)
+    return []
+
+
+def of_wrong_keys(c: Checker, entries: Sequence[ListExpr]) -> DictOf | None:
+    """Reports keys that are no texts; the type that the dict would have otherwise, None where all is right."""
+    types = c.tables.types
+    keys, values = [entry.items[0] for entry in entries], [entry.items[1] for entry in entries]
+    right = [c.expect(key, types[key], TEXT, f"a dict's keys are texts, not {types[key]}") for key in keys]
+    return None if all(right) else DictOf(hull_of_items([types[value] for value in values]))
+
+
+def taken_as(c: Checker, callee: Builtin, args: Sequence[Expr | Lambda], at: int, given: Type, wanted: Sequence[Type]) -> Type:
+    """What a built-in that wants one of the types `wanted` takes its argument `at` as: of a dict the keys where it wants a list, unless it
+    has to do with dicts; a record that the program writes, whose names it does not, as a dict."""
+    value = args[at]
+    if not isinstance(given, (DictOf, RecordOf)) or isinstance(value, Lambda):
+        return given
+    found = c.as_dict(value, given)
+    if found is None:
+        return given
+    if any(isinstance(t, DictOf) for t in wanted):
+        names_field = len(args) > 1 and isinstance(args[1], Literal)
+        return found if callee.name == "dict" or (callee.name == "get" and not names_field) else given
+    return ListOf(TEXT) if any(isinstance(t, ListOf) for t in wanted) else given
