@@ -20,7 +20,7 @@ from rlmlang.types import FLOAT, INT, TEXT, ListOf, Type
 
 _RULES: Final = """\
 rlmlang: Python's expressions, one statement a line. `call PROMPT on DATA -> TYPE` asks a model, which sees PROMPT and DATA alone.
-Calls run in parallel. There is no loop, def, import, class, dict or +=: write comprehensions. What code can tell, ask no model.
+Calls run in parallel. There is no loop, def, import, class or +=: write comprehensions. What code can tell, ask no model.
 """
 
 _FORMS: Final = """\
@@ -31,14 +31,14 @@ notes = map i, d in docs {  # bindings, then the value
   title = call f"Title of no. {i}?" on d  # a text
   {i, title, size: len(d)}  # a record; also {...r, a: 1}
 }
-total = sum(n.size for n in notes)
+sizes = {n.title: n.size for n in notes}  # a dict: sizes[k]
 money = [d for d in docs if call "Is it about money?" on d -> bool]
-agree = call "Do they agree?" on money, notes -> bool with {max_tokens: 9}
+agree = call "Agreed?" on money, notes -> bool with {max_tokens: 9}
 merged = reduce a, b in docs { call "Merge." on a, b } otherwise ""
 story = fold acc, d in docs from "" { call "Go on." on {acc, d} }
 fun = first 3 d in docs where call "Funny?" on d -> bool
 plan = solve "What is to be done?" on docs
-fn short(x: text, n: int = 99) -> text depth 5 { x if len(x) < n else short(call "Shorten." on x, n) }  # calls itself
+fn short(x: text, n: int = 99) -> text depth 5 { x if len(x) < n else short(call "Shorten." on x, n) }
 top = notes[0].title if notes else fail "no docs"
 code = [f.path for f in repo.files("**/*") if "TODO" in f.text]  # file: path, name, size, text
 answer {moods, code, top: short(top), second: docs.get(1) ?? "none"}
