@@ -14,7 +14,7 @@ from commandline import Shell, rlm
 from loopback import Answer, loopback, ok, status
 
 from rlmlang.compare.agent import read_arguments, tool, written_calls
-from rlmlang.compare.file_tools import label, matching, mentioned, part
+from rlmlang.compare.file_tools import label, matching, mentioned, part, search
 from rlmlang.compare.files import Files
 from rlmlang.lm.reply import BadReply
 from rlmlang.lm.workers import need
@@ -474,3 +474,11 @@ def test_nothing_is_launched_that_nobody_would_read(rlm: Shell) -> None:
     row = compared(rlm, "toolcalls", *JUDGE, *turns({"calls": [judged(1), judged(2)]}, {"reply": "done"}), words=("--calls", "3"))
     assert (row["outcome"], row["calls"]) == ("answered", 3)
     assert results(row, "task") == ["yes", "error: no answer: all of its 3 calls are used"]
+
+
+def test_a_search_ends_when_nobody_waits_for_it(files: Callable[..., Files]) -> None:
+    stop = threading.Event()
+    found = files(a_txt="one\ntwo\n")
+    assert search(found, ["a.txt"], "o", stop) == "a.txt:1:one\na.txt:2:two"
+    stop.set()
+    assert search(found, ["a.txt"], "o", stop) == ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import Iterator
 from typing import Final
 
@@ -58,10 +59,15 @@ async def _glob(desk: Desk, given: Arguments) -> str:
 async def _grep(desk: Desk, given: Arguments) -> str:
     where = given.get("path") or "**/*"
     paths = [where] if where in desk.files else list(matching(desk.files, where))
-    return await asyncio.to_thread(_search, desk.files, paths, given["pattern"])
+    stop = threading.Event()
+    try:
+        return await asyncio.to_thread(search, desk.files, paths, given["pattern"], stop)
+    finally:
+        stop.set()
 
 
-def _search(files: Files, paths: list[str], pattern: str) -> str:
+def search(files: Files, paths: list[str], pattern: str, stop: threading.Event) -> str:
+    """In a thread: the lines that match, as many as are shown; it ends early once nobody waits for it."""
     found, unread = [], 0
     total = 0
     for path in paths:
@@ -71,6 +77,8 @@ def _search(files: Files, paths: list[str], pattern: str) -> str:
             unread += 1
             continue
         for number, line in enumerate(text.split("\n"), 1):
+            if stop.is_set():
+                return ""
             if matches(line, pattern):
                 total += 1
                 if total <= _MATCHES:
