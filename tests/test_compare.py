@@ -9,6 +9,7 @@ import pytest
 from commandline import Shell, rlm
 
 from rlmlang import Settings
+from rlmlang.compare import coverage
 from rlmlang.compare.compare import compare, exact
 from rlmlang.compare.coverage import Items, every_item
 from rlmlang.compare.files import Files
@@ -177,6 +178,12 @@ def test_every_item_of_data(tmp_path: Path) -> None:
     (tmp_path / "b.bin").write_bytes(b"\0\1\2")
     contexts = given_contexts({"src": tmp_path, "rows": [{"id": 1, "note": "Works."}, {"id": 2, "note": ""}], "texts": ["x"], "n": 3})
     assert [item.text for item in every_item(contexts)] == ["one", "two", "Works.", '{"id": 2, "note": ""}', "x", "3"]
+
+
+def test_of_many_items_some_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coverage, "_MOST", 10)
+    contexts = given_contexts({"text": "".join(f"line {at}\n" for at in range(35))})
+    assert [item.text for item in every_item(contexts)] == [f"line {at}" for at in range(0, 35, 4)]
 
 
 def test_data_as_files(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
-from rlmlang.compare.files import Files
 from rlmlang.compare.task import Item
 from rlmlang.errors import Failure
 from rlmlang.files import DirValue
@@ -21,7 +21,7 @@ from rlmlang.values import SEQUENCES, to_json_text
 
 _PIECE: Final = 8  # characters of the piece that items are found by
 _PLACES: Final = 8  # of an item, at which its pieces are tried
-_MOST: Final = 200_000  # items that are told apart; of more, so many evenly over the whole
+_MOST: Final = 200_000  # items that are told apart; of more, every second one, or fourth, and so on
 
 
 class Items:
@@ -82,35 +82,39 @@ def _places(text: str) -> range:
 def every_item(contexts: Sequence[Context]) -> tuple[Item, ...]:
     """Every item that there is in the data, where a task names none: the items of lists, the lines of texts and files that hold a letter or
     digit. Of a record its longest text, as a sub-call is seldom given the whole."""
-    found = [item for context in contexts for item in _items(context.name, context.value, contexts)]
-    return tuple(found if len(found) <= _MOST else [found[at * len(found) // _MOST] for at in range(_MOST)])
+    kept: list[Item] = []
+    apart = 1
+    for at, item in enumerate(item for context in contexts for item in _items(context.name, context.value)):
+        if at % apart == 0:
+            kept.append(item)
+        if len(kept) > _MOST:
+            kept, apart = kept[::2], 2 * apart
+    return tuple(kept)
 
 
-def _items(name: str, value: Any, contexts: Sequence[Context]) -> list[Item]:
+def _items(name: str, value: Any) -> Iterator[Item]:
     if isinstance(value, SEQUENCES):
-        return [Item(f"{name}[{at}]", _of_record(item)) for at, item in enumerate(value)]
-    if isinstance(value, (str, DirValue)):
-        return [item for path, text in _texts(name, value) for item in _lines(path, text)]
-    return [Item(name, to_json_text(value))]
+        yield from (Item(f"{name}[{at}]", _of_record(item)) for at, item in enumerate(value))
+    elif isinstance(value, (str, DirValue)):
+        for path, text in _texts(name, value):
+            yield from _lines(path, text)
+    else:
+        yield Item(name, to_json_text(value))
 
 
-def _texts(name: str, value: Any) -> list[tuple[str, str]]:
+def _texts(name: str, value: str | DirValue) -> Iterator[tuple[str, str]]:
     """What can be read of it."""
     if isinstance(value, str):
-        return [(name, value)]
-    found = []
-    files = Files([(name, None, value)])  # type: ignore[list-item]
-    for path in files:
-        try:
-            found.append((path, files[path]))
-        except Failure:
-            continue
-    return found
+        yield name, value
+        return
+    for file in value.files("**/*"):
+        with suppress(Failure):
+            yield file.path, file.text
 
 
-def _lines(path: str, text: str) -> list[Item]:
+def _lines(path: str, text: str) -> Iterator[Item]:
     lines = ((at, line.strip()) for at, line in enumerate(text.split("\n"), 1))
-    return [Item(f"{path}:{at}", line) for at, line in lines if any(map(str.isalnum, line))]
+    return (Item(f"{path}:{at}", line) for at, line in lines if any(map(str.isalnum, line)))
 
 
 def _of_record(value: Any) -> str:
