@@ -649,7 +649,7 @@ _TEMPLATES: dict[str, tuple[Type, tuple[str, ...]]] = {
             '"".join(‹dict›)',
             "(reduce c0, c1 in ‹dict› { c0 + c1 })",
             '(call "d" on ‹dict›, ‹counts›)',
-            'f"{‹dict›}"',
+            'f"{ ‹dict› }"',
             "json([‹counts›, ‹counts›], indent=2)",
         ),
     ),

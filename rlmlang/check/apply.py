@@ -14,7 +14,7 @@ from rlmlang.builtins.declare import Builtin, Parameter, Signature
 from rlmlang.check import habits
 from rlmlang.check.checked import Callee, Function
 from rlmlang.check.checker import Checker, advice, converted, rule, short, whole
-from rlmlang.check.dicts import entries_of, of_wrong_keys, taken_as
+from rlmlang.check.dicts import note_entries, of_wrong_keys, taken_as
 from rlmlang.check.report import listing, similar
 from rlmlang.check.unify import Bindings, fits, hull, hull_of_items, item_of, match, orderable, substitute
 from rlmlang.syntax.diagnostics import Fix
@@ -47,9 +47,7 @@ def infer_apply(c: Checker, node: Apply) -> Type:
         _note_call(c, callee, node)
     elif node.name == "format" and node.args and isinstance(node.args[0].value, Literal):
         c.templates.add(node.args[0].value)
-    entries = entries_of(node.args[0].value) if isinstance(callee, Builtin) and callee.name == "dict" and node.args else []
-    c.pairs.update(entries)
-    c.keys.update(entry.items[0] for entry in entries)
+    entries = note_entries(c, node.args) if isinstance(callee, Builtin) and callee.name == "dict" else []
     signatures = signatures_of(callee)
     given = _types_of_arguments(c, node, signatures)
     if (meant := of_wrong_keys(c, entries)) is not None:
@@ -159,10 +157,10 @@ def _fitting(
 ) -> tuple[Signature, Placement, Bindings] | None:
     """The first signature that takes these arguments, with the variables that they bind."""
     placements = [(s, p) for s in signatures if not isinstance(p := _place(s, node.args), _Misplaced)]
-    callee, values = c.tables.callees.get(node), [argument.value for argument in node.args]
-    if isinstance(callee, Builtin) and any(isinstance(t, (DictOf, RecordOf)) for t in given.values()):
+    callee = c.tables.callees.get(node)
+    if isinstance(callee, Builtin):
         wanted = {a: [p.type for _, placed in placements for p, other in placed if other is a] for a in given}
-        given = {a: taken_as(c, callee, values, node.args.index(a), t, wanted[a]) for a, t in given.items()}
+        given = {a: taken_as(c, callee, node.args, a, t, wanted[a]) for a, t in given.items()}
     for signature, placement in placements:
         bound: Bindings = {}
         if all(_takes(c, p, a, given, bound) for p, a in placement) and _ordered(bound):

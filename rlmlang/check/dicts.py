@@ -7,8 +7,16 @@ from collections.abc import Sequence
 from rlmlang.builtins.declare import Builtin
 from rlmlang.check.checker import Checker
 from rlmlang.check.unify import hull_of_items
-from rlmlang.syntax.nodes import Binary, Block, Expr, Lambda, ListExpr, Literal, Map
+from rlmlang.syntax.nodes import Argument, Binary, Block, Expr, Lambda, ListExpr, Literal, Map
 from rlmlang.types import TEXT, DictOf, ListOf, RecordOf, Type
+
+
+def note_entries(c: Checker, args: Sequence[Argument]) -> list[ListExpr]:
+    """The entries that are written in the argument of `dict`, which are then typed as pairs."""
+    entries = entries_of(args[0].value) if args else []
+    c.pairs.update(entries)
+    c.keys.update(entry.items[0] for entry in entries)
+    return entries
 
 
 def entries_of(node: Expr | Lambda) -> list[ListExpr]:
@@ -33,16 +41,15 @@ def of_wrong_keys(c: Checker, entries: Sequence[ListExpr]) -> DictOf | None:
     return None if all(right) else DictOf(hull_of_items([types[value] for value in values]))
 
 
-def taken_as(c: Checker, callee: Builtin, args: Sequence[Expr | Lambda], at: int, given: Type, wanted: Sequence[Type]) -> Type:
-    """What a built-in that wants one of the types `wanted` takes its argument `at` as: of a dict the keys where it wants a list, unless it
-    has to do with dicts; a record that the program writes, whose names it does not, as a dict."""
-    value = args[at]
-    if not isinstance(given, (DictOf, RecordOf)) or isinstance(value, Lambda):
+def taken_as(c: Checker, callee: Builtin, args: Sequence[Argument], argument: Argument, given: Type, wanted: Sequence[Type]) -> Type:
+    """What a built-in takes one of its arguments as, where it wants one of the types `wanted`: of a dict the keys where it wants a list,
+    unless it has to do with dicts; a record that the program writes as a dict, unless a field of it is named."""
+    if not isinstance(given, (DictOf, RecordOf)) or isinstance(argument.value, Lambda):
         return given
-    found = c.as_dict(value, given)
+    found = c.as_dict(argument.value, given)
     if found is None:
         return given
     if any(isinstance(t, DictOf) for t in wanted):
-        names_field = len(args) > 1 and isinstance(args[1], Literal)
+        names_field = len(args) > 1 and isinstance(args[1].value, Literal)
         return found if callee.name == "dict" or (callee.name == "get" and not names_field) else given
     return ListOf(TEXT) if any(isinstance(t, ListOf) for t in wanted) else given

@@ -204,6 +204,11 @@ def _key_index(b: Builder, span: Span, children: list[Any]) -> n.Index:
     return n.Index(span, _key(children[0]), children[1])
 
 
+def _key_slice(b: Builder, span: Span, children: list[Any]) -> n.Slice:
+    base, start, stop = children
+    return n.Slice(span, _key(base), start, stop)
+
+
 def _key_called(b: Builder, span: Span, children: list[Any]) -> n.Expr:
     called, args = _key(children[0]), children[1]
     if isinstance(called, n.FieldAccess):
@@ -356,6 +361,7 @@ RULES: dict[str, Rule] = {
     "entry": _entry,
     "key_add": _key_add,
     "key_index": _key_index,
+    "key_slice": _key_slice,
     "key_called": _key_called,
     "key_method": _method,
     "for_clause": _for_clause,

@@ -191,7 +191,7 @@ def _is_key(node: n.Expr) -> bool:
         return node.op in ("+", "-") and _is_key(node.left)
     if isinstance(node, n.FieldAccess):
         return not node.maybe and _is_key(node.base)
-    if isinstance(node, n.Index):
+    if isinstance(node, (n.Index, n.Slice)):
         return _is_key(node.base)
     if isinstance(node, n.Apply):
         first = node.args[0].value if node.method else None
