@@ -24,7 +24,7 @@ from rlmlang.compare.workloads import WORKLOADS, generate
 
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_an_honest_player_of_each_strategy_is_right(name: str, tmp_path: Path) -> None:
-    corpus = generate(name, 16, 6)
+    corpus = generate(name, 10, 6)
     corpus.write(tmp_path)
     for at in {0, len(corpus.questions) - 1}:
         strategies = [name for name in STRATEGIES if name != "python" or at == 0]
@@ -52,9 +52,9 @@ def test_what_is_left_out_is_not_seen() -> None:
 
 def test_a_conversation_that_outgrows_its_window_ends_there() -> None:
     way = by_name("toolcalls, a line")
-    ended, went_on = outgrown(way, 100, (6_000, 128_000))
+    ended, went_on = outgrown(way, 60, (6_000, 128_000))
     assert ended.outcome == "failed"
-    assert ended.seen < 0.6 and abs(ended.seen - ended.expected) < 0.2
+    assert ended.seen < 0.8 and abs(ended.seen - ended.expected) < 0.25
     assert went_on.outcome == "answered" and went_on.seen == went_on.expected == 1.0
 
 

@@ -115,9 +115,9 @@ def table(curves: Sequence[Curve]) -> str:
     for n in (1_000, 1_000_000):
         for c in curves:
             p = next(p for p in c.points if p.n == n)
-            figures = [f"{round(f):,}" for f in (p.written, p.root_tokens)]
+            figures = [_figure(f, p.measured) for f in (p.written, p.root_tokens)]
             days = f"{p.root_tokens / PREFILL / 86_400:,.1f}" if p.root_tokens / PREFILL > 8_640 else "–"
-            more = [f"{round(f):,}" for f in (p.calls, p.largest)]
+            more = [_figure(f, p.measured) for f in (p.calls, p.largest)]
             rows.append([c.way.name, f"{n:,}", "measured" if p.measured else "arithmetic", *figures, days, *more, _share(p.coverage)])
     misses = [
         [
@@ -130,6 +130,11 @@ def table(curves: Sequence[Curve]) -> str:
     checks = rendered(("strategy", "measured to n", "characters", "root tokens", "calls", "longest prompt"), misses)
     told = "By how much the arithmetic misses measured sizes, at worst:"
     return f"{rendered(headings, rows)}\n\n{told}\n\n{checks}"
+
+
+def _figure(value: float, measured: bool) -> str:
+    """A number; three digits of it where it comes from arithmetic."""
+    return f"{round(value) if measured else round(float(f'{value:.3g}')):,}"
 
 
 def _share(value: float) -> str:
