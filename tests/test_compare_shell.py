@@ -595,7 +595,7 @@ def test_paths_that_cannot_be_beside_others_are_left_out() -> None:
 def test_a_file_alone(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"one\r\ntwo\r\n")
     shell = Shell({"data.txt": FileValue.at(tmp_path / "a.txt")})
-    assert shell.run("cat -A data.txt | head -n 1; wc -l data.txt") == "one\r$\n2 data.txt\n"
+    assert shell.run("cat -A data.txt | head -n 1; wc -l data.txt") == "one^M$\n2 data.txt\n"
 
 
 _WORDS = r"""

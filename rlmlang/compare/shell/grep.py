@@ -244,8 +244,13 @@ class _State:
         if self.binary and asked.skips_binary:
             self.skipped = True
             return
+        simple = not (silent or self.binary or asked.context or asked.only or asked.numbers or asked.offsets or self.name)
+        simple = simple and asked.most is None
         for block in itertools.chain([first], blocks):
             self.expression.check(block, self.call.meter)
+            if simple and (quick := self._quickly(block)) is not None:
+                yield quick
+                continue
             for start, end, matches in self._lines(block):
                 if not matches:
                     if self.left and not silent and not asked.counts:
@@ -284,22 +289,40 @@ class _State:
                     return
             self.offset += len(block)
 
+    def _quickly(self, block: bytes) -> bytes | None:
+        """The lines of a block that are asked for, where nothing else is shown of them; None where they are no text."""
+        inverted, counts = self.asked.inverted, self.asked.counts
+        parts: list[bytes] = []
+        lines = at = 0
+        for found in self.expression.starts(block):
+            start = block.rfind(b"\n", at, found) + 1 or at
+            end = block.find(b"\n", found) + 1 or len(block)
+            lines += 1
+            if not counts:
+                parts.append(block[at:start] if inverted else block[start:end])
+            at = end
+        self.call.meter.spend(LINE_WORK * lines)
+        if inverted:
+            lines = block.count(b"\n") + (not block.endswith(b"\n")) - lines
+            parts.append(block[at:])
+        shown = b"" if counts else b"".join(parts)
+        if not counts and not self.asked.text and _odd(shown):
+            return None
+        self.count += lines
+        return shown + b"\n" if shown and not shown.endswith(b"\n") else shown
+
     def _lines(self, block: bytes) -> Iterator[tuple[int, int, bool]]:
         """The lines of a block that matter: start, end, whether each is one that is asked for. Others are only counted."""
-        asked, search = self.asked, self.expression.search
-        every = bool(asked.before)
+        every = bool(self.asked.before)
         at = 0
-        while at < len(block):
-            found = search(block, at)
-            if found is None or (found[0] == len(block) and block.endswith(b"\n")):  # behind the last line end is no line
-                yield from self._between(block, at, len(block), every)
-                return
-            start = block.rfind(b"\n", at, found[0]) + 1 or at
-            end = block.find(b"\n", found[0]) + 1 or len(block)
+        for found in self.expression.starts(block):
+            start = block.rfind(b"\n", at, found) + 1 or at
+            end = block.find(b"\n", found) + 1 or len(block)
             yield from self._between(block, at, start, every)
             self.call.meter.spend(LINE_WORK)
-            yield start, end, not asked.inverted
+            yield start, end, not self.asked.inverted
             at = end
+        yield from self._between(block, at, len(block), every)
 
     def _between(self, block: bytes, at: int, end: int, every: bool) -> Iterator[tuple[int, int, bool]]:
         """The lines without a match."""

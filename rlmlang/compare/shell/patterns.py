@@ -32,6 +32,7 @@ _CLASSES: Final = {
     "`": r"\A",
     "'": r"\z",
 }
+_AFTER: Final = 8  # matches of a line that are passed over before the next line is searched by itself
 _SPECIAL: Final = set(r"\.[]{}()*+?^$|")
 
 
@@ -53,6 +54,28 @@ class Expression:
             return None
         found: tuple[int, int] = match.span(1) if self.words else match.span()
         return found
+
+    def starts(self, block: bytes) -> Iterator[int]:
+        """Where the first match begins in each line that has one, of a block of whole lines."""
+        group = 1 if self.words else 0
+        at, after = 0, 0
+        while at < len(block):
+            for match in self.compiled.finditer(block, at):  # five times as fast as one search after the other
+                begin = match.start(group)
+                if begin < at:
+                    after += 1
+                    if after > _AFTER:
+                        break
+                    continue
+                if begin == len(block) and block.endswith(b"\n"):  # behind the last line end is no line
+                    return
+                yield begin
+                at, after = block.find(b"\n", begin) + 1 or len(block), 0
+                if at == len(block):
+                    return
+            else:
+                return
+            after = 0
 
     def check(self, block: bytes, meter: Meter) -> None:
         """Raises Stopped where searching a line of this block might take minutes; counts the work."""

@@ -18,6 +18,9 @@ _GENERAL: Final = re.compile(rb"[ \t]*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,
 _HUMAN: Final = b"KMGTPEZY"
 _MONTHS: Final = b"JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
 _ENDING: Final = re.compile(rb"(?:\.[A-Za-z~][A-Za-z0-9~]*)+\Z")
+_LINE_BYTES: Final = 60  # that a line takes beside its text
+_KEY_BYTES: Final = 150  # that what it is compared by takes
+_BATCH: Final = 1_000  # lines that are given at once
 _DIGITS: Final = 1_000  # of a number that is compared
 
 
@@ -98,10 +101,12 @@ def sort(call: Call) -> Iterator[bytes]:
     keys = keys or [_Key(flags=flags)]
     lines: list[bytes] = []
     for source in call.inputs(operands):
-        for line in source.lines(call.meter):
-            call.meter.hold(len(line) + 100 + 200 * len(keys))
-            lines.append(line.removesuffix(b"\n"))
-    call.meter.spend(10 * LINE_WORK * len(lines) * len(keys))
+        for batch in source.batches(call.meter):
+            call.meter.hold(sum(map(len, batch)) + _LINE_BYTES * len(batch))
+            lines += batch
+    plain = whole and not flags - {"r"}
+    call.meter.hold(0 if plain else _KEY_BYTES * len(lines))
+    call.meter.spend(LINE_WORK * len(lines) * (1 if plain else 10 * len(keys)))
 
     def part(key: _Key, line: bytes) -> bytes:
         return line if whole and "b" not in key.flags else key.of(line, separator)
@@ -110,15 +115,17 @@ def sort(call: Call) -> Iterator[bytes]:
         rule = _rule(key.flags)
         return lambda line: rule(part(key, line))
 
-    compared = [(compared_by(key), "r" in key.flags) for key in keys]
-    if "s" not in given and "u" not in given and (not whole or flags - {"r"}):
-        compared.append((lambda line: line, "r" in flags))
+    compared = [] if plain else [(compared_by(key), "r" in key.flags) for key in keys]
+    if not plain and "s" not in given and "u" not in given:
+        compared.append((bytes, "r" in flags))
     for of, reverse in reversed(compared):
         lines.sort(key=of, reverse=reverse)
+    if plain:
+        lines.sort(reverse="r" in flags)
     if "u" in given:
-        lines = _unique(lines, [of for of, _ in compared])
-    for line in lines:
-        yield line + b"\n"
+        lines = _unique(lines, [of for of, _ in compared] or [bytes])
+    for at in range(0, len(lines), _BATCH):
+        yield b"\n".join(lines[at : at + _BATCH]) + b"\n"
 
 
 def _unique(lines: list[bytes], keys: list[Callable[[bytes], Any]]) -> list[bytes]:

@@ -280,20 +280,21 @@ def cut(call: Call) -> Iterator[bytes]:
         raise Misuse("cut: the delimiter must be a single character\nTry 'cut --help' for more information.", 1)
     ranges = _ranges(values[kinds[0]], "complement" in values, "fields" if kinds[0] == "f" else "byte/character positions")
     between = values["output-delimiter"].encode() if "output-delimiter" in values else delimiter if kinds[0] == "f" else b""
+
+    def fields(line: bytes) -> bytes | None:
+        parts = line.split(delimiter)
+        if len(parts) == 1:
+            return None if "s" in values else line
+        return between.join([part for low, high in ranges for part in parts[low - 1 : high]])
+
+    def places(line: bytes) -> bytes:
+        return between.join([line[low - 1 : high] for low, high in ranges if low <= len(line)])
+
     for source in call.inputs(operands):
-        for line in source.lines(call.meter):
-            call.meter.spend(len(line))
-            line = line.removesuffix(b"\n")
-            if kinds[0] == "f":
-                parts = line.split(delimiter)
-                if len(parts) == 1:
-                    if "s" not in values:
-                        yield line + b"\n"
-                    continue
-                taken = [part for low, high in ranges for part in parts[low - 1 : high]]
-                yield between.join(taken) + b"\n"
-            else:
-                yield between.join(line[low - 1 : high] for low, high in ranges if low <= len(line)) + b"\n"
+        for lines in source.batches(call.meter):
+            call.meter.spend(sum(map(len, lines)))
+            taken = map(fields if kinds[0] == "f" else places, lines)
+            yield b"".join([part + b"\n" for part in taken if part is not None])
 
 
 def _ranges(text: str, complement: bool, what: str) -> list[tuple[int, int | None]]:
