@@ -194,12 +194,12 @@ def _charts(rows: Sequence[Row]) -> Iterator[Element]:
     if any(row["coverage"] is not None for row in rows):
         yield _figure("Coverage", "of what had to be looked at", bars("Coverage", share("coverage"), 1.0))
     tokens = [Bar(row["strategy"], row["tokens"], short(row["tokens"]), row["root_tokens"]) for row in rows]
-    yield _figure("Tokens", "the strong part: the root model's own", bars("Tokens", tokens))
+    yield _figure("Tokens", "strong: the root model's own", bars("Tokens", tokens))
     calls = [Bar(row["strategy"], row["calls"], short(row["calls"]), row["root_calls"]) for row in rows]
-    yield _figure("Calls", "the strong part: the root model's own", bars("Calls", calls))
+    yield _figure("Calls", "strong: the root model's own", bars("Calls", calls))
     if any(row["dollars"] for row in rows):
         money = [Bar(row["strategy"], row["dollars"], _dollars(row)) for row in rows]
-        yield _figure("Dollars", "as if nothing had been in the memo", bars("Dollars", money))
+        yield _figure("Dollars", "with an empty memo", bars("Dollars", money))
     yield _figure("Rounds", "requests that wait for one another", bars("Rounds", count("rounds")))
     yield _figure("Seconds", "as it was run, with the memo", bars("Seconds", count("seconds")))
 
