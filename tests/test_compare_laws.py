@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rlmlang import Settings
+from rlmlang import Settings, run
 from rlmlang.compare.compare import compare
 from rlmlang.compare.strategy import Outcome, Row, Step
 from rlmlang.compare.task import Task
@@ -21,6 +21,7 @@ from rlmlang.lm import client
 from rlmlang.lm.request import Completion, ProviderError, Request, ToolCall, Usage
 from rlmlang.syntax import format_program, parse
 
+TEXT = "one\ntwo\n\nthree\n"
 NAMES = ["direct", "chunks", "toolcalls", "folding", "rlm"]
 TEXTS = (
     "3",
@@ -36,7 +37,15 @@ TEXTS = (
     "```rlm\nlines(inbox)[:2]\n```",
     "[" * 500,
 )
-PROMPTS = ("Is it? @inbox.txt#L1", "Is it? @inbox.txt", "Look around.", "@inbox.txt#L2-99999999 @nothing", "")
+PROMPTS = (
+    "Say \"{x}\", \\n or \u202e\x00\ud83d\ude00 # \n\t @inbox.txt#L2-3 '''",
+    "Half \ud800 @inbox.txt",
+    "Is it? @inbox.txt#L1",
+    "Is it? @inbox.txt",
+    "Look around.",
+    "@inbox.txt#L2-99999999 @nothing",
+    "",
+)
 ARGUMENTS: tuple[tuple[str, Any], ...] = (
     *(("task", {"description": "a\nb", "prompt": prompt}) for prompt in PROMPTS),
     *(("branch", {"description": "a\nb", "prompt": prompt}) for prompt in PROMPTS),
@@ -87,12 +96,15 @@ class Erratic:
 def rows(seed: int, folder: str, *, type: str | None, budget: str, turns: int, calls: int) -> list[Row]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(client, "open_provider", lambda model: Erratic(seed))
-        (Path(folder) / "rlm.toml").write_text(
-            "[models.m]\nmodel = 'm'\nbase_url = 'http://127.0.0.1:9'\ninput_price = 1\noutput_price = 2\n"
-        )
-        given = Settings(model="m", config=Path(folder) / "rlm.toml", memo=Path(folder) / "memo.sqlite", budget=budget)
-        task = Task("Is it, {or} not?\n# no", {"inbox": "one\ntwo\n\nthree\n"}, type, gold=3)
-        return compare(task, NAMES, given, turns=turns, calls=calls)
+        task = Task("Is it, {or} not?\n# no", {"inbox": TEXT}, type, gold=3)
+        return compare(task, NAMES, _settings(folder, budget), turns=turns, calls=calls)
+
+
+def _settings(folder: str, budget: str) -> Settings:
+    """Of a model that `client.open_provider` opens."""
+    text = "[models.m]\nmodel = 'm'\nbase_url = 'http://127.0.0.1:9'\ninput_price = 1\noutput_price = 2\n"
+    (Path(folder) / "rlm.toml").write_text(text)
+    return Settings(model="m", config=Path(folder) / "rlm.toml", memo=Path(folder) / "memo.sqlite", budget=budget)
 
 
 def steps(of: Any) -> list[Step]:
@@ -153,3 +165,15 @@ def test_what_was_answered_is_answered_again_for_nothing(seed: int) -> None:
                     row.transcript,
                 )
                 assert same.paid["requests"] == 0
+            if row.strategy == "toolcalls" and row.program is not None and "looked around" not in row.program:
+                _straight(row, seed, folder)
+
+
+def _straight(row: Row, seed: int, folder: str) -> None:
+    """The program of the transcript gives what its sub-agents gave, for nothing."""
+    assert row.program is not None
+    with_it = {"inbox": TEXT} if "input inbox" in row.program else {}
+    result = run(row.program, _settings(folder, "5000 calls"), **with_it)
+    tasks = [step.result for step in row.transcript if step.name == "task" and not step.result.startswith("error: ")]
+    assert result.answer["tasks"] == tasks
+    assert result.answer.get("answer") == row.answer and result.used.requests == 0
