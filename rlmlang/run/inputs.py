@@ -22,7 +22,7 @@ from rlmlang.run.rows import LINES, PARQUET, stream_rows
 from rlmlang.run.tables import TABLES, has_parts, read_csv, read_json_lines, read_scalar
 from rlmlang.streamed import Streamed
 from rlmlang.syntax.diagnostics import printable
-from rlmlang.types import BOOL, DIR, FILE, FLOAT, INT, JSON, NONE, TEXT, Enum, ListOf, Optional, RecordOf, Type
+from rlmlang.types import BOOL, DIR, FILE, FLOAT, INT, JSON, NONE, TEXT, DictOf, Enum, ListOf, Optional, RecordOf, Type
 from rlmlang.values import Mismatch, conform, parse_json_text
 
 Given = str | Any
@@ -193,12 +193,14 @@ def _with_files(value: Any, type: Type) -> Any:
         return [_with_files(item, type.item) for item in value]
     if isinstance(type, RecordOf) and isinstance(value, Mapping):
         return {name: _with_files(item, type.get(name) or NONE) for name, item in value.items()}
+    if isinstance(type, DictOf) and isinstance(value, Mapping):
+        return {name: _with_files(item, type.value) for name, item in value.items()}
     return value
 
 
 def _has_files(type: Type) -> bool:
     match type:
-        case Optional(item=item) | ListOf(item=item):
+        case Optional(item=item) | ListOf(item=item) | DictOf(value=item):
             return _has_files(item)
         case RecordOf(fields=fields):
             return any(_has_files(t) for _, t in fields)

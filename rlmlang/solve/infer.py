@@ -1,7 +1,8 @@
 """The type of data that comes without one: JSON, JSON lines, the cells of a table.
 
 What the types of the language cannot say is `json` at the place where it occurs, and only there: a list of mixed items, a field that is
-a number here and a text there, a field of which only null is known, an empty list's items, a record with data for names.
+a number here and a text there, a field of which only null is known, an empty list's items. An object with data for names is a dict: one
+of more names than a record may have, or of names of which most are no identifiers, with values of one type.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from typing import Any, Final
 from attrs import define, field
 
 from rlmlang.limits import NAME_CHARS, TYPE_DEPTH, TYPE_FIELDS, TYPE_PARTS
-from rlmlang.types import BOOL, DIR, FILE, FLOAT, INT, JSON, TEXT, ListOf, RecordOf, Type, optional
+from rlmlang.types import BOOL, DIR, FILE, FLOAT, INT, JSON, TEXT, DictOf, ListOf, RecordOf, Type, optional
 from rlmlang.values import type_name
 
 _WORDS: Final = {"text": TEXT, "int": INT, "float": FLOAT, "bool": BOOL, "file": FILE, "dir": DIR}
 _INT: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")  # no 007 and no 20-digit number: these are names, and would lose their zeros
 _FLOAT: Final = re.compile(r"-?(?:(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,2})?|\.[0-9]{1,30})")
+_FEWEST_KEYS: Final = 3  # of an object with few names, they are fields whatever they look like
 _BOOLS: Final = frozenset(("true", "True", "TRUE", "false", "False", "FALSE"))
 
 
@@ -50,6 +52,7 @@ class _Shape:
     records: int = 0
     fields: dict[str, _Shape] = field(factory=dict)
     seen: dict[str, int] = field(factory=dict)  # how many of the records have each field
+    values: _Shape | None = None  # of all fields together, where there are too many of them
     items: _Shape | None = None
 
     def add(self, value: Any, room: _Room) -> None:
@@ -69,11 +72,19 @@ class _Shape:
     def _add_record(self, record: dict[str, Any], room: _Room) -> None:
         self.records += 1
         for name, value in record.items():
+            if not isinstance(name, str):
+                self.loose, self.fields, self.seen, self.values = True, {}, {}, None
+                return
+            if self.values is not None:
+                self.values.add(value, room)
+                continue
             below = self.fields.get(name)
             if below is None:
-                if len(self.fields) == TYPE_FIELDS or not isinstance(name, str) or len(name) > NAME_CHARS:
-                    self.loose, self.fields, self.seen = True, {}, {}
-                    return
+                if len(self.fields) == TYPE_FIELDS or len(name) > NAME_CHARS:
+                    self.values = self._together()
+                    self.fields, self.seen = {}, {}
+                    self.values.add(value, room)
+                    continue
                 below = self.fields[name] = self._new(room)
                 self.seen[name] = 0
             self.seen[name] += 1
@@ -91,12 +102,49 @@ class _Shape:
         if self.loose or depth == 0 or kinds != 1:
             return JSON
         if self.records:
-            found: Type = RecordOf(tuple([(name, self._field(name, depth - 1)) for name in self.fields]))
+            found: Type = self._dict(depth) or RecordOf(tuple([(name, self._field(name, depth - 1)) for name in self.fields]))
         elif self.items is not None:
             found = ListOf(self.items.type(depth - 1))
         else:
             found = FLOAT if "float" in self.scalars else _WORDS.get(next(iter(self.scalars)), JSON)
         return optional(found) if self.null else found
+
+    def _dict(self, depth: int) -> DictOf | None:
+        """The type of a dict, where the names are data."""
+        if self.values is not None:
+            return DictOf(self.values.type(depth - 1))
+        odd = sum(not (name.isascii() and name.isidentifier()) for name in self.fields)
+        vary = self.records == 1 or any(2 * seen < self.records for seen in self.seen.values())
+        if len(self.fields) < _FEWEST_KEYS or 2 * odd <= len(self.fields) or not vary:
+            return None
+        value = self._together().type(depth - 1)
+        return None if value is JSON else DictOf(value)
+
+    def _together(self) -> _Shape:
+        """What has been seen in all fields."""
+        whole = _Shape()
+        for below in self.fields.values():
+            whole._merge(below)
+        return whole
+
+    def _merge(self, other: _Shape) -> None:
+        self.scalars |= other.scalars
+        self.null, self.loose = self.null or other.null, self.loose or other.loose
+        self.records += other.records
+        if other.values is not None:
+            self.values = self.values or self._together()
+            self.values._merge(other.values)
+        for name, below in other.fields.items():
+            if self.values is not None:
+                self.values._merge(below)
+                continue
+            self.fields.setdefault(name, _Shape())._merge(below)
+            self.seen[name] = self.seen.get(name, 0) + other.seen[name]
+        if len(self.fields) > TYPE_FIELDS or self.values is not None:
+            self.values, self.fields, self.seen = self.values or self._together(), {}, {}
+        if other.items is not None:
+            self.items = self.items or _Shape()
+            self.items._merge(other.items)
 
     def _field(self, name: str, depth: int) -> Type:
         found = self.fields[name].type(depth)
@@ -106,6 +154,8 @@ class _Shape:
 def _parts(type: Type) -> int:
     if isinstance(type, RecordOf):
         return 1 + sum(_parts(t) for _, t in type.fields)
+    if isinstance(type, DictOf):
+        return 1 + _parts(type.value)
     return 1 + _parts(type.item) if isinstance(type, ListOf) else 1 if not hasattr(type, "item") else _parts(type.item)
 
 

@@ -29,7 +29,7 @@ from rlmlang.syntax.diagnostics import printable
 from rlmlang.syntax.formatter import WIDTH
 from rlmlang.syntax.source import Span
 from rlmlang.syntax.walk import Loop, children, names_and_body, walk
-from rlmlang.types import JSON, NEVER, UNKNOWN, ListOf, Optional, RecordOf, Tuple, Type
+from rlmlang.types import JSON, NEVER, UNKNOWN, DictOf, ListOf, Optional, RecordOf, Tuple, Type
 
 _QUESTION_CHARS: Final = 1_000
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -254,6 +254,8 @@ def _writable(type_: Type) -> Type:
             return Optional(_writable(item))
         case RecordOf(fields=fields):
             return RecordOf(tuple([(name, _writable(t)) for name, t in fields]))
+        case DictOf(value=value):
+            return DictOf(_writable(value))
         case Tuple():
             return ListOf(_writable(item_of(type_)))
     return JSON if type_ in (NEVER, UNKNOWN) else type_

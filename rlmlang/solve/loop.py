@@ -48,7 +48,7 @@ from rlmlang.solve.record import SolveRecord, TurnRecord, add_solve, counted, di
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax import parse
 from rlmlang.syntax.diagnostics import Diagnostic, plural, printable
-from rlmlang.types import JSON, NEVER, TEXT, UNKNOWN, Enum, ListOf, Optional, RecordOf, Tuple, Type
+from rlmlang.types import JSON, NEVER, TEXT, UNKNOWN, DictOf, Enum, ListOf, Optional, RecordOf, Tuple, Type
 from rlmlang.values import Mismatch, conform, to_json_text, to_text
 
 _CUT_SHOWN: Final = 200  # characters of one that was cut off
@@ -461,7 +461,7 @@ def _may_be(given: Type, wanted: Type) -> bool:
         return given == TEXT or isinstance(given, Enum)
     if isinstance(wanted, (ListOf, Tuple)):
         return isinstance(given, (ListOf, Tuple))
-    return isinstance(wanted, RecordOf) and isinstance(given, RecordOf)
+    return isinstance(wanted, (RecordOf, DictOf)) and isinstance(given, (RecordOf, DictOf))
 
 
 def _beyond(a: Quantity | None, b: Quantity | None, most: int) -> bool:

@@ -19,7 +19,7 @@ from rlmlang.files import DirValue, FileValue
 from rlmlang.limits import CONTEXT_CHARS, SHOWN_CHARS
 from rlmlang.syntax.diagnostics import plural
 from rlmlang.types import Type
-from rlmlang.values import SEQUENCES, to_text
+from rlmlang.values import SEQUENCES, DictValue, to_text
 
 _TYPE_CHARS: Final = 400  # of a type; a record of hundreds of fields says nothing
 _CELL_CHARS: Final = 120  # of a text within a record or list
@@ -68,6 +68,8 @@ def observe(type: Type, value: Any) -> str:
         shown = [f"{head}, {plural(len(value), 'character')}", *_head_and_tail(value, room)]
     elif isinstance(value, SEQUENCES):
         shown = [f"{head}, {plural(len(value), 'item')}", *_items(value, room)]
+    elif isinstance(value, DictValue):
+        shown = [f"{head}, {plural(len(value), 'key')}", "  " + _json(value, room, len)]
     else:
         shown = [head, "  " + _json(value, room, len)]
     return _cut("\n".join(shown), SHOWN_CHARS)
@@ -157,9 +159,10 @@ def _items(value: Sequence[Any], room: int) -> list[str]:
 
 def _one(value: Any, room: int) -> list[str]:
     if isinstance(value, dict):
-        size = f"  {plural(len(value), 'field')}"
+        noun = "key" if isinstance(value, DictValue) else "field"
+        size = f"  {plural(len(value), noun)}"
         fields = (f"  {_name(name)}: {_json(part, _LINE_CHARS, lambda text: _CELL_CHARS)}" for name, part in islice(value.items(), _ROWS))
-        return _fitting([size], fields, room, len(value), "field")
+        return _fitting([size], fields, room, len(value), noun)
     if isinstance(value, FileValue):
         return [f"  {_path(value)}, {plural(value.size, 'byte')}"]
     return ["  " + _json(value, room, len)]

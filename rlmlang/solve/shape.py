@@ -8,7 +8,7 @@ from itertools import count
 from typing import Final
 
 from rlmlang.check.unify import item_of
-from rlmlang.types import FLOAT, INT, NONE, ListOf, Optional, RecordOf, Tuple, Type
+from rlmlang.types import FLOAT, INT, NONE, DictOf, ListOf, Optional, RecordOf, Tuple, Type
 
 _ITEM: Final = "item"
 
@@ -28,11 +28,19 @@ def _shaped(value: str, given: Type, wanted: Type, taken: frozenset[str]) -> str
             return None if given is NONE else _shaped(value, given, asked, taken)
         case RecordOf(fields=have), RecordOf(fields=asked_fields):
             return _record(value, have, asked_fields, taken)
+        case DictOf(value=has), DictOf(value=asked):
+            key, own = _new("key", taken), _new(_ITEM, taken)
+            inner = _shaped(own, has, asked, taken | {key, own})
+            return None if inner is None else f"{{{key}: {inner} for {key}, {own} in {value}.items()}}"
         case ((ListOf() | Tuple()), (ListOf() | Tuple())):
-            own = next(name for at in count(1) if (name := _ITEM if at == 1 else f"{_ITEM}{at}") not in taken)
+            own = _new(_ITEM, taken)
             inner = _shaped(own, item_of(given), item_of(wanted), taken | {own})
             return None if inner is None else f"[{inner} for {own} in {value}]"
     return f"float({value})" if wanted == FLOAT and given in (INT, FLOAT) else None
+
+
+def _new(name: str, taken: frozenset[str]) -> str:
+    return next(other for at in count(1) if (other := name if at == 1 else f"{name}{at}") not in taken)
 
 
 def _record(value: str, have: tuple[tuple[str, Type], ...], asked: tuple[tuple[str, Type], ...], taken: frozenset[str]) -> str | None:
