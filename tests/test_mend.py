@@ -58,6 +58,7 @@ def mended(text: str, **data: Type) -> Mended:
             "ys = xs\nys = sorted(ys, key=lambda y: len(y), reverse=True)\nanswer ys",
         ),
         ("xs.append(note)\nanswer xs", "xs = xs + [note]\nanswer xs"),
+        ("answer group_by(flatten(xs), key=x => len(x))", "answer group_by(xs, key=x => len(x))"),
         # files
         ("answer [f.path for f in repo.files if f.size > 9]", "answer [f.path for f in repo.files() if f.size > 9]"),
         ("answer [f.path for f in repo]", 'answer [f.path for f in repo.files("**/*")]'),

@@ -372,6 +372,8 @@ def _complain_of(
     fix: Fix | str | None = habits.same_argument(node.name, type_, value.span.text) or converted(value, type_, wanted)
     if node.name == "sum" and isinstance(value, Filter) and isinstance(type_, ListOf) and not fits(type_.item, FLOAT):
         hint, fix = "how many there are is len([…])", Fix(node.span, f"len({_in_brackets(value)})")  # what Python's generators are used for
+    if node.name == "flatten" and isinstance(type_, ListOf) and not isinstance(type_.item, (ListOf, Tuple, Var)):
+        hint, fix = f"it is flat already: {short(value)}", Fix(node.span, whole(value))
     c.error("type", value.span, message, hint or (f"it is {_written(callee)}" if len(signatures) > 1 else None), fix)
 
 
