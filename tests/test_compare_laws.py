@@ -115,7 +115,7 @@ def steps(of: Any) -> list[Step]:
 @given(
     st.integers(0, 2**60),
     st.sampled_from([None, "int"]),
-    st.sampled_from(["30 calls", "200000 tokens", "$0.5", "1000 calls"]),
+    st.sampled_from(["30 calls", "2 calls", "200000 tokens", "9000 tokens", "$0.5", "1000 calls"]),
     st.integers(1, 6),
     st.integers(1, 40),
 )

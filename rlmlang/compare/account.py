@@ -27,11 +27,10 @@ def at_the_top(site: Site, level: int) -> bool:
 @define(eq=False)
 class Account:
     """The account of one strategy (`run.calls.Watch`). `is_root` says of a place and how deep it is nested whether the root model is asked
-    there. `calls` are all that were asked for, `root_calls` those of the root model; tokens of input and output together."""
+    there. `root_calls` are the calls of the root model; tokens of input and output together."""
 
     items: Items
     is_root: IsRoot
-    calls: int = 0
     root_calls: int = 0
     tokens: int = 0
     root_tokens: int = 0
@@ -46,7 +45,6 @@ class Account:
     def __call__(self, site: Site, level: int, request: Request, value: Any, cost: Cost) -> None:
         root = self.is_root(site, level)
         tokens, nanodollars = cost
-        self.calls += 1
         self.root_calls += root
         if request.key not in self._paid:
             self._paid.add(request.key)

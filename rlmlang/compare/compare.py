@@ -97,7 +97,7 @@ class Comparison:
             self._score(answer) if failure is None else None,
             coverage=account.coverage(root=attempt.alone),
             seen=account.coverage(root=True),
-            calls=account.calls,
+            calls=report.used.calls,  # those that were cut short, too
             bound=attempt.bound(),
             root_calls=account.root_calls,
             root_tokens=account.root_tokens,
