@@ -1,0 +1,66 @@
+"""What is said of a call of a function that there is not."""
+
+from __future__ import annotations
+
+from rlmlang.check import habits
+from rlmlang.check.checker import Checker, short, whole
+from rlmlang.check.report import similar
+from rlmlang.syntax.diagnostics import Fix
+from rlmlang.syntax.nodes import Apply, Expr, Lambda
+from rlmlang.types import UNKNOWN, RecordOf
+
+
+def unknown_function(c: Checker, node: Apply) -> None:
+    """Reports it, with what to write instead where that is known."""
+    for argument in node.args:
+        if isinstance(argument.value, Lambda):
+            c.infer_lambda(argument.value, [UNKNOWN] * len(argument.value.params))
+        else:
+            c.infer(argument.value)
+    name = node.name
+    if c.incomplete:
+        return
+    if name in c.later:
+        line = c.later[name].line
+        if not _is_mutual(c, name, node):
+            c.error("used-before", node.name_span, f"the function {name} is declared below, in line {line}", "move its declaration up")
+        return
+    receiver = node.args[0].value if node.method and node.args else None
+    owner = short(receiver) if receiver is not None else None
+    hint = habits.function_hint(name, owner, [short(a.value) for a in node.args[1 if node.method else 0 :]])
+    given = c.tables.types.get(receiver) if isinstance(receiver, Expr) else None
+    if isinstance(given, RecordOf) and given.get(name) is not None:
+        fix = Fix(node.span, f"{whole(receiver)}.{name}") if len(node.args) == 1 and receiver is not None else None
+        c.error("unknown-function", node.name_span, f"{name} is a field, not a function", f"write {owner}.{name}", fix)
+        return
+    variable = c.scope.find(name)
+    if hint is None and variable is not None and not node.method:
+        variable.used = True
+        c.error("unknown-function", node.name_span, f"{name} is a value ({variable.type}), not a function")
+        return
+    if hint is None and name in ("text", "none", "bool", *c.types):
+        hint = "write str(…)" if name == "text" else f"{name} is a type; a model gives it: call … -> {name}"
+    if hint is None:
+        from rlmlang.builtins import REGISTRY
+        from rlmlang.check.library import library_names
+
+        close = similar(name, [*c.functions, *REGISTRY, *library_names()])
+        hint = f"did you mean {close}?" if close else "declare it above: fn " + name + "(…) { … }"
+    parts = [whole(argument.value) if argument.value is receiver else argument.value.span.text for argument in node.args]
+    first = c.tables.types.get(node.args[0].value) if node.args else None
+    same = habits.same_function(name, parts, first) if all(argument.name is None for argument in node.args) else None
+    c.error("unknown-function", node.name_span, f"there is no function {name}", hint, None if same is None else Fix(node.span, same))
+
+
+def _is_mutual(c: Checker, name: str, node: Apply) -> bool:
+    """Reports a cycle of functions that call one another, once."""
+    cycle = c.cycles.get((c.current.node.name if c.current else "", name))
+    if cycle is None:
+        return False
+    c.error(
+        "mutual-recursion",
+        node.name_span,
+        f"functions call one another in a circle: {' -> '.join(cycle)}",
+        "put them in one function that calls itself: fn f(…) -> T depth 5 { … }",
+    )
+    return True
