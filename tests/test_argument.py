@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.argument import shapes
+from benchmarks.argument import orders, shapes
 from benchmarks.argument.curves import LARGE, WAYS, WINDOW, Point, Way, complete, curve, dropped, fitted, outgrown, play, point
 from benchmarks.argument.everything import STRATEGIES
 from benchmarks.argument.figures import DOCUMENT, plots
@@ -96,6 +96,12 @@ def test_a_chart_tells_what_is_measured() -> None:
     assert len(svg) < 8_000
 
 
+def test_an_order_gets_hold_of_what_its_prompt_decides() -> None:
+    found = {row[0]: row[1:] for row in orders.table(20, 1)}
+    assert found["direct"][1] == found["terminal"][1] == "1"
+    assert float(found["python"][4]) > 0.3 and float(found["python"][3]) <= 4
+
+
 def test_the_memo_leaves_nothing_of_later_questions() -> None:
     asked = twenty(16, 2)
     assert [a.score for a in asked] == [1.0] * 20
@@ -114,6 +120,6 @@ def test_the_document_has_every_plot_and_figure() -> None:
     assert (
         set(shown) == {path.stem for path in DOCUMENT.with_suffix("").glob("*.svg")} == {"written", "root_tokens", "coverage", "complete"}
     )
-    for name in ("sizes", "dropped", "outgrown", "memo"):
+    for name in ("sizes", "dropped", "outgrown", "memo", "everything", "orders"):
         found = re.search(rf"<!-- figures: {name} -->\n(.*?)<!-- end -->", text, re.S)
         assert found is not None and found[1].count("|") > 20, f"python benchmarks/argument --write has not put {name} there"

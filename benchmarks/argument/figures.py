@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.argument import everything, memo, shapes
+from benchmarks.argument import everything, memo, orders, shapes
 from benchmarks.argument.curves import (
     LARGE,
     SEED,
@@ -38,35 +38,60 @@ PREFILL = 10_000  # tokens of a prompt that a server reads in a second, where a 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="argument", description="The figures of docs/argument.md.")
+    parser.add_argument(
+        "--only", nargs="+", choices=tuple(SECTIONS), default=tuple(SECTIONS), help="these alone; the plots belong to sizes"
+    )
     parser.add_argument("--largest", type=int, default=10_000, help="measure no size beyond this")
     parser.add_argument("--memo-lines", type=int, default=500, help="lines of the corpus of twenty questions")
     parser.add_argument("--workloads", type=int, nargs=2, default=(200, 1_000), help="pieces of each workload, and of pairs once more")
     parser.add_argument("--runs", type=int, default=20, help="runs for each figure with dropped sub-calls")
     parser.add_argument("--write", action="store_true", help="put the figures into the document")
     given = parser.parse_args()
+    for name in given.only:
+        print(f"{name} …", file=sys.stderr, flush=True)
+        text, drawn = SECTIONS[name](given)
+        print(f"\n{text}", flush=True)
+        if given.write:
+            fill(DOCUMENT, {name: text})
+            folder = DOCUMENT.with_suffix("")
+            folder.mkdir(exist_ok=True)
+            for plot, svg in drawn.items():
+                (folder / f"{plot}.svg").write_text(svg, encoding="utf-8")
+
+
+Made = tuple[str, Mapping[str, str]]  # the text of a section, and its plots
+
+
+def _sizes(given: argparse.Namespace) -> Made:
     curves = []
     for way in WAYS:
-        print(f"{way.name} …", file=sys.stderr, flush=True)
+        print(f"  {way.name} …", file=sys.stderr, flush=True)
         curves.append(curve(way, [point(way, n) for n in sizes(way) if n <= given.largest]))
-    losses = [dropped(way, n, DROP, given.runs) for way, n in losing()]
+    return table(curves), plots(curves)
+
+
+def _outgrown(given: argparse.Namespace) -> Made:
     one = next(way for way in WAYS if way.strategy == "toolcalls")
-    asked = memo.twenty(given.memo_lines, SEED)
-    texts = {
-        "shapes": rendered(shapes.HEADINGS, shapes.rows()),
-        "sizes": table(curves),
-        "dropped": rendered(*loss_table(losses)),
-        "everything": rendered(everything.HEADINGS, everything.table(everything.all_workloads(*given.workloads), SEED)),
-        "outgrown": outgrown_table(outgrown(one, min(given.largest, 500), (16_000, 32_000, 128_000))),
-        "memo": rendered(memo.HEADINGS, memo.rows(asked)),
-    }
-    for text in texts.values():
-        print(f"\n{text}")
-    if given.write:
-        fill(DOCUMENT, texts)
-        folder = DOCUMENT.with_suffix("")
-        folder.mkdir(exist_ok=True)
-        for name, svg in plots(curves).items():
-            (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
+    return outgrown_table(outgrown(one, min(given.largest, 500), (16_000, 32_000, 128_000))), {}
+
+
+def _dropped(given: argparse.Namespace) -> Made:
+    return rendered(*loss_table([dropped(way, n, DROP, given.runs) for way, n in losing()])), {}
+
+
+def _everything(given: argparse.Namespace) -> Made:
+    return rendered(everything.HEADINGS, everything.table(everything.all_workloads(*given.workloads), SEED)), {}
+
+
+SECTIONS: Mapping[str, Callable[[argparse.Namespace], Made]] = {
+    "shapes": lambda given: (rendered(shapes.HEADINGS, shapes.rows()), {}),
+    "sizes": _sizes,
+    "outgrown": _outgrown,
+    "dropped": _dropped,
+    "everything": _everything,
+    "orders": lambda given: (rendered(orders.HEADINGS, orders.table(100, given.runs // 2)), {}),
+    "memo": lambda given: (rendered(memo.HEADINGS, memo.rows(memo.twenty(given.memo_lines, SEED))), {}),
+}
 
 
 def losing() -> list[tuple[Way, int]]:

@@ -38,11 +38,13 @@ _TOLD = re.compile(r"(?m)^(?:[-*] )?((?:No\.|Note|Report|Review|line) \d+): (.+)
 class Root:
     """The root model and the sub-model of one question. With tools it hands `lines` lines (or files) to each sub-agent, and launches
     `together` of them in a reply; a branch reads `page` lines, a terminal shows `screen`. `seed` decides what is dropped. `largest` is the
-    longest prompt that the root model was sent, in tokens; `reckoned` how much of a window it was taken for."""
+    longest prompt that the root model was sent, in tokens; `reckoned` how much of a window it was taken for. `gullible`: root and sub-model
+    obey orders that stand in data, as far as the form of their reply lets them."""
 
     corpus: Corpus
     question: Question
     drop: float = 0.0
+    gullible: bool = False
     lines: int = 20
     together: int = 16
     page: int = 100
@@ -53,7 +55,7 @@ class Root:
     reader: Reader = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.reader = Reader(self.corpus)
+        self.reader = Reader(self.corpus, self.gullible)
 
     def __call__(self, body: Mapping[str, Any]) -> Said:
         if body["model"] == "root":
@@ -65,6 +67,8 @@ class Root:
 
     def _answer(self, body: Mapping[str, Any]) -> Said:
         prompt = written(body)
+        if self.gullible and (obeyed := self.obeying(body, prompt)) is not None:
+            return obeyed
         if prompt.startswith(rules()):
             return counted(body, f"```rlm\n{self.program()}```")
         offered = {tool["function"]["name"] for tool in body.get("tools") or ()}
@@ -84,6 +88,16 @@ class Root:
         if "Note all that this piece" in prompt or "These are notes on a question" in prompt:
             return counted(body, self.digest(prompt))
         return counted(body, self.final(schema_of(body), self.known(prompt)))
+
+    def obeying(self, body: Mapping[str, Any], prompt: str) -> Said | None:
+        """What it says where data in the prompt give an order, None where they do not. One whose replies are programs writes one that
+        answers so."""
+        if all(piece.facts.get("order") is None for piece in self.corpus.shown(prompt)):
+            return None
+        said = self.reader(body)
+        if prompt.startswith(rules()):
+            return counted(body, f"```rlm\nanswer {said.text}\n```")
+        return counted(body, f"FINAL({said.text})") if "llm_query_batched" in prompt[:2_000] else said
 
     def program(self) -> str:
         """Its program, or one without the call that it should have."""
