@@ -58,7 +58,7 @@ def best(sides: Mapping[str, Side], rounds: int, *, warm: bool = True) -> dict[s
 
 def rendered(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table; all columns but the first are figures."""
-    widths = [max(len(row[at]) for row in (headings, *rows)) for at in range(len(headings))]
+    widths = [max(3, *(len(row[at]) for row in (headings, *rows))) for at in range(len(headings))]
     rule = ["-" * (width - 1) + (":" if at else "-") for at, width in enumerate(widths)]
     lines = []
     for row in (headings, rule, *rows):
