@@ -74,6 +74,21 @@ def mended(text: str, **data: Type) -> Mended:
         ("answer n == note", "answer n == float(note)"),
         ("answer search('who?', n)", "answer search('who?', str(n))"),
         ("answer [i for i in n]", "answer [i for i in range(n)]"),
+        # dicts
+        ("answer {o.id: o.amount for o in orders}[n]", "answer {str(o.id): o.amount for o in orders}[str(n)]"),
+        ("answer {o.id: 1 for o in orders}.get(n, 0)", "answer {str(o.id): 1 for o in orders}.get(str(n), 0)"),
+        ("d = {x: 1 for x in xs}\nanswer n in d", "d = {x: 1 for x in xs}\nanswer str(n) in d"),
+        ("d = {x: 1 for x in xs}\nanswer [k for k, v in d]", "d = {x: 1 for x in xs}\nanswer [k for k, v in d.items()]"),
+        ("d = {x: 1 for x in xs}\nanswer list(d)[0]", "d = {x: 1 for x in xs}\nanswer keys(d)[0]"),
+        ("d = {x: 1 for x in xs}\nanswer sum(d)", "d = {x: 1 for x in xs}\nanswer sum(d.values())"),
+        ("d = {x: 1 for x in xs}\nanswer d.north", 'd = {x: 1 for x in xs}\nanswer d["north"]'),
+        ("d = {x: 1 for x in xs}\nanswer d.items", "d = {x: 1 for x in xs}\nanswer d.items()"),
+        ("d = {x: 1 for x in xs}\nanswer max(d, key=lambda k: d.get(k))", "d = {x: 1 for x in xs}\nanswer max(d, key=lambda k: d[k])"),
+        ("answer Counter(xs)", "answer {each: count(xs, each) for each in set(xs)}"),
+        (
+            "answer Counter(xs).most_common(2)",
+            "answer sorted({each: count(xs, each) for each in set(xs)}.items(), key=pair => pair[1], reverse=true)[:2]",
+        ),
         # loops
         ("answer {q, r} in zip(xs, xs)", "answer [{q, r} for q, r in zip(xs, xs)]"),
         ("answer reduce a, b in orders { a + b.amount } otherwise 0", "answer sum(b.amount for b in orders) otherwise 0"),

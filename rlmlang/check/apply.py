@@ -14,7 +14,7 @@ from rlmlang.builtins.declare import Builtin, Parameter, Signature
 from rlmlang.check import habits
 from rlmlang.check.checked import Callee, Function
 from rlmlang.check.checker import Checker, advice, converted, rule, short, whole
-from rlmlang.check.dicts import note_entries, of_wrong_keys, taken_as
+from rlmlang.check.dicts import looked_up, note_entries, of_wrong_keys, taken_as
 from rlmlang.check.report import listing, similar
 from rlmlang.check.unify import Bindings, fits, hull, hull_of_items, item_of, match, orderable, substitute
 from rlmlang.check.unknown import unknown_function
@@ -213,7 +213,7 @@ def _check_function(c: Checker, argument: Argument, wanted: FunctionOf, bound: B
     if not match(wanted.result, result, bound) or not _ordered(bound):
         needs = "numbers or texts, which have an order" if isinstance(wanted.result, Var) else str(wanted.result)
         hint = f"give a default: {short(where)} ?? 0" if isinstance(result, Optional) else advice(where, result, TEXT)
-        c.error("type", where.span, f"this is to give {needs}, not {result}", hint)
+        c.error("type", where.span, f"this is to give {needs}, not {result}", hint, looked_up(c, where))
         return False
     return True
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rlmlang.builtins.declare import Builtin
-from rlmlang.check.checker import Checker
+from rlmlang.check.checker import Checker, whole
 from rlmlang.check.unify import hull_of_items
-from rlmlang.syntax.nodes import Argument, Binary, Block, Expr, Lambda, ListExpr, Literal, Map
+from rlmlang.syntax.diagnostics import Fix
+from rlmlang.syntax.nodes import Apply, Argument, Binary, Block, Expr, Lambda, ListExpr, Literal, Map
 from rlmlang.types import TEXT, DictOf, ListOf, RecordOf, Type
 
 
@@ -39,6 +40,14 @@ def of_wrong_keys(c: Checker, entries: Sequence[ListExpr]) -> DictOf | None:
     keys, values = [entry.items[0] for entry in entries], [entry.items[1] for entry in entries]
     right = [c.expect(key, types[key], TEXT, f"a dict's keys are texts, not {types[key]}") for key in keys]
     return None if all(right) else DictOf(hull_of_items([types[value] for value in values]))
+
+
+def looked_up(c: Checker, node: Expr) -> Fix | None:
+    """`d[k]` for `d.get(k)` where a key has to have a value: in `max(d, key=lambda k: d.get(k))`."""
+    values = [argument.value for argument in node.args] if isinstance(node, Apply) and node.name == "get" else []
+    if len(values) != 2 or not isinstance(c.tables.types.get(values[0]), DictOf):
+        return None
+    return Fix(node.span, f"{whole(values[0])}[{values[1].span.text}]")
 
 
 def taken_as(c: Checker, callee: Builtin, args: Sequence[Argument], argument: Argument, given: Type, wanted: Sequence[Type]) -> Type:

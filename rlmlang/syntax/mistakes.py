@@ -53,14 +53,14 @@ _TOKENS = {
     "then": "write if C { A } else { B }, or A if C else B",
     "of": "write for x in xs",
     "elif": "write else if C { … }",
-    "**": "spread a record with three dots: {...r, a: 2}",
+    "**": "spread a record with three dots: {...r, a: 2}; dicts are joined by dict(items(a) + items(b))",
     "*": "lists are joined with +: xs + ys",
     "|": "alternatives of words stand only in types; or is written or",
     ":": "blocks stand in braces: if C { A } else { B }, map x in xs { E }",
     "as": "a name is bound with name = E",
     "//": "a comment starts with #",
     "from": "from stands in fold only: fold acc, x in xs from INIT { … }",
-    "=": "values never change: bind a new name, or make a new record {...r, field: value}",
+    "=": "values never change: bind a new name, make a new record {...r, field: value}, or all of a dict at once: {K: V for x in xs}",
 }
 _CHARACTERS = {
     "&": "and is written and",
@@ -127,6 +127,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\0:=", "a name is bound on a line of its own: x = E"),
         (r"\{[^{}]*[\w\"']\s*\0=[^=]", "fields are written with a colon: {a: 1}"),
         (r"[\])\w]\s*\0=[^=]", _TOKENS["="]),
+        (r"\{\s*\(\w[\w.]*\s*\0,", 'a key is one text: {f"{a} {b}": E for …}'),
         (r"\+\+\0|--\0", "values never change: bind the name again, x = x + 1, or use fold or sum"),
         (r"\d\.?\0\.+\d", "the numbers from 1 to 9 are range(1, 10)"),
         (r"<\0>", "unequal is !="),
@@ -301,6 +302,9 @@ def _braces(place: _Place, open_brackets: Sequence[Token]) -> Diagnostic | None:
         return None
     if _COMPUTED_NAME.match(text, place.start):
         return place.error("python-habit", "this is no name of a field", _PAIRS)
+    if place.found[:1].isdigit():
+        hint = f'write it as a text: {{"{place.found}": …}}; a dict by numbers has str(x) for a key'
+        return place.error("python-habit", "the names of fields and the keys of dicts are texts", hint)
     alone = _ALONE.match(text, open_brackets[-1].start_pos or 0)
     if alone and not _parted(alone[1]):
         return place.error("syntax", "these braces hold a value without a name", f"write {alone[1].strip()} without braces around it")
