@@ -147,7 +147,7 @@ def table(curves: Sequence[Curve]) -> str:
     misses = [
         [
             c.way.name,
-            str(max(p.n for p in c.points if p.measured)),
+            f"{max(p.n for p in c.points if p.measured):,}",
             *(f"{c.check[f]:.1%}" for f in ("written", "root_tokens", "calls", "largest")),
         ]
         for c in curves
