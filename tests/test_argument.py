@@ -12,7 +12,7 @@ from benchmarks.argument import orders, shapes
 from benchmarks.argument.curves import LARGE, WAYS, WINDOW, Point, Way, complete, curve, dropped, fitted, outgrown, play, point
 from benchmarks.argument.everything import STRATEGIES
 from benchmarks.argument.figures import DOCUMENT, plots
-from benchmarks.argument.memo import rows, twenty
+from benchmarks.argument.memo import rows, summed, twenty
 from benchmarks.argument.plot import Line, chart
 from benchmarks.argument.reader import reading
 from benchmarks.argument.root import Root
@@ -107,7 +107,8 @@ def test_the_memo_leaves_nothing_of_later_questions() -> None:
     assert [a.score for a in asked] == [1.0] * 20
     assert asked[0].sent == 16 and asked[0].from_memo == 0
     assert all(a.sent == 0 and a.from_memo == a.calls == 16 and a.tokens == 0 for a in asked[1:])
-    assert rows(asked)[-1][0] == "all"
+    assert [row[0] for row in summed(asked)] == ["1", "2 to 20", "all"] and len(rows(asked)) == 21
+    assert summed(asked)[1][2:6] == ["304", "304", "0", "0"]
 
 
 def test_the_bounds_in_the_document_are_those_of_today() -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.argument.reader import reading
 from benchmarks.argument.root import Root
+from benchmarks.harness import rendered
 from rlmlang import Settings
 from rlmlang.compare.compare import compare
 from rlmlang.compare.strategy import Row
 from rlmlang.compare.workloads import WORKLOADS, generate
 
 STRATEGIES = ("direct", "chunks", "toolcalls", "folding", "terminal", "python", "rlm")
-HEADINGS = ("workload", "n", "strategy", "score", "coverage", "calls", "root tokens", "all tokens", "rounds")
 
 
 def rows(workload: str, n: int, seed: int) -> list[Row]:
@@ -26,15 +26,25 @@ def rows(workload: str, n: int, seed: int) -> list[Row]:
         return compare(corpus.task(0, folder), STRATEGIES, settings, calls=2 * n + 200, allow_python=True)
 
 
-def table(sizes: Sequence[tuple[str, int]], seed: int) -> list[list[str]]:
-    """A line for each workload, size and strategy."""
-    lines = []
-    for workload, n in sizes:
-        for row in rows(workload, n, seed):
-            score = f"{row.score or 0:.2f}" if row.outcome == "answered" else row.outcome
-            figures = [f"{figure:,}" for figure in (row.calls, row.root_tokens, row.tokens, row.rounds)]
-            lines.append([workload, f"{n:,}", row.strategy, score, f"{row.coverage or 0:.0%}", *figures])
-    return lines
+def tables(sizes: Sequence[tuple[str, int]], seed: int) -> str:
+    """Tables with a line for each strategy and a column for each workload: scores with coverage, calls, and tokens."""
+    columns = [rows(workload, n, seed) for workload, n in sizes]
+    headings = [f"{workload}, {n:,}" for workload, n in sizes]
+    shown: Sequence[tuple[str, Callable[[Row], str]]] = (
+        ("score, and coverage where it is not whole", _score),
+        ("calls", lambda row: f"{row.calls:,}"),
+        ("tokens of the root model", lambda row: f"{row.root_tokens:,}"),
+        ("all tokens", lambda row: f"{row.tokens:,}"),
+    )
+    return "\n\n".join(
+        rendered((title, *headings), [[name, *(told(column[at]) for column in columns)] for at, name in enumerate(STRATEGIES)])
+        for title, told in shown
+    )
+
+
+def _score(row: Row) -> str:
+    score = f"{row.score or 0:.2f}" if row.outcome == "answered" else row.outcome
+    return score if row.coverage == 1.0 else f"{score} ({row.coverage or 0:.0%})"
 
 
 def all_workloads(n: int, many_pairs: int) -> list[tuple[str, int]]:

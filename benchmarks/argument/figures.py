@@ -80,7 +80,13 @@ def _dropped(given: argparse.Namespace) -> Made:
 
 
 def _everything(given: argparse.Namespace) -> Made:
-    return rendered(everything.HEADINGS, everything.table(everything.all_workloads(*given.workloads), SEED)), {}
+    return everything.tables(everything.all_workloads(*given.workloads), SEED), {}
+
+
+def _memo(given: argparse.Namespace) -> Made:
+    asked = memo.twenty(given.memo_lines, SEED)
+    print(f"\n{rendered(memo.HEADINGS, memo.rows(asked))}", flush=True)
+    return rendered(memo.HEADINGS, memo.summed(asked)), {}
 
 
 SECTIONS: Mapping[str, Callable[[argparse.Namespace], Made]] = {
@@ -90,7 +96,7 @@ SECTIONS: Mapping[str, Callable[[argparse.Namespace], Made]] = {
     "dropped": _dropped,
     "everything": _everything,
     "orders": lambda given: (rendered(orders.HEADINGS, orders.table(100, given.runs // 2)), {}),
-    "memo": lambda given: (rendered(memo.HEADINGS, memo.rows(memo.twenty(given.memo_lines, SEED))), {}),
+    "memo": _memo,
 }
 
 

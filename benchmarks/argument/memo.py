@@ -48,14 +48,19 @@ def twenty(n: int, seed: int) -> list[Asked]:
 
 
 def rows(asked: Sequence[Asked]) -> list[list[str]]:
-    """The table: the first question, each of the others, and all."""
-    shown = [
-        [a.name, f"{a.score:.2f}", *(f"{figure:,}" for figure in (a.calls, a.from_memo, a.sent, a.tokens)), f"{a.seconds:.2f}"]
-        for a in asked
-    ]
-    total = [sum(figures) for figures in zip(*((a.calls, a.from_memo, a.sent, a.tokens) for a in asked), strict=True)]
+    """The table: each question, and all."""
+    return [*(_row(a.name, [a]) for a in asked), _row("all", asked)]
+
+
+def summed(asked: Sequence[Asked]) -> list[list[str]]:
+    """The table: the first question, all others together, and all."""
+    return [_row(asked[0].name, asked[:1]), _row(f"{asked[1].name} to {asked[-1].name}", asked[1:]), _row("all", asked)]
+
+
+def _row(name: str, asked: Sequence[Asked]) -> list[str]:
+    figures = (sum(column) for column in zip(*((a.calls, a.from_memo, a.sent, a.tokens) for a in asked), strict=True))
     mean = sum(a.score for a in asked) / len(asked)
-    return [*shown, ["all", f"{mean:.2f}", *(f"{figure:,}" for figure in total), f"{sum(a.seconds for a in asked):.2f}"]]
+    return [name, f"{mean:.2f}", *(f"{figure:,}" for figure in figures), f"{sum(a.seconds for a in asked):.2f}"]
 
 
 HEADINGS = ("question", "F1", "calls", "from memo", "sent", "tokens paid", "seconds")
