@@ -135,6 +135,7 @@ class Programs:
             lambda: self.block_map(below),
             lambda: n.Filter(HERE, (self.plain(),), self.expr(below), self.value_body(below), skip=r.random() < 0.2),
             *(2 * [lambda: self.comprehension(below)]),
+            lambda: self.dict(below),
             lambda: n.Reduce(HERE, self.plain(), self.plain(), self.expr(below), self.body(below)),
             lambda: n.Reduce(HERE, self.plain(), "if", self.expr(below), self.expr(below), self.expr(below)),
             lambda: n.Fold(HERE, self.plain(), self.plain(), self.expr(below), self.expr(below), self.body(below)),
@@ -223,8 +224,39 @@ class Programs:
                 result = n.Map(HERE, target, source, result, comprehension=True, flatten=at > 0, skip=skip)
         return result
 
+    def dict(self, depth: int) -> n.Expr:
+        """As the parser makes them."""
+        r = self.random
+        keys = (self.named, self.literal, lambda: self.fstring(1), lambda: self.key(depth), lambda: self.expr(min(depth, 2)))
+        result: n.Expr = n.ListExpr(HERE, (self.pick(keys)(), self.expr(depth)))
+        for at in range(r.choice((1, 1, 2))):
+            target = self.pick((("a",), ("a", "b"), ("if",)))
+            source: n.Expr = self.expr(depth)
+            if r.random() < 0.3:
+                source = n.Filter(HERE, target, source, self.expr(depth), comprehension=True)
+            skip = at == 0 and r.random() < 0.15
+            result = n.Map(HERE, target, source, result, comprehension=True, flatten=at > 0, skip=skip)
+        return n.Apply(HERE, "dict", (n.Argument(HERE, result),), braces=True, name_span=HERE)
+
+    def key(self, depth: int) -> n.Expr:
+        """A key that begins with a name."""
+        r = self.random
+        made: n.Expr = n.Name(HERE, self.pick(("a", "type", "map")))
+        for _ in range(r.randint(1, 3)):
+            below = self.expr(min(depth, 1))
+            ways = (
+                n.FieldAccess(HERE, made, self.pick(("path", "if", "type")), name_span=HERE),
+                n.Index(HERE, made, below),
+                n.Slice(HERE, made, None, below),
+                n.Apply(HERE, "f", (n.Argument(HERE, made),), True, name_span=HERE),
+                n.Apply(HERE, "f", (n.Argument(HERE, below),), name_span=HERE),
+                n.Binary(HERE, "+", made, below),
+            )
+            made = self.pick(ways)
+        return made
+
     def type(self, depth: int = 2) -> n.TypeExpr:
-        kind = self.random.randrange(5 if depth else 2)
+        kind = self.random.randrange(6 if depth else 2)
         if kind == 0:
             return n.NamedType(HERE, self.pick(("text", "int", "Role", "None")))
         if kind == 1:
@@ -233,6 +265,8 @@ class Programs:
             return n.ListType(HERE, self.type(depth - 1), self.maybe(lambda: 10))
         if kind == 3:
             return n.RecordType(HERE, tuple((name, self.type(depth - 1)) for name in self.random.sample(("a", "if", "two words"), 2)))
+        if kind == 4:
+            return n.DictType(HERE, n.NamedType(HERE, self.pick(("text", "str"))), self.type(depth - 1))
         item = self.type(depth - 1)
         return item if isinstance(item, n.OptionalType) else n.OptionalType(HERE, item)
 
