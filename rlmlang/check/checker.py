@@ -169,7 +169,7 @@ class Checker:
             if found in (TEXT, NONE):
                 return found
             if str(found) in ("int", "float"):
-                hint = f"compare it: {short(node)} != 0"
+                hint = f"compare it: {short(node)} != 0" if not isinstance(node, Call) else "ask for a bool: call … -> bool; or compare it"
             elif isinstance(found, RecordOf):
                 bools = [n for n, t in found.fields if t is BOOL]
                 hint = f"test one of its fields: {short(node)}.{bools[0]}" if bools else "test one of its fields"

@@ -198,7 +198,7 @@ def _field_of(c: Checker, node: FieldAccess, base: Type) -> Type:
         hint = f"{name} is a function: {owner}.{name}()"
         fix = fix or f"{whole(node.base)}.{name}()"
     if hint is None and (base is TEXT or isinstance(base, Enum)):
-        hint = f'a text has no fields; a model can say it: call "Which {name}?" on {owner}'
+        hint = f'a text has no fields; a model can say it, as in {{{name}: call "Which {name}?" on {owner}}}'
     if hint is None and fields:
         hint = (f"did you mean {close}? " if close else "") + f"its fields are {listing(fields)}"
     if isinstance(base, DictOf) and hint is None:

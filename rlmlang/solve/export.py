@@ -39,6 +39,11 @@ _PARTS: Final = {  # shared, under these names; the regular expressions of termi
     "\ue004": ("COMMENT", r"#[^\n]{0,240}"),
     "\ue005": ("CODE", f"(u{_FOUR}|U(0000{_FOUR}|000[1-9a-fA-F]{_HEX}{{4}}|0010{_HEX}{{4}}))"),
 }
+_IN_A_TURN: Final = {
+    "BLANKS": r"[ \t]{0,2}",
+    "SPACE": r"[ \t]{1,2}",
+    "EMPTY": r"(\n[ \t]{0,16}){1,2}",
+}  # a small model fills lines with blanks
 _BLANKS, _SPACE, _NAME_REST, _EMPTY, _REMARK, _CODE = _PARTS
 _GREAT = r"[0-9](\.[0-9]{1,15})?[eE][+-]?([1-2][0-9]{2}|30[0-7])"  # with longer exponents a float of few digits is none too large
 _NARROWER: Final = (  # in the regular expressions of the grammar: what stands there, what the constrained forms have instead
@@ -168,14 +173,20 @@ def _spell(regexp: str, shared: Callable[[str], str], literal: Callable[[str], s
     return "".join(out) + (literal(run) if run else "")
 
 
-def _rust(regexp: str) -> str:
+def _part(part: str, turn: bool) -> str:
+    """The regular expression of a shared part."""
+    name, text = _PARTS[part]
+    return _IN_A_TURN.get(name, text) if turn else text
+
+
+def _rust(regexp: str, turn: bool) -> str:
     """As llguidance reads it, all in one."""
 
     def literal(text: str) -> str:
         plain = "_ \"'#,:;<>=!%@~&`"
         return "".join("\\n" if c == "\n" else c if c.isalnum() or c in plain else "\\" + c for c in text)
 
-    return _spell(regexp, lambda part: f"({_rust(_PARTS[part][1])})", literal)
+    return _spell(regexp, lambda part: f"({_rust(_part(part, turn), turn)})", literal)
 
 
 def _bnf(regexp: str) -> str:
@@ -251,7 +262,7 @@ def _lark(turn: bool = False) -> str:
     lines.append("")
     for symbol, name in names.items():
         if isinstance(symbol, Terminal):
-            lines.append(f"{name}: /{_rust(_regexp(symbol, turn))}/")
+            lines.append(f"{name}: /{_rust(_regexp(symbol, turn), turn)}/")
     return "\n".join(lines) + "\n"
 
 
@@ -270,5 +281,6 @@ def _gbnf(turn: bool = False) -> str:
         if isinstance(symbol, Terminal):
             lines.append(f"{name} ::= {_bnf(_regexp(symbol, turn))}")
     written = "\n".join(lines)
-    lines += [f"{name.lower()} ::= {_bnf(text)}" for name, text in _PARTS.values() if name != "COMMENT" or " comment" in written]
+    named = {name: _part(part, turn) for part, (name, _) in _PARTS.items() if name != "COMMENT" or " comment" in written}
+    lines += [f"{name.lower()} ::= {_bnf(text)}" for name, text in named.items()]
     return "\n".join(lines) + "\n"
