@@ -196,6 +196,9 @@ def test_input_and_use_are_refused() -> None:
         ("answer {a: 1, b: 2}", "{a: int}", {"a": 1}),
         ('answer call "echo maybe" -> text', "text", "maybe"),
         ("answer none", "int?", None),
+        ('answer {x: len(x) for x in ["a", "bc"]}', "dict[text, float]", {"a": 1.0, "bc": 2.0}),
+        ("answer {a: 1, b: 2}", "dict[text, int]", {"a": 1, "b": 2}),
+        ('answer {x: len(x) for x in ["a", "bc"]}', "{bc: int, a: int}", {"bc": 2, "a": 1}),
     ],
 )
 def test_the_answer_has_the_type_that_is_asked_for(program: str, wanted: str, answer: Any) -> None:
@@ -203,6 +206,22 @@ def test_the_answer_has_the_type_that_is_asked_for(program: str, wanted: str, an
     assert solution.answer == answer
     assert f"The answer has the type {wanted}." in roots.told(1)
     assert solution.type == wanted
+
+
+@pytest.mark.parametrize(
+    ("program", "wanted"),
+    [
+        ('answer {x: len(x) for x in ["a", "bc"]}', "dict[text, float]"),
+        ('answer {x: [len(x)] for x in ["a", "bc"]}', "dict[text, [float]]"),
+        ("answer {a: 1, b: 2}", "dict[text, float]"),
+        ('answer {x: len(x) for x in ["a", "bc"]}', "{bc: float, a: int}"),
+    ],
+)
+def test_a_kept_program_gives_the_dict_that_was_asked_for(program: str, wanted: str) -> None:
+    solution, _ = solved(block(program), type=wanted)
+    assert solution.program is not None
+    kept = rlmlang.run(solution.program, OFF).answer
+    assert json.dumps(kept) == json.dumps(solution.answer)
 
 
 def test_a_solve_inside_gives_a_text_where_it_names_no_type() -> None:

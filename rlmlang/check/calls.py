@@ -51,7 +51,7 @@ def _infer(c: Checker, node: Call | Solve, options: tuple[str, ...]) -> Type:
             if datum.name in names:
                 c.error("duplicate-name", datum.span, f"two data are named {datum.name}")
             names.add(datum.name)
-    reply = TEXT if node.type is None else read_reply_type(c, node.type)
+    reply = TEXT if node.type is None else read_reply_type(c, node.type, schema=isinstance(node, Call))
     if reply is NONE:
         c.error("reply-type", node.span if node.type is None else node.type.span, "a reply that is always none says nothing", "write text?")
     seen: set[str] = set()

@@ -142,14 +142,14 @@ def _record(c: Checker, node: RecordType, depth: int) -> Type:
     return RecordOf(tuple(fields.items()))
 
 
-def read_reply_type(c: Checker, node: TypeExpr) -> Type:
-    """The type that a call asks for: what a model can write as JSON and a schema can say."""
+def read_reply_type(c: Checker, node: TypeExpr, *, schema: bool = True) -> Type:
+    """The type that a call asks for: what a model can write as JSON and (with `schema`) a schema can say; a program can answer more."""
     found = read_type(c, node)
     if not is_data(found):
         c.error("reply-type", node.span, f"a model cannot reply with {found}", "ask for a text, or a record of texts and numbers")
         return UNKNOWN
     depth, parts, loose = _extent(found)
-    if (held := _dict_in(found)) is not None:
+    if schema and (held := _dict_in(found)) is not None:
         hint = f"ask for pairs: -> [{{key: text, value: {held.value}}}], then {{p.key: p.value for p in …}}"
         c.error("reply-type", node.span, "no schema can say a dict, whose names are not known before", hint)
         return UNKNOWN
@@ -180,9 +180,9 @@ def _extent(t: Type) -> tuple[int, int, bool]:
     if isinstance(t, RecordOf):
         below = [_extent(f) for _, f in t.fields]
         return 1 + max((d for d, _, _ in below), default=0), len(below) + sum(n for _, n, _ in below), any(j for _, _, j in below)
-    if isinstance(t, (ListOf, Optional)):
-        depth, parts, loose = _extent(t.item)
-        return depth + isinstance(t, ListOf), parts, loose
+    if isinstance(t, (ListOf, Optional, DictOf)):
+        depth, parts, loose = _extent(t.value if isinstance(t, DictOf) else t.item)
+        return depth + (not isinstance(t, Optional)), parts, loose
     if isinstance(t, Tuple):
         return 1, 0, True
     return 1, len(t.words) if isinstance(t, Enum) else 0, t is JSON

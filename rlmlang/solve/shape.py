@@ -8,6 +8,7 @@ from itertools import count
 from typing import Final
 
 from rlmlang.check.unify import item_of
+from rlmlang.syntax.strings import is_name
 from rlmlang.types import FLOAT, INT, NONE, DictOf, ListOf, Optional, RecordOf, Tuple, Type
 
 _ITEM: Final = "item"
@@ -28,6 +29,11 @@ def _shaped(value: str, given: Type, wanted: Type, taken: frozenset[str]) -> str
             return None if given is NONE else _shaped(value, given, asked, taken)
         case RecordOf(fields=have), RecordOf(fields=asked_fields):
             return _record(value, have, asked_fields, taken)
+        case RecordOf(fields=have), DictOf(value=asked) if all(is_name(name) for name, _ in have):
+            return _record(value, have, tuple([(name, asked) for name, _ in have]), taken)
+        case DictOf(value=has), RecordOf(fields=asked_fields) if all(is_name(name) for name, _ in asked_fields):
+            found = {name: f'{value}.get("{name}")' if isinstance(t, Optional) else f'{value}["{name}"]' for name, t in asked_fields}
+            return "{" + ", ".join(f"{name}: {_shaped(found[name], has, t, taken) or found[name]}" for name, t in asked_fields) + "}"
         case DictOf(value=has), DictOf(value=asked):
             key, own = _new("key", taken), _new(_ITEM, taken)
             inner = _shaped(own, has, asked, taken | {key, own})
