@@ -289,6 +289,7 @@ def test_many_threads_end_somewhere() -> None:
 
 def test_closing_ends_what_runs() -> None:
     repl = Repl({}, seconds=60)
+    repl.run("1")  # it has started
     turns: list[Turn | Asks | Failure] = []
 
     def work(code: str) -> None:

@@ -228,7 +228,7 @@ def index(analysis: Analysis, node: n.Index, env: Env, start: Interval) -> Out:
         base, at = sizes
         whole = unfold(base)
         if isinstance(whole, DictSize) or (isinstance(whole, RecordSize) and not isinstance(at, Exact)):
-            return as_dict(whole).values.item
+            return unfold(as_dict(whole).values.item)  # not as a known value: there may be none for the key
         if isinstance(whole, RecordSize) and isinstance(at, Exact) and isinstance(at.value, str):
             return whole.get(at.value) or of_type(analysis.checked.types[node])
         if isinstance(base, Exact) and isinstance(base.value, SEQUENCES) and not isinstance(base.value, Streamed):
