@@ -230,7 +230,10 @@ class Analysis:
         return Out(None, cost, Interval(out.round.low, last))
 
     def is_safe(self, node: n.Node, env: Env) -> bool:
-        return node not in self.checked.effects and all(env[v].safe for v in self.facts.mentions(node) if v in env)
+        """Whether what is known of its value is what it gives: of what reads unknown values, a size does not say whether it fails."""
+        read = [env[v] for v in self.facts.mentions(node) if v in env]
+        known = all(b.safe and (isinstance(b.size, Exact) or b.choices is not None) for b in read)
+        return known and node not in self.checked.effects
 
 
 # what is made of parts, which are looked at each for itself though the whole is known
