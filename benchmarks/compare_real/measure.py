@@ -167,7 +167,8 @@ def main() -> None:
     limits = {"turns": given.turns, "calls": given.calls, "seconds": given.seconds}
     whole = given.report or measure(todo, kept, opened, given.out, **limits, allow_python=given.allow_python)
     text = table(kept.rows, todo)
-    command = f"python benchmarks/compare_real {path.name}{' --allow-python' if given.allow_python else ''}"
+    said = [word for word in sys.argv[1:] if word not in (given.model, "--report", "--write")]
+    command = " ".join(["python benchmarks/compare_real", path.name, *said])
     print(text)
     if given.write:
         done = sum(job in kept.rows for job in todo)
