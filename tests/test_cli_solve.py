@@ -257,14 +257,14 @@ def test_the_embedded_model_writes_programs(rlm: Shell, tmp_path: Path, monkeypa
     (tmp_path / "cache" / "models").symlink_to(cache_root() / "models")
     monkeypatch.setenv("RLM_CACHE_DIR", str(tmp_path / "cache"))
     rlm.write("book.txt", BOOK)
-    rlm.write("rlm.toml", '[models.root]\nmodel = "local"\nmax_output_tokens = 40\nconcurrency = 1\ntemperature = 0.7\n')
+    rlm.write("rlm.toml", '[models.root]\nmodel = "local"\nmax_output_tokens = 20\nconcurrency = 1\ntemperature = 0.7\n')
     done = rlm("solve", "How many lines?", "--context", "book.txt", "--turns", "2", "--calls", "6", "--json")
     report = done.json
     assert report["outcome"] in ("answered", "no answer") and done.code == (0 if report["outcome"] == "answered" else 1), done.err
     for turn in report["turns"]:
         assert turn["outcome"] is not None
         if turn["program"] is None:
-            assert turn["outcome"] == "no program" and "stopped at its limit of 40 tokens" in turn["error"]
+            assert turn["outcome"] == "no program" and "stopped at its limit of 20 tokens" in turn["error"]
         else:
             try:
                 parse(turn["program"])

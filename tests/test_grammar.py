@@ -286,8 +286,8 @@ def test_a_reply_is_a_program_between_fences(program: str, takes: bool, llama: L
 @pytest.mark.skipif(importlib.util.find_spec("xllamacpp") is None, reason="xllamacpp is not installed")
 def test_what_the_embedded_model_writes_parses() -> None:
     """At temperature 1, where a small model writes anything at all; `benchmarks/constrained.py` takes more samples."""
-    written = asyncio.run(constrained_samples(40))
-    assert len(written) >= 40 and len(set(written)) > 20
+    written = asyncio.run(constrained_samples(16))
+    assert len(written) >= 16 and len(set(written)) > 8
     for text in written:
         assert complaints(text) <= BEYOND, text
 
@@ -304,8 +304,8 @@ async def constrained_samples(count: int) -> list[str]:
     provider = InAHurry(model)
     written: list[str] = []
     try:
-        for start in range(0, 6 * count, 40):
-            done = await asyncio.gather(*(provider.complete(evolve(one, sample=start + i)) for i in range(40)))
+        for start in range(0, 6 * count, 16):
+            done = await asyncio.gather(*(provider.complete(evolve(one, sample=start + i)) for i in range(16)))
             written += [completion.text or "" for completion in done if completion.finish == "stop"]
             if len(written) >= count:
                 break
