@@ -238,7 +238,9 @@ def test_by_hand(hand: Hand) -> None:
     hand.type("\x03")  # Ctrl-C stops what runs
     hand.wait_for("interrupted")
     hand.wait_for("rlm> ")
-    hand.type("n * (\x03")  # and throws away what is typed
+    hand.type("n * (")
+    hand.wait_for("n * (")
+    hand.type("\x03")  # and throws away what is typed
     hand.wait_for("rlm> ")
     hand.type("range(\t100000).le\t)\r")
     hand.wait_for("100000")
