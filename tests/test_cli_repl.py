@@ -184,11 +184,13 @@ class Hand:
     def type(self, text: str) -> None:
         os.write(self.terminal, text.encode())
 
-    def wait_for(self, text: str) -> str:
-        """What was written up to `text`."""
+    def wait_for(self, text: str, again: str = "") -> str:
+        """What was written up to `text`; `again` is typed each second until then."""
         until = time.monotonic() + 20
         while text not in self.seen:
             assert time.monotonic() < until, self.seen
+            if again and time.monotonic() > until - 19:
+                self.type(again)
             if select.select([self.terminal], [], [], 1)[0]:
                 try:
                     self.seen += os.read(self.terminal, 4096).decode("utf-8", "replace")
@@ -241,7 +243,7 @@ def test_by_hand(hand: Hand) -> None:
     hand.type("n * (")
     hand.wait_for("n * (")
     hand.type("\x03")  # and throws away what is typed
-    hand.wait_for("rlm> ")
+    hand.wait_for("rlm> ", again="\x03")  # one that comes while the line is set up may be lost
     hand.type("range(\t100000).le\t)\r")
     hand.wait_for("100000")
     hand.wait_for("rlm> ")
