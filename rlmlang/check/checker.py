@@ -345,7 +345,7 @@ def short(node: Node) -> str:
     text = node.span.text
     if len(text) > 40 or "\n" in text:
         return "x"
-    return text if isinstance(node, (Name, FieldAccess, Apply, Literal, ListExpr, Record, Index, FString)) else f"({text})"
+    return text if isinstance(node, Literal) else whole(node)
 
 
 def whole(node: Node) -> str:

@@ -9,12 +9,6 @@ from rlmlang.syntax.nodes import Lambda
 from rlmlang.types import DIR, FILE, FLOAT, INT, TEXT, DictOf, ListOf, Optional, RecordOf, Tuple, Type
 
 _NAMES: Final = {
-    "null": "write none",
-    "undefined": "write none",
-    "nil": "write none",
-    "NULL": "write none",
-    "TRUE": "write true",
-    "FALSE": "write false",
     "self": "there are no objects: give what is needed as a parameter",
     "this": "there are no objects: give what is needed as a parameter",
     "NaN": "there is no such number; write none",
@@ -43,8 +37,6 @@ _FUNCTIONS: Final = {
     "open": "declare it, and whoever runs the program gives it: input doc: file, then doc.text",
     "read": "a file's text is {0}.text",
     "read_text": "a file's text is {0}.text",
-    "readlines": "write lines({0}.text)",
-    "splitlines": "write lines({0})",
     "read_file": "declare it, and whoever runs the program gives it: input doc: file, then doc.text",
     "input": "declare it: input question: text",
     "eval": "there is no eval: a text is never a program; solve lets a model write one",
@@ -54,18 +46,14 @@ _FUNCTIONS: Final = {
     "add": "lists never change: write {0} + [{1}]",
     "insert": "lists never change: write [{2}] + {0}",
     "extend": "lists never change: write {0} + {1}",
-    "concat": "write {0} + {1}",
     "remove": "lists never change: write [x for x in {0} if x != {1}]",
     "pop": "lists never change: last({0}) is the last item, {0}[:-1] the others",
     "sort": "lists never change: write sorted({0})",
     "reverse": "lists never change: write reversed({0})",
     "update": "values never change: write {{...{0}, ...{1}}} for records, dict(items({0}) + items({1})) for dicts",
     "copy": "values never change, so none needs a copy",
-    "length": "write len({0})",
-    "size": "write len({0})",
     "list": "write [x for x in {0}]; keys, values and items give lists",
     "tuple": "write a list: [a, b]",
-    "Set": "write unique({0})",
     "isinstance": "types are known before it runs: ask for the one you want, call … -> int",
     "type": "types are known before it runs: ask for the one you want, call … -> int",
     "bool": "a condition takes lists, texts and optionals as they are; compare numbers: {0} != 0",
@@ -76,34 +64,17 @@ _FUNCTIONS: Final = {
     "includes": "write {1} in {0}",
     "has_key": "write {1} in {0}",
     "indexOf": "write find({0}, {1}) for a text, index({0}, {1}) for a list",
-    "toLowerCase": "write {0}.lower()",
-    "toUpperCase": "write {0}.upper()",
-    "trim": "write {0}.strip()",
-    "lstrip": "write {0}.strip()",
-    "rstrip": "write {0}.strip()",
-    "startsWith": "write {0}.startswith({1})",
-    "endsWith": "write {0}.endswith({1})",
-    "replaceAll": "write {0}.replace({1}, {2})",
-    "substring": "write {0}[{1}:{2}]",
     "substr": "write {0}[{1}:…]",
     "slice": "write {0}[{1}:{2}]",
-    "charAt": "write {0}[{1}]",
-    "toString": "write str({0})",
-    "String": "write str({0})",
     "Number": "write int({0}) or float({0})",
-    "parseInt": "write int({0})",
-    "parseFloat": "write float({0})",
     "parse": "write parse_json({1})",
     "loads": "write parse_json({1})",
     "dumps": "write json({1})",
     "stringify": "write json({1})",
-    "capitalize": "write {0}.title()",
     "forEach": "write [… for x in {0}]",
     "flatMap": "write flatten([… for x in {0}])",
     "some": "write any([… for x in {0}])",
     "every": "write all([… for x in {0}])",
-    "avg": "write mean({0})",
-    "average": "write mean({0})",
     "median": "write sorted({0})[len({0}) // 2]",
     "iter": "lists are gone through as they are: [… for x in xs]",
     "next": "write first(xs)",
@@ -122,8 +93,6 @@ _FUNCTIONS: Final = {
     "sub": "write replace(text, old, new)",
     "glob": 'write {0}.files("**/*.py")',
     "listdir": 'declare the directory, input repo: dir, then repo.files("*")',
-    "walk": 'write {0}.files("**/*")',
-    "iterdir": 'write {0}.files("*")',
     "llm_query": "write call … on …",
     "llm": "write call … on …",
     "ask": "write call … on …",
@@ -209,6 +178,7 @@ _SAME_FUNCTIONS: Final = {
     ("walk", 1): '{0}.files("**/*")',
     ("iterdir", 1): '{0}.files("*")',
 }
+_SPELLED: Final = {name: f"write {spelling}" for (name, _), spelling in _SAME_FUNCTIONS.items()}  # the hint, where none says more
 
 
 def same_name(name: str) -> str | None:
@@ -261,12 +231,13 @@ def new_list(method: str, name: str, args: Sequence[str]) -> str | None:
 
 def name_hint(name: str) -> str | None:
     """What to write instead of a name that other languages have."""
-    return _NAMES.get(name)
+    same = same_name(name)
+    return _NAMES.get(name) if same is None else f"write {same}"
 
 
 def function_hint(name: str, owner: str | None, args: list[str]) -> str | None:
     """What to write instead of a function or method that other languages have."""
-    hint = _FUNCTIONS.get(name)
+    hint = _FUNCTIONS.get(name) or _SPELLED.get(name)
     if hint is None:
         return None
     parts = [*([] if owner is None else [owner]), *args]
