@@ -24,13 +24,7 @@ DATA: dict[str, Type] = {"xs": ListOf(TEXT), "note": TEXT, "repo": DIR, "n": INT
 
 
 def mended(text: str, **data: Type) -> Mended:
-    def diagnose(text: str) -> tuple[Diagnostic, ...]:
-        try:
-            return check(parse(text), turn=Turn(names=data or DATA)).diagnostics
-        except ProgramError as error:
-            return error.diagnostics
-
-    return mend(text, diagnose)
+    return mend(text, lambda text: check(parse(text), turn=Turn(names=data or DATA)))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +124,7 @@ def test_one_list_is_the_one_that_is_meant() -> None:
 def test_right_programs_stay_as_they_are() -> None:
     for seed in range(60):
         text = TypedPrograms(seed).program()
-        made = mend(text, lambda text: check(parse(text)).diagnostics)
+        made = mend(text, lambda text: check(parse(text)))
         assert made.text == text and not made.fixed
 
 
@@ -146,7 +140,7 @@ def test_any_text_is_survived(seed: int, at: int, piece: str) -> None:
         except ProgramError as error:
             return error.diagnostics
 
-    made = mend(text[:at] + piece + text[at:], diagnose)
+    made = mend(text[:at] + piece + text[at:], lambda text: check(parse(text)))
     assert made.left == diagnose(made.text) or [d.message for d in made.left] == [d.message for d in diagnose(made.text)]
 
 

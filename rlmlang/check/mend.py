@@ -7,6 +7,8 @@ from typing import Final
 
 from attrs import frozen
 
+from rlmlang.check.checked import Checked
+from rlmlang.errors import ProgramError
 from rlmlang.syntax.diagnostics import Diagnostic
 from rlmlang.syntax.source import universal
 
@@ -16,29 +18,39 @@ _ROUNDS: Final = 8  # a fix may show the next mistake
 @frozen
 class Mended:
     """`text` is the program with its fixes (as it was, where there is none), `fixed` the errors that those were for; `left` is what is
-    still said of it."""
+    still said of it, and `checked` what the checker made of it, None where it does not parse."""
 
     text: str
     fixed: tuple[Diagnostic, ...]
     left: tuple[Diagnostic, ...]
+    checked: Checked | None
 
 
-def mend(text: str, diagnose: Callable[[str], Sequence[Diagnostic]]) -> Mended:
-    """`text` with the fixes of its errors. `diagnose` says what is wrong with a program's text."""
+def mend(text: str, check: Callable[[str], Checked]) -> Mended:
+    """`text` with the fixes of its errors. `check` parses and checks a program's text, and raises ProgramError for syntax."""
     fixed: list[Diagnostic] = []
+    checked, found = _examined(text, check)
     for _ in range(_ROUNDS):
-        found = tuple(diagnose(text))
         whole = universal(text)
         now = _apart([d for d in found if d.severity == "error" and d.fix is not None and d.fix.span.source.text == whole])
         if not now:
-            return Mended(text, tuple(fixed), found)
+            break
         text = whole
         for diagnostic in reversed(now):
             assert diagnostic.fix is not None
             span = diagnostic.fix.span
             text = text[: span.start] + diagnostic.fix.text + text[span.end :]
         fixed += now
-    return Mended(text, tuple(fixed), tuple(diagnose(text)))
+        checked, found = _examined(text, check)
+    return Mended(text, tuple(fixed), found, checked)
+
+
+def _examined(text: str, check: Callable[[str], Checked]) -> tuple[Checked | None, tuple[Diagnostic, ...]]:
+    try:
+        checked = check(text)
+    except ProgramError as error:
+        return None, error.diagnostics
+    return checked, checked.diagnostics
 
 
 def _apart(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:

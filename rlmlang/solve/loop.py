@@ -14,7 +14,8 @@ It does not: talk to a model (run.calls does), know the command line, or keep an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from attrs import define, field, frozen
@@ -22,13 +23,13 @@ from attrs import define, field, frozen
 from rlmlang import limits
 from rlmlang.check import check
 from rlmlang.check.checked import Checked, Turn
-from rlmlang.check.mend import mend
+from rlmlang.check.mend import Mended, mend
 from rlmlang.check.unify import fits
 from rlmlang.cost import Bound
 from rlmlang.cost import bound as bound_of
 from rlmlang.cost.bound import figures_json
 from rlmlang.cost.pricing import quota, usable
-from rlmlang.errors import BudgetError, CutOff, Failure, Interrupted, LimitError, Looped, ProgramError, RlmError, Unsolved, UsageError
+from rlmlang.errors import BudgetError, CutOff, Failure, Interrupted, LimitError, Looped, RlmError, Unsolved, UsageError
 from rlmlang.lm.client import Dropped
 from rlmlang.lm.config import Models
 from rlmlang.quantity import INFINITE, Quantity, value_at
@@ -191,17 +192,22 @@ class _Solving:
             start = counted(self._total)
             try:
                 reply = await self._reply(conversation, root, turn, turns)
-                program = self._mended(extract(reply, only=conversation.grammar is not None), turn, record)
-                said = reply[:_REPLY_SHOWN] if program is None else written(program, conversation.fenced)
+                program = extract(reply, only=conversation.grammar is not None)
+                mended = None if program is None else mend(program, partial(self._check, turn))
+                if mended is None:
+                    said = reply[:_REPLY_SHOWN]
+                else:
+                    record.mended = mended.fixed
+                    record.program = mended.text.removesuffix("\n") if mended.fixed else mended.text
+                    said = written(record.program, conversation.fenced)
                 repeats = repeats + 1 if said == before else 1
-                record.program = program
-                if program is None:
+                if mended is None:
                     record.outcome = "no program"
                     raise _Again(feedback.NO_PROGRAM)
                 if said == before:
                     record.outcome = "repeated"
                     raise _Again(feedback.SAME_PROGRAM)
-                return (await self._run(program, turn, turns, record)).value
+                return (await self._run(mended, record)).value
             except _Again as again:
                 before = said
                 told = f"{feedback.mended(record.mended)}{again.told}\n\n{feedback.names(self.names)}"
@@ -239,9 +245,9 @@ class _Solving:
 
     # ---- one program ----
 
-    async def _run(self, text: str, turn: int, turns: int, record: TurnRecord) -> _Answer:
+    async def _run(self, mended: Mended, record: TurnRecord) -> _Answer:
         """The program's answer. Raises _Again where it gave none."""
-        checked = self._checked(text, turn, record)
+        checked = self._checked(mended, record)
         compiled = compile_turn(checked)
         self._refuse_sites(compiled.sites, record)
         bound = self._bounded(checked, record)
@@ -273,31 +279,15 @@ class _Solving:
             del self.loop._turn_of[child]
         return self._concluded(checked, outcome, record)
 
-    def _mended(self, program: str | None, turn: int, record: TurnRecord) -> str | None:
-        """The program with what can only have been meant in one way put right: that takes no turn."""
-
-        def diagnose(text: str) -> Sequence[Diagnostic]:
-            try:
-                return self._check(text, turn).diagnostics
-            except ProgramError as error:
-                return error.diagnostics
-
-        if program is None:
-            return None
-        mended = mend(program, diagnose)
-        record.mended = mended.fixed
-        return mended.text.removesuffix("\n") if mended.fixed else program
-
-    def _check(self, text: str, turn: int) -> Checked:
+    def _check(self, turn: int, text: str) -> Checked:
         """Raises ProgramError for syntax."""
         given = {name: type_ for name, type_, _ in self.task.data}
         return check(parse(text, f"turn {turn}"), turn=Turn(given) if self.earlier is None else Turn(earlier=self.earlier))
 
-    def _checked(self, text: str, turn: int, record: TurnRecord) -> Checked:
-        try:
-            checked = self._check(text, turn)
-        except ProgramError as error:
-            raise self._invalid(error.diagnostics, record) from None
+    def _checked(self, mended: Mended, record: TurnRecord) -> Checked:
+        checked = mended.checked
+        if checked is None:
+            raise self._invalid(mended.left, record)
         program = checked.program
         diagnostics = [*checked.diagnostics]
         last = program.statements[-1] if program.statements else None

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rlmlang.cli import terminal
 from rlmlang.errors import Failure, ProgramError, UsageError
 from rlmlang.syntax.diagnostics import Diagnostic, plural, printable
 from rlmlang.syntax.nodes import Program
+
+if TYPE_CHECKING:
+    from rlmlang.check import Checked
 
 HELP = "find mistakes, without running"
 
@@ -45,7 +50,10 @@ def diagnose(file: str) -> tuple[Diagnostic, ...]:
         text, load = _read(file)
     except (UsageError, Failure) as error:
         return (_unreadable(file, error),)
-    return _examine(text, file, load)
+    try:
+        return _checked(file, load, text).diagnostics
+    except ProgramError as error:
+        return error.diagnostics
 
 
 def fix(file: str) -> tuple[Diagnostic, ...]:
@@ -55,7 +63,7 @@ def fix(file: str) -> tuple[Diagnostic, ...]:
 
     try:
         text, load = _read(file)
-        mended = mend(text, lambda text: _examine(text, file, load))
+        mended = mend(text, partial(_checked, file, load))
         if file == "-":
             terminal.write(mended.text.removesuffix("\n"))
         elif mended.fixed:
@@ -76,14 +84,12 @@ def _read(file: str) -> tuple[str, Callable[[str], Program]]:
     return read_text(Path(file)), load_source(Path(file).parent)
 
 
-def _examine(text: str, file: str, load: Callable[[str], Program]) -> tuple[Diagnostic, ...]:
+def _checked(file: str, load: Callable[[str], Program], text: str) -> Checked:
+    """Raises ProgramError for syntax."""
     from rlmlang.check import check
     from rlmlang.syntax import parse
 
-    try:
-        return check(parse(text, file), load=load).diagnostics
-    except ProgramError as error:
-        return error.diagnostics
+    return check(parse(text, file), load=load)
 
 
 def _unreadable(file: str, error: UsageError | Failure) -> Diagnostic:
