@@ -15,6 +15,7 @@ from rlmlang.quantity import Quantity, ceil_div, maximum, minimum, plus, times
 from rlmlang.sizes import (
     ZERO,
     AnySize,
+    DictSize,
     Exact,
     Interval,
     MaybeSize,
@@ -120,13 +121,7 @@ def _filled(template: str, sizes: Sequence[Size]) -> Interval:
             continue
         if not name:
             name, position = str(position), position + 1
-        found: list[Size] = []
-        for size in sizes:
-            plain = unfold(size)
-            if isinstance(plain, RecordSize):
-                found += [field for field_name, field in plain.fields if field_name == name]
-            elif isinstance(plain, AnySize):
-                found.append(plain)
+        found = [named for size in sizes for named in _named(size, name)]
         if name.isdigit() and len(name) <= 4 and int(name) < len(sizes):
             found.append(sizes[int(name)])
         if found:
@@ -134,6 +129,20 @@ def _filled(template: str, sizes: Sequence[Size]) -> Interval:
             one = hull_all(hulls)
             total = total + text_of(one)
     return total + Interval.exactly(text_bytes(template[end:]))
+
+
+def _named(size: Size, name: str) -> list[Size]:
+    """What a place may stand for by its name, in one of the values given."""
+    match unfold(size):
+        case RecordSize(fields):
+            return [field for field_name, field in fields if field_name == name]
+        case DictSize(_, values):
+            return [values.item]
+        case MaybeSize(item):
+            return _named(item, name)
+        case AnySize() as anything:
+            return [anything]
+    return []
 
 
 @builtin(
