@@ -1,4 +1,4 @@
-"""The figures of docs/argument.md come from runs: the roots play their strategies right, and the arithmetic is that of the runs."""
+"""The figures of the argument, and those measured for it, come from runs: roots play their strategies right, the arithmetic is theirs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 
 from benchmarks.argument import orders, shapes
 from benchmarks.argument.curves import LARGE, WAYS, WINDOW, Point, Way, complete, curve, dropped, fitted, outgrown, play, point
+from benchmarks.argument.document import DOCUMENTS
 from benchmarks.argument.everything import STRATEGIES
-from benchmarks.argument.figures import DOCUMENT, plots
+from benchmarks.argument.figures import PLOTS, plots
 from benchmarks.argument.memo import rows, summed, twenty
 from benchmarks.argument.plot import Line, chart
 from benchmarks.argument.reader import reading
@@ -112,15 +113,13 @@ def test_the_memo_leaves_nothing_of_later_questions() -> None:
 
 
 def test_the_bounds_in_the_document_are_those_of_today() -> None:
-    assert rendered(shapes.HEADINGS, shapes.rows()) in DOCUMENT.read_text("utf-8")
+    assert rendered(shapes.HEADINGS, shapes.rows()) in DOCUMENTS[0].read_text("utf-8")
 
 
 def test_the_document_has_every_plot_and_figure() -> None:
-    text = DOCUMENT.read_text("utf-8")
+    text = "".join(path.read_text("utf-8") for path in DOCUMENTS)
     shown = re.findall(r"\(argument/(\w+)\.svg\)", text)
-    assert (
-        set(shown) == {path.stem for path in DOCUMENT.with_suffix("").glob("*.svg")} == {"written", "root_tokens", "coverage", "complete"}
-    )
-    for name in ("sizes", "dropped", "outgrown", "memo", "everything", "orders"):
+    assert set(shown) == {path.stem for path in PLOTS.glob("*.svg")} == {"written", "root_tokens", "coverage", "complete"}
+    for name in ("sizes", "misses", "dropped", "outgrown", "memo", "everything", "orders"):
         found = re.search(rf"<!-- figures: {name} -->\n(.*?)<!-- end -->", text, re.S)
         assert found is not None and found[1].count("|") > 20, f"python benchmarks/argument --write has not put {name} there"

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.argument.document import fill
 from benchmarks.argument.reader import reading
 from benchmarks.argument.root import Root
-from benchmarks.compare_real.measure import Job, Kept, jobs, measure, table
+from benchmarks.compare_real.measure import Job, Kept, jobs, measure, tables
 from rlmlang import Settings
 from rlmlang.compare.workloads import Corpus, Question
 
@@ -37,7 +37,7 @@ def test_rows_are_kept_and_not_measured_again(tmp_path: Path) -> None:
     assert measure(todo, kept, scripted, tmp_path, turns=5, calls=50, seconds=60.0)
     assert opened == ["weird files"] * 2 + ["counting how many"] * 2 + ["counting compare"] * 2
     assert [row["score"] for row in Kept(tmp_path).rows.values()] == [1.0] * 6
-    lines = table(kept.rows, todo).splitlines()
+    lines = "\n\n".join(tables(kept.rows, todo)).splitlines()
     assert len(lines) == 2 + 2 + 1 + 2 + 6
     assert lines[2].split("|")[1].strip() == "direct" and "1.00" in lines[2]
 
@@ -54,14 +54,16 @@ def test_a_row_without_an_answer_stands_in_the_table() -> None:
         "rounds": 1,
         "seconds": 2.0,
     }
-    text = table({job: row}, [job, Job("m", "needle", 9, 1, 0, "rlm")])
+    text = "\n".join(tables({job: row}, [job, Job("m", "needle", 9, 1, 0, "rlm")]))
     assert "failed" in text and "1,200" in text and "–" in text and "rlm" not in text
 
 
 def test_figures_go_where_the_document_has_a_place_for_them(tmp_path: Path) -> None:
-    document = tmp_path / "a.md"
-    document.write_text("one\n<!-- figures: a -->\nold\n<!-- end -->\ntwo\n<!-- figures: b -->\n<!-- end -->\n")
-    fill(document, {"a": r"new \1 table"})
-    assert document.read_text() == "one\n<!-- figures: a -->\n\nnew \\1 table\n\n<!-- end -->\ntwo\n<!-- figures: b -->\n<!-- end -->\n"
-    with pytest.raises(KeyError, match="figures c"):
-        fill(document, {"c": "x"})
+    one, two = tmp_path / "a.md", tmp_path / "b.md"
+    one.write_text("one\n<!-- figures: a -->\nold\n<!-- end -->\ntwo\n<!-- figures: b -->\n<!-- end -->\n")
+    two.write_text("<!-- figures: c -->\n<!-- end -->\n")
+    fill({"a": r"new \1 table", "c": "other"}, [one, two])
+    assert one.read_text() == "one\n<!-- figures: a -->\n\nnew \\1 table\n\n<!-- end -->\ntwo\n<!-- figures: b -->\n<!-- end -->\n"
+    assert two.read_text() == "<!-- figures: c -->\n\nother\n\n<!-- end -->\n"
+    with pytest.raises(KeyError, match="figures d"):
+        fill({"d": "x"}, [one, two])

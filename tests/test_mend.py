@@ -23,8 +23,8 @@ ORDERS = ListOf(RecordOf((("id", INT), ("amount", INT))))
 DATA: dict[str, Type] = {"xs": ListOf(TEXT), "note": TEXT, "repo": DIR, "n": INT, "orders": ORDERS}
 
 
-def mended(text: str, **data: Type) -> Mended:
-    return mend(text, lambda text: check(parse(text), turn=Turn(names=data or DATA)))
+def mended(text: str, *, guess: bool = False, **data: Type) -> Mended:
+    return mend(text, lambda text: check(parse(text), turn=Turn(names=data or DATA)), guess=guess)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +113,50 @@ def test_what_is_put_right(wrong: str, right: str | None) -> None:
 def test_what_may_mean_several_things_is_left(text: str) -> None:
     made = mended(text)
     assert made.text == text and not made.fixed and made.left
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        # a text that is taken for a record
+        ("answer [{x.name, x.city} for x in xs]", '[{name: call "Which name?" on x, city: call "Which city?" on x} for x in xs]'),
+        ("answer max(xs, key=lambda x: x.anger)", 'max(xs, key=lambda x: (call "Which anger?" on x))'),
+        # what a model is asked for
+        ('answer [x for x in xs if call "Good, 1 to 9?" on x -> int]', '[x for x in xs if call "Good, 1 to 9?" on x -> bool]'),
+        ('answer [x for x in xs if call "Is {x} good?" -> int]', '[x for x in xs if call f"Is {x} good?" -> bool]'),
+        ("answer [x for x in xs if len(x) > 1 and x > orders]", None),
+        ('answer 1 + call "How many?" on note', '1 + call "How many?" on note -> int'),
+        (
+            'answer sum([call "How many?" on x -> int? for x in xs])',
+            'sum([x for x in ([call "How many?" on x -> int? for x in xs]) if x != none])',
+        ),
+        ('answer (call "How many?" on note -> int?) + 1', '(((call "How many?" on note -> int?) ?? 0)) + 1'),
+        ('answer (call "Who?" on note -> {name: text}?).name', '(call "Who?" on note -> {name: text}?)?.name'),
+        # lists, texts, numbers
+        ("answer [x for x in note]", "[x for x in lines(note)]"),
+        ("answer xs > 3", "len(xs) > 3"),
+        ("answer note + n", "note + str(n)"),
+        ("answer n[0]", None),
+        ("answer round(xs, 2)", None),
+        ("answer upper(xs)", "upper(str(xs))"),
+        ("answer range(orders[0].amount / 2)", "range(round(orders[0].amount / 2))"),
+        # names
+        ("answer [o.ammount for o in orders]", "[o.amount for o in orders]"),
+        ("answer [o for o in oders]", "[o for o in orders]"),
+        ('answer orders[0]["ammount"]', 'orders[0]["amount"]'),
+        ("answer sortd(xs)", "sorted(xs)"),
+    ],
+)
+def test_what_may_be_meant_is_guessed_where_that_is_asked_for(wrong: str, right: str | None) -> None:
+    """None: it is not known what was meant."""
+    alone = mended(wrong)
+    assert alone.text == wrong and any(d.severity == "error" for d in alone.left)
+    made = mended(wrong, guess=True)
+    errors = [d.message for d in made.left if d.severity == "error"]
+    if right is None:
+        assert errors
+    else:
+        assert (made.text.removesuffix("\n"), errors) == (f"answer {right}", [])
 
 
 def test_one_list_is_the_one_that_is_meant() -> None:

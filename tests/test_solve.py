@@ -171,6 +171,21 @@ def test_a_failing_binding_binds_nothing() -> None:
     assert "unknown-name" in roots.told(3)
 
 
+def test_what_may_have_been_meant_is_written_out() -> None:
+    wrong = block("answer [{l.name, l.city} for l in letters]")
+    solution, roots = solved(wrong, wrong, block("answer 1"), letters=["a", "b"])
+    assert [turn["outcome"] for turn in solution.turns] == ["invalid", "repeated", "answered"]
+    written = 'answer [{name: call "Which name?" on l, city: call "Which city?" on l} for l in letters]'
+    told = f"This has no errors; write it, if it is what you meant:\n```rlm\n{written}\n```"
+    assert told in roots.told(2) and told in roots.told(3)
+    assert not roots.asked  # nobody has done it unasked
+
+
+def test_nothing_is_written_out_that_has_errors() -> None:
+    _, roots = solved(block("answer [l.name for l in letters] + letters.nothing"), block("answer 1"), letters=["a", "b"])
+    assert "text has no field name" in roots.told(2) and "This has no errors" not in roots.told(2)
+
+
 def test_diagnostics_come_back_with_the_fix() -> None:
     solution, roots = solved(block("for l in lines(book):\n    print(l)"), block("answer lenn(book)"), block("answer len(book)"), book="ab")
     assert solution.answer == 2

@@ -1,4 +1,4 @@
-"""Makes all figures of docs/argument.md: prints the tables, and with `--write` puts them, and the plots, where the document has them."""
+"""Makes all figures of docs/argument.md and docs/measured.md: prints the tables, and with `--write` puts them, and the plots, there."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from benchmarks.argument.document import fill
 from benchmarks.argument.plot import Line, chart
 from benchmarks.harness import rendered
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "argument.md"
+PLOTS = Path(__file__).parents[2] / "docs" / "argument"
 DROP = 0.01
 ITEM_BYTES = 90  # of a line of the workload, for the bound
 PREFILL = 10_000  # tokens of a prompt that a server reads in a second, where a number of days is given
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="argument", description="The figures of docs/argument.md.")
+    parser = argparse.ArgumentParser(prog="argument", description="The figures of docs/argument.md and docs/measured.md.")
     parser.add_argument(
         "--only", nargs="+", choices=tuple(SECTIONS), default=tuple(SECTIONS), help="these alone; the plots belong to sizes"
     )
@@ -45,21 +45,21 @@ def main() -> None:
     parser.add_argument("--memo-lines", type=int, default=500, help="lines of the corpus of twenty questions")
     parser.add_argument("--workloads", type=int, nargs=2, default=(200, 1_000), help="pieces of each workload, and of pairs once more")
     parser.add_argument("--runs", type=int, default=20, help="runs for each figure with dropped sub-calls")
-    parser.add_argument("--write", action="store_true", help="put the figures into the document")
+    parser.add_argument("--write", action="store_true", help="put the figures into the documents")
     given = parser.parse_args()
     for name in given.only:
         print(f"{name} …", file=sys.stderr, flush=True)
-        text, drawn = SECTIONS[name](given)
-        print(f"\n{text}", flush=True)
+        made, drawn = SECTIONS[name](given)
+        text = {name: made} if isinstance(made, str) else made
+        print(*("", *text.values()), sep="\n", flush=True)
         if given.write:
-            fill(DOCUMENT, {name: text})
-            folder = DOCUMENT.with_suffix("")
-            folder.mkdir(exist_ok=True)
+            fill(text)
+            PLOTS.mkdir(exist_ok=True)
             for plot, svg in drawn.items():
-                (folder / f"{plot}.svg").write_text(svg, encoding="utf-8")
+                (PLOTS / f"{plot}.svg").write_text(svg, encoding="utf-8")
 
 
-Made = tuple[str, Mapping[str, str]]  # the text of a section, and its plots
+Made = tuple[str | Mapping[str, str], Mapping[str, str]]  # the text of a section, or of several by name, and the plots
 
 
 def _sizes(given: argparse.Namespace) -> Made:
@@ -67,7 +67,7 @@ def _sizes(given: argparse.Namespace) -> Made:
     for way in WAYS:
         print(f"  {way.name} …", file=sys.stderr, flush=True)
         curves.append(curve(way, [point(way, n) for n in sizes(way) if n <= given.largest]))
-    return table(curves), plots(curves)
+    return tables(curves), plots(curves)
 
 
 def _outgrown(given: argparse.Namespace) -> Made:
@@ -139,8 +139,8 @@ def _lines(curves: Sequence[Curve], figure: Callable[[Way, Point], float]) -> li
     return lines
 
 
-def table(curves: Sequence[Curve]) -> str:
-    """Each strategy at a thousand and at a million lines, and how good the arithmetic is."""
+def tables(curves: Sequence[Curve]) -> dict[str, str]:
+    """Each strategy at a thousand and at a million lines, and by how much the arithmetic misses measured sizes, at worst."""
     headings = ("strategy", "n", "", "characters written", "root tokens", "root, days", "calls", "longest prompt", "seen")
     rows = []
     for n in (1_000, 1_000_000):
@@ -159,8 +159,7 @@ def table(curves: Sequence[Curve]) -> str:
         for c in curves
     ]
     checks = rendered(("strategy", "measured to n", "characters", "root tokens", "calls", "longest prompt"), misses)
-    told = "By how much the arithmetic misses measured sizes, at worst:"
-    return f"{rendered(headings, rows)}\n\n{told}\n\n{checks}"
+    return {"sizes": rendered(headings, rows), "misses": checks}
 
 
 def _figure(value: float, measured: bool) -> str:

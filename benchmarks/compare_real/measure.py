@@ -27,7 +27,6 @@ from rlmlang.compare.workloads import WORKLOADS, Corpus, Question, generate
 
 # which questions of a workload are asked, by their places: one of each kind
 QUESTIONS: Mapping[str, Sequence[int]] = {"counting": (0, 3), "pairs": (0, 11)}
-DOCUMENT = Path(__file__).parents[2] / "docs" / "argument.md"
 
 
 @frozen
@@ -108,8 +107,8 @@ def measure(
 HEADINGS = ("workload", "n", "strategy", "outcome", "score", "coverage", "calls", "root tokens", "all tokens", "rounds", "seconds")
 
 
-def table(rows: Mapping[Job, Mapping[str, Any]], todo: Sequence[Job]) -> str:
-    """Each row, and what they come to for each strategy."""
+def tables(rows: Mapping[Job, Mapping[str, Any]], todo: Sequence[Job]) -> tuple[str, str]:
+    """What the rows come to for each strategy, and each row."""
     done = [job for job in todo if job in rows]
     shown = []
     for job in done:
@@ -125,7 +124,7 @@ def table(rows: Mapping[Job, Mapping[str, Any]], todo: Sequence[Job]) -> str:
         seconds = f"{sum(row['seconds'] for row in own):,.0f}"
         sums.append([strategy, str(len(own)), str(answered), _mean(own, "score"), _mean(own, "coverage"), *totals, seconds])
     whole = ("strategy", "tasks", "answered", "mean score", "mean coverage", "calls", "root tokens", "all tokens", "seconds")
-    return f"{rendered(whole, sums)}\n\n{rendered(HEADINGS, shown)}"
+    return rendered(whole, sums), rendered(HEADINGS, shown)
 
 
 def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> str:
@@ -152,7 +151,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long; the next run goes on from there")
     parser.add_argument("--out", type=Path, default=cache_root() / "compare_real", help="where rows, memo and data are kept")
     parser.add_argument("--report", action="store_true", help="print the table of what there is, and run nothing")
-    parser.add_argument("--write", action="store_true", help=f"put the table into {DOCUMENT.name}")
+    parser.add_argument("--write", action="store_true", help="put the tables into the documents")
     given = parser.parse_args()
     path = Path(given.model)
     spec = f"gguf:{path.resolve()}" if path.suffix == ".gguf" else given.model
@@ -166,12 +165,13 @@ def main() -> None:
 
     limits = {"turns": given.turns, "calls": given.calls, "seconds": given.seconds}
     whole = given.report or measure(todo, kept, opened, given.out, **limits, allow_python=given.allow_python)
-    text = table(kept.rows, todo)
+    sums, each = tables(kept.rows, todo)
     said = [word for word in sys.argv[1:] if word not in (given.model, "--report", "--write")]
     command = " ".join(["python benchmarks/compare_real", path.name, *said])
-    print(text)
+    print(sums, each, sep="\n\n")
     if given.write:
         done = sum(job in kept.rows for job in todo)
-        fill(DOCUMENT, {"compare_real": f"```\n{command}\n```\n\n{done} of {len(todo)} rows.\n\n{text}"})
+        head = f"```\n{command}\n```\n\n{done} of {len(todo)} rows.\n\n"
+        fill({"compare_real": head + sums, "compare_real rows": each})
     if not whole:
         sys.exit("not all rows are done; run again to go on")

@@ -12,8 +12,9 @@ from attrs import frozen
 from rlmlang.builtins import lookup
 from rlmlang.builtins.declare import Builtin, Parameter, Signature
 from rlmlang.check import habits
+from rlmlang.check.advice import advice, converted, likely, short, whole
 from rlmlang.check.checked import Callee, Function
-from rlmlang.check.checker import Checker, advice, converted, rule, short, whole
+from rlmlang.check.checker import Checker, rule
 from rlmlang.check.dicts import looked_up, note_entries, of_wrong_keys, taken_as
 from rlmlang.check.report import listing, similar
 from rlmlang.check.unify import Bindings, fits, hull, hull_of_items, item_of, match, orderable, substitute
@@ -375,7 +376,8 @@ def _complain_of(
         hint, fix = "how many there are is len([…])", Fix(node.span, f"len({_in_brackets(value)})")  # what Python's generators are used for
     if node.name == "flatten" and isinstance(type_, ListOf) and not isinstance(type_.item, (ListOf, Tuple, Var)):
         hint, fix = f"it is flat already: {short(value)}", Fix(node.span, whole(value))
-    c.error("type", value.span, message, hint or (f"it is {_written(callee)}" if len(signatures) > 1 else None), fix)
+    hint = hint or (f"it is {_written(callee)}" if len(signatures) > 1 else None)
+    c.error("type", value.span, message, hint, fix, likely(value, type_, wanted))
 
 
 def _in_brackets(node: Filter) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rlmlang.check.checker import Checker, advice, rule
+from rlmlang.check.advice import advice
+from rlmlang.check.checker import Checker, rule
 from rlmlang.check.report import listing, similar
 from rlmlang.check.written import read_reply_type
 from rlmlang.limits import BATCH_ITEMS

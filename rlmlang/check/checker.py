@@ -12,10 +12,11 @@ from typing import Any
 
 from attrs import define, field
 
+from rlmlang.check.advice import advice, converted, example, likely, short, whole
 from rlmlang.check.checked import Callee, Checked, Function
-from rlmlang.check.report import Report, similar
+from rlmlang.check.report import Report
 from rlmlang.check.scope import Kind, Scope, Variable
-from rlmlang.check.unify import Measure, fits, hull_of_items, is_data, item_of
+from rlmlang.check.unify import Measure, fits, hull_of_items
 from rlmlang.syntax.diagnostics import Fix
 from rlmlang.syntax.nodes import (
     Apply,
@@ -26,9 +27,7 @@ from rlmlang.syntax.nodes import (
     Expr,
     FieldAccess,
     Fn,
-    FString,
     If,
-    Index,
     Lambda,
     ListExpr,
     Literal,
@@ -107,6 +106,7 @@ class Checker:
         self.cycles: dict[tuple[str, str], tuple[str, ...]] = {}  # caller and callee on a circle of functions -> that circle
         self.redeclarable: set[str] = set()  # functions and types of earlier turns
         self.incomplete = False  # a used file could not be read, so that names may be missing
+        self.short: set[Expr] = set()  # fields of records that are named by what they hold
         self.templates: set[Expr] = set()  # texts whose braces are not a forgotten f
         self.current: Function | None = None  # the function whose body this is, with what is known of it
         self.own_calls: list[Apply | Name] = []  # its calls of itself
@@ -166,14 +166,14 @@ class Checker:
         found = self.infer(node)
         if not (found in (BOOL, TEXT, NONE, UNKNOWN, NEVER) or isinstance(found, (Enum, ListOf, DictOf, Tuple, Optional))):
             hint = None
-            if found in (TEXT, NONE):
-                return found
+            asked = Fix(node.type.span, "bool", sure=False) if isinstance(node, Call) and node.type is not None else None
             if str(found) in ("int", "float"):
                 hint = f"compare it: {short(node)} != 0" if not isinstance(node, Call) else "ask for a bool: call … -> bool; or compare it"
             elif isinstance(found, RecordOf):
                 bools = [n for n, t in found.fields if t is BOOL]
                 hint = f"test one of its fields: {short(node)}.{bools[0]}" if bools else "test one of its fields"
-            self.error("condition", node.span, f"a condition is a bool (or a list, text or optional, by emptiness), not {found}", hint)
+            message = f"a condition is a bool (or a list, text or optional, by emptiness), not {found}"
+            self.error("condition", node.span, message, hint, asked)
         return found
 
     # ---- names ----
@@ -282,16 +282,20 @@ class Checker:
         if isinstance(given, Optional) and fits(given.item, wanted):
             self.optional_misused(node, given)
         else:
-            self.error(code, node.span, message, hint or advice(node, given, wanted), converted(node, given, wanted))
+            told = hint or advice(node, given, wanted)
+            self.error(code, node.span, message, told, converted(node, given, wanted), likely(node, given, wanted))
         return False
 
     def optional_misused(self, node: Expr, given: Optional) -> None:
         name = short(node)
         hint = f"give a default: {name} ?? {example(given.item)}, or test it first: if {name} != none"
-        self.error("optional", node.span, f"this may be none: it is {given}", hint)
+        default = f"({whole(node)} ?? {example(given.item)})"
+        self.error("optional", node.span, f"this may be none: it is {given}", hint, guess=None if "…" in default else default)
 
-    def error(self, code: str, span: Span, message: str, hint: str | None = None, fix: Fix | str | None = None) -> None:
-        self.report.error(code, span, message, hint, fix)
+    def error(
+        self, code: str, span: Span, message: str, hint: str | None = None, fix: Fix | str | None = None, guess: str | None = None
+    ) -> None:
+        self.report.error(code, span, message, hint, fix, guess)
 
 
 def _says_more(t: Type) -> bool:
@@ -338,89 +342,3 @@ def _conforms(tables: Tables, node: Expr | Lambda, wanted: Type, fuel: list[int]
             have[part.name] = part.value
         return all(_conforms(tables, have[n], t, fuel) if n in have else isinstance(t, Optional) for n, t in wanted.fields)
     return False
-
-
-def short(node: Node) -> str:
-    """The text of a node for a hint: short, on one line, safe to put an operator behind."""
-    text = node.span.text
-    if len(text) > 40 or "\n" in text:
-        return "x"
-    return text if isinstance(node, Literal) else whole(node)
-
-
-def whole(node: Node) -> str:
-    """The text of a node for a fix: safe to put an operator behind."""
-    text = node.span.text
-    return text if isinstance(node, (Name, FieldAccess, Apply, ListExpr, Record, Index, FString)) else f"({text})"
-
-
-def converted(node: Node, given: Type, wanted: Type) -> str | None:
-    """What to write instead of a value of one type where another is wanted, if there is but one way."""
-    if isinstance(wanted, Optional):
-        wanted = wanted.item
-    if str(given) == "dir" and isinstance(wanted, ListOf):
-        return f'{whole(node)}.files("**/*")'
-    if isinstance(given, DictOf) and isinstance(wanted, ListOf):
-        return next((f"{whole(node)}.{name}()" for name, t in _lists_of(given) if fits(t, wanted)), None)
-    if given is TEXT and str(wanted) in ("int", "float") and not isinstance(node, (Call, Literal)):
-        return f"{wanted}({node.span.text})"
-    if wanted is TEXT and str(given) in ("int", "float", "bool"):
-        return f"str({node.span.text})"
-    return None
-
-
-def _lists_of(t: DictOf) -> tuple[tuple[str, Type], ...]:
-    """The functions that give lists of a dict, with their types."""
-    return (("keys", ListOf(TEXT)), ("values", ListOf(t.value)), ("items", ListOf(Tuple((TEXT, t.value)))))
-
-
-def example(t: Type) -> str:
-    """A value of a type, for a hint."""
-    if isinstance(t, Enum):
-        return f'"{t.words[0]}"' if t.words else '""'
-    if isinstance(t, (ListOf, Tuple)):
-        return "[]"
-    if isinstance(t, DictOf):
-        return "{}"
-    return {"text": '""', "int": "0", "float": "0.0", "bool": "false"}.get(str(t), "…")
-
-
-def advice(node: Node, given: Type, wanted: Type) -> str | None:
-    """How to make a value of one type one of another, where there is a usual way."""
-    name = short(node)
-    if isinstance(wanted, Optional):
-        wanted = wanted.item
-    if isinstance(wanted, Enum):
-        if isinstance(node, Literal) and isinstance(node.value, str):
-            word = similar(node.value, wanted.words)
-            return f'did you mean "{word}"?' if word else f"it is one of {wanted}"
-        return f"one of {wanted} is wanted; ask for it: call … -> {wanted}" if given is TEXT else None
-    file_as_text = str(given) == "file" and wanted is TEXT
-    if file_as_text:
-        return f"write {name}.text for what is in it, or {name}.path"
-    if str(given) == "dir" and isinstance(wanted, ListOf):
-        return f'write {name}.files("**/*") for the files in it'
-    if isinstance(given, DictOf) and isinstance(wanted, ListOf):
-        return next((f"write {name}.{function}()" for function, t in _lists_of(given) if fits(t, wanted)), None)
-    if isinstance(wanted, DictOf) and isinstance(given, (ListOf, Tuple)):
-        return f"write dict({name}), if it is a list of pairs, or {{x.name: x for x in {name}}}"
-    if wanted is TEXT:
-        return f'write str({name}), or f"{{{name}}}"' if is_data(given) else None
-    if given is TEXT and str(wanted) in ("int", "float"):
-        if isinstance(node, Call):
-            return f"ask for it: call … -> {wanted}"
-        return f"write {wanted}({name})"
-    if str(given) == "float" and str(wanted) == "int":
-        return f"write round({name}), or // for a whole division"
-    if isinstance(wanted, ListOf):
-        if isinstance(given, ListOf) and isinstance(given.item, Optional) and fits(given.item.item, wanted.item):
-            return f"leave out what is none: [x for x in {name} if x != none]"
-        if isinstance(given, ListOf) and {str(given.item), str(wanted.item)} in ({"text", "int"}, {"text", "float"}):
-            return f"do it for each: [{'str' if wanted.item is TEXT else wanted.item}(x) for x in {name}]"
-        if given is TEXT:
-            return f'write lines({name}), words({name}), chunks({name}, 4000), or findall({name}, ".") for its characters'
-        if fits(given, wanted.item):
-            return f"put it in a list: [{name}]"
-    if isinstance(given, (ListOf, Tuple)) and fits(item_of(given), wanted):
-        return f"take one item ({name}[0]), or do it for each: [… for x in {name}]"
-    return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rlmlang.builtins.declare import Builtin
-from rlmlang.check.checker import Checker, whole
+from rlmlang.check.advice import whole
+from rlmlang.check.checker import Checker
 from rlmlang.check.unify import hull_of_items
 from rlmlang.syntax.diagnostics import Fix
 from rlmlang.syntax.nodes import Apply, Argument, Binary, Block, Expr, Lambda, ListExpr, Literal, Map

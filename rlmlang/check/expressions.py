@@ -6,8 +6,9 @@ import re
 
 from rlmlang import limits
 from rlmlang.check import habits
+from rlmlang.check.advice import advice, short, whole
 from rlmlang.check.checked import Function
-from rlmlang.check.checker import Checker, advice, rule, short, whole
+from rlmlang.check.checker import Checker, rule
 from rlmlang.check.report import listing, similar
 from rlmlang.check.scope import Scope
 from rlmlang.check.unify import hull, hull_of_items, is_data, item_of
@@ -71,6 +72,7 @@ def infer_literal(c: Checker, node: Literal) -> Type:
                     node.span,
                     f"{hole[0]} is plain text here; {hole[1]} is not put in",
                     f'write an f before the text: f"… {hole[0]} …"',
+                    f"f{node.span.text}" if node.span.text[0] in "\"'" else None,
                 )
                 break
     return _LITERAL_TYPES[type(node.value)]
@@ -93,6 +95,7 @@ def infer_name(c: Checker, node: Name) -> Type:
 def _unknown_name(c: Checker, node: Name) -> None:
     name = node.name
     hint, fix = habits.name_hint(name), habits.same_name(name)
+    guess = None
     if hint is None:
         known = c.function_named(name)
         if known is not None:
@@ -108,10 +111,11 @@ def _unknown_name(c: Checker, node: Name) -> None:
         names = sorted({n for n in c.scope.visible() if n != "_"})
         if close is None:
             close = fix = c.only.get(node)
+        guess = close
         hint = f"did you mean {close}?" if close else f"names in scope: {listing(names)}" if names else None
         if node in c.keys and not close:
             hint = f'a key is an expression: the text itself is "{name}"' + (f"; {hint}" if hint else "")
-    c.error("unknown-name", node.span, f"nothing is named {name} here", hint, fix)
+    c.error("unknown-name", node.span, f"nothing is named {name} here", hint, fix, guess)
 
 
 @rule(ListExpr)
@@ -133,6 +137,8 @@ def infer_record(c: Checker, node: Record) -> Type:
     fields: dict[str, Type] = {}
     unknown = False
     for part in node.items:
+        if isinstance(part, RecordField) and part.short:
+            c.short.add(part.value)
         given = c.infer(part.value)
         if isinstance(part, RecordField):
             fields[part.name] = given
@@ -182,7 +188,8 @@ def _field_of(c: Checker, node: FieldAccess, base: Type) -> Type:
         if isinstance(base.item, RecordOf) and base.item.get(name) is None:
             return _field_of(c, node, base.item)
         instead = f"write {short(node.base)}?.{name} (none where there is none), or test it first: if {short(node.base)} != none"
-        c.error("optional", node.base.span, f"this may be none: it is {base}", instead)
+        maybe = Fix(node.span, f"{whole(node.base)}?.{name}", sure=False)
+        c.error("optional", node.base.span, f"this may be none: it is {base}", instead, maybe)
         return UNKNOWN
     owner = short(node.base)
     close = similar(name, fields)
@@ -194,18 +201,22 @@ def _field_of(c: Checker, node: FieldAccess, base: Type) -> Type:
         if (isinstance(item, RecordOf) and item.get(name) is not None) or (item is FILE and name in FILE_FIELDS):
             hint = f"each item has it: [x.{name} for x in {owner}], or {owner}[0].{name}"
     fix = None if close else habits.same_field(name, whole(node.base), base)
+    guess = None if close is None else f"{whole(node.base)}.{close}"
     if hint is None and c.function_named(name) is not None:
         hint = f"{name} is a function: {owner}.{name}()"
         fix = fix or f"{whole(node.base)}.{name}()"
     if hint is None and (base is TEXT or isinstance(base, Enum)):
         hint = f'a text has no fields; a model can say it, as in {{{name}: call "Which {name}?" on {owner}}}'
+        asked = f'call "Which {name}?" on {whole(node.base)}'
+        guess = f"{name}: {asked}" if node in c.short else f"({asked})"
     if hint is None and fields:
         hint = (f"did you mean {close}? " if close else "") + f"its fields are {listing(fields)}"
     if isinstance(base, DictOf) and hint is None:
         hint = fix = f'{whole(node.base)}["{name}"]'
         hint = f'the value of a key: {owner}["{name}"]'
     what = "a file" if base is FILE else "a dir" if base is DIR else "this record" if isinstance(base, RecordOf) else str(base)
-    c.error("unknown-field", where, f"{what} has no field {name}", hint, None if fix is None else Fix(node.span, fix))
+    meant = fix or guess
+    c.error("unknown-field", where, f"{what} has no field {name}", hint, Fix(node.span, meant, sure=meant is fix) if meant else None)
     return UNKNOWN
 
 
@@ -248,7 +259,7 @@ def _field_by_text(c: Checker, node: Index, base: RecordOf) -> Type:
     if found is None:
         close = similar(name, [n for n, _ in base.fields])
         hint = f"did you mean {close}?" if close else f"its fields are {listing(n for n, _ in base.fields)}"
-        c.error("unknown-field", node.index.span, f"this record has no field {name}", hint)
+        c.error("unknown-field", node.index.span, f"this record has no field {name}", hint, guess=f'"{close}"' if close else None)
         return UNKNOWN
     return found
 

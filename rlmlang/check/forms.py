@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rlmlang.check.checker import Checker, Facts, rule, short, whole
+from rlmlang.check.advice import short, whole
+from rlmlang.check.checker import Checker, Facts, rule
 from rlmlang.check.expressions import take_apart
 from rlmlang.check.scope import Scope
 from rlmlang.check.unify import fits, hull, item_of
@@ -33,9 +34,10 @@ def items_of(c: Checker, source: Expr) -> Type:
             c.optional_misused(source, given)
             return UNKNOWN
         given = given.item
-    hint = fix = None
+    hint = fix = guess = None
     if given is TEXT or isinstance(given, Enum):
         hint = f"cut it first: lines({name}), words({name}), or chunks({name}, 4000)"
+        guess = f"lines({source.span.text})"
     elif given is INT:
         hint, fix = f"write range({name})", f"range({source.span.text})"
     elif given is DIR:
@@ -47,7 +49,7 @@ def items_of(c: Checker, source: Expr) -> Type:
         hint = f"write {name}.{lists[0]}" if lists else f"write items({name}) for its names and values"
     elif given is JSON:
         hint = "ask for a list where it comes from: call … -> [text]"
-    c.error("not-a-list", source.span, f"only a list has items to go through, not {given}", hint, fix)
+    c.error("not-a-list", source.span, f"only a list has items to go through, not {given}", hint, fix, guess)
     return UNKNOWN
 
 

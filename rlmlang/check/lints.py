@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from rlmlang.check.advice import short
 from rlmlang.check.checked import Function
-from rlmlang.check.checker import Checker, Tables, short
+from rlmlang.check.checker import Checker, Tables
 from rlmlang.check.report import Report
 from rlmlang.check.scope import Variable
 from rlmlang.syntax.nodes import (

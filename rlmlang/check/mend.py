@@ -1,4 +1,5 @@
-"""Puts right in a program's text what can only have been meant in one way: the fixes of its diagnostics, until there is none left."""
+"""Puts right in a program's text what can only have been meant in one way: the fixes of its diagnostics, until there is none left. What may
+have been meant, among other things, is guessed only where that is asked for."""
 
 from __future__ import annotations
 
@@ -26,13 +27,14 @@ class Mended:
     checked: Checked | None
 
 
-def mend(text: str, check: Callable[[str], Checked]) -> Mended:
-    """`text` with the fixes of its errors. `check` parses and checks a program's text, and raises ProgramError for syntax."""
+def mend(text: str, check: Callable[[str], Checked], *, guess: bool = False) -> Mended:
+    """`text` with the fixes of its errors, with `guess` those of its warnings too, and those that are not sure. `check` parses and checks a
+    program's text, and raises ProgramError for syntax."""
     fixed: list[Diagnostic] = []
     checked, found = _examined(text, check)
     for _ in range(_ROUNDS):
         whole = universal(text)
-        now = _apart([d for d in found if d.severity == "error" and d.fix is not None and d.fix.span.source.text == whole])
+        now = _apart([d for d in found if _is_meant(d, guess) and d.fix is not None and d.fix.span.source.text == whole])
         if not now:
             break
         text = whole
@@ -51,6 +53,10 @@ def _examined(text: str, check: Callable[[str], Checked]) -> tuple[Checked | Non
     except ProgramError as error:
         return None, error.diagnostics
     return checked, checked.diagnostics
+
+
+def _is_meant(diagnostic: Diagnostic, guess: bool) -> bool:
+    return diagnostic.fix is not None and (guess or (diagnostic.fix.sure and diagnostic.severity == "error"))
 
 
 def _apart(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:

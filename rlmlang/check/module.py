@@ -8,8 +8,9 @@ from collections.abc import Callable
 from attrs import define, field, frozen
 
 from rlmlang.check import habits
+from rlmlang.check.advice import advice, short
 from rlmlang.check.checked import Function, InputVariable
-from rlmlang.check.checker import Checker, Tables, advice, short
+from rlmlang.check.checker import Checker, Tables
 from rlmlang.check.expressions import bind
 from rlmlang.check.functions import check_default, circles, declare, name_span
 from rlmlang.check.library import library

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rlmlang.check.checker import Checker, advice, converted, rule, short
+from rlmlang.check.advice import advice, converted, likely, short
+from rlmlang.check.checker import Checker, rule
 from rlmlang.check.report import listing, similar
 from rlmlang.check.unify import fits, hull, hull_of_items, item_of, may_equal, orderable
 from rlmlang.syntax.diagnostics import Fix
@@ -100,6 +101,10 @@ def _what_is_meant(node: Binary, left: Type, right: Type) -> Fix | None:
             return Fix(side.span, made)
         if node.op == "+" and isinstance(wanted, ListOf) and fits(given, wanted.item):
             return Fix(side.span, f"[{side.span.text}]")
+        if given is TEXT and wanted in _NUMBERS and isinstance(other, Literal) and (made := likely(side, given, wanted)):
+            return Fix(side.span, made, sure=False)
+        if node.op == "+" and given in _NUMBERS and wanted is TEXT and not isinstance(side, Literal):
+            return Fix(side.span, f"str({side.span.text})", sure=False)
     return None
 
 
@@ -240,11 +245,11 @@ def _check_order(c: Checker, left: Expr, a: Type, right: Expr, b: Type) -> None:
         c.error("operands", side.span, f"numbers and texts have an order, {given} has none", hint)
     elif hull(a, b) is None:
         if isinstance(a, (ListOf, Tuple)) and b in _NUMBERS:
-            c.error("operands", left.span, f"{a} and {b} have no common order", f"write len({short(left)})")
+            c.error("operands", left.span, f"{a} and {b} have no common order", f"write len({short(left)})", guess=f"len({left.span.text})")
             return
         wrong, given, other = (left, a, b) if a is TEXT and b in _NUMBERS else (right, b, a)
         fix = converted(wrong, given, FLOAT if other in _NUMBERS else other)
-        c.error("operands", wrong.span, f"{a} and {b} have no common order", advice(wrong, given, other), fix)
+        c.error("operands", wrong.span, f"{a} and {b} have no common order", advice(wrong, given, other), fix, likely(wrong, given, other))
 
 
 @rule(Logic)

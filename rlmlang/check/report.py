@@ -19,12 +19,17 @@ class Report:
     def __init__(self) -> None:
         self._found: list[Diagnostic] = []
 
-    def error(self, code: str, span: Span, message: str, hint: str | None = None, fix: Fix | str | None = None) -> None:
-        """`fix` is a text where it replaces what stands at `span`."""
+    def error(
+        self, code: str, span: Span, message: str, hint: str | None = None, fix: Fix | str | None = None, guess: str | None = None
+    ) -> None:
+        """`fix` is a text where it replaces what stands at `span`; so does `guess`, which may be meant where there is no fix."""
+        if guess is not None and fix is None:
+            fix = Fix(span, guess, sure=False)
         self._found.append(Diagnostic(code, message, span, hint=hint, fix=Fix(span, fix) if isinstance(fix, str) else fix))
 
-    def warn(self, code: str, span: Span, message: str, hint: str | None = None) -> None:
-        self._found.append(Diagnostic(code, message, span, "warning", hint))
+    def warn(self, code: str, span: Span, message: str, hint: str | None = None, guess: str | None = None) -> None:
+        fix = None if guess is None else Fix(span, guess, sure=False)
+        self._found.append(Diagnostic(code, message, span, "warning", hint, fix))
 
     def add(self, diagnostics: Iterable[Diagnostic]) -> None:
         self._found += diagnostics

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rlmlang.check import habits
-from rlmlang.check.checker import Checker, short, whole
+from rlmlang.check.advice import short, whole
+from rlmlang.check.checker import Checker
 from rlmlang.check.report import similar
 from rlmlang.syntax.diagnostics import Fix
 from rlmlang.syntax.nodes import Apply, Expr, Lambda
@@ -40,16 +41,18 @@ def unknown_function(c: Checker, node: Apply) -> None:
         return
     if hint is None and name in ("text", "none", "bool", *c.types):
         hint = "write str(…)" if name == "text" else f"{name} is a type; a model gives it: call … -> {name}"
+    guess = None
     if hint is None:
         from rlmlang.builtins import REGISTRY
         from rlmlang.check.library import library_names
 
         close = similar(name, [*c.functions, *REGISTRY, *library_names()])
         hint = f"did you mean {close}?" if close else "declare it above: fn " + name + "(…) { … }"
+        guess = close
     parts = [whole(argument.value) if argument.value is receiver else argument.value.span.text for argument in node.args]
     first = c.tables.types.get(node.args[0].value) if node.args else None
     same = habits.same_function(name, parts, first) if all(argument.name is None for argument in node.args) else None
-    c.error("unknown-function", node.name_span, f"there is no function {name}", hint, None if same is None else Fix(node.span, same))
+    c.error("unknown-function", node.name_span, f"there is no function {name}", hint, None if same is None else Fix(node.span, same), guess)
 
 
 def _is_mutual(c: Checker, name: str, node: Apply) -> bool:

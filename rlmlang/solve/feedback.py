@@ -13,6 +13,7 @@ from rlmlang.errors import RlmError
 from rlmlang.lm.render import fence_for
 from rlmlang.quantity import INFINITE, Formula, Quantity
 from rlmlang.run.nesting import Share
+from rlmlang.solve.prompt import written
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax.diagnostics import Diagnostic, plural, printable, render_all
 from rlmlang.types import ListOf, Type
@@ -49,11 +50,18 @@ def mended(diagnostics: Sequence[Diagnostic]) -> str:
     return "\n".join(["Your program was put right before it was run; it stands above as it was run.", *lines, "", ""])
 
 
-def errors(diagnostics: Sequence[Diagnostic]) -> str:
-    """The program was not run."""
+def errors(diagnostics: Sequence[Diagnostic], instead: str | None) -> str:
+    """The program was not run. `instead`: what may have been meant, and has no errors."""
     wrong = [d for d in diagnostics if d.severity == "error"]
     more = f"\n\n… and {len(wrong) - _ERRORS} more errors" if len(wrong) > _ERRORS else ""
-    return f"The program has errors; nothing of it was run.\n\n{render_all(wrong[:_ERRORS])}{more}"
+    return f"The program has errors; nothing of it was run.\n\n{render_all(wrong[:_ERRORS])}{more}{guess(instead)}"
+
+
+def guess(instead: str | None) -> str:
+    """What may have been meant by a program with errors."""
+    if instead is None:
+        return ""
+    return f"\n\nThis has no errors; write it, if it is what you meant:\n{written(instead)}"
 
 
 def refusal(reasons: Sequence[str], checked: Checked, bound: Bound, calls: int) -> str:

@@ -206,7 +206,7 @@ class _Solving:
                     raise _Again(feedback.NO_PROGRAM)
                 if said == before:
                     record.outcome = "repeated"
-                    raise _Again(feedback.SAME_PROGRAM)
+                    raise _Again(feedback.SAME_PROGRAM + feedback.guess(self._guessed(mended.text, turn)))
                 return (await self._run(mended, record)).value
             except _Again as again:
                 before = said
@@ -287,7 +287,7 @@ class _Solving:
     def _checked(self, mended: Mended, record: TurnRecord) -> Checked:
         checked = mended.checked
         if checked is None:
-            raise self._invalid(mended.left, record)
+            raise self._invalid(mended.left, record, mended.text)
         program = checked.program
         diagnostics = [*checked.diagnostics]
         last = program.statements[-1] if program.statements else None
@@ -299,13 +299,18 @@ class _Solving:
             )
         record.diagnostics = [d.to_json() for d in diagnostics]
         if any(d.severity == "error" for d in diagnostics):
-            raise self._invalid(tuple(diagnostics), record)
+            raise self._invalid(tuple(diagnostics), record, mended.text)
         return checked
 
-    def _invalid(self, diagnostics: tuple[Diagnostic, ...], record: TurnRecord) -> _Again:
+    def _invalid(self, diagnostics: tuple[Diagnostic, ...], record: TurnRecord, text: str | None = None) -> _Again:
         record.outcome = "invalid"
         record.diagnostics = [d.to_json() for d in diagnostics]
-        return _Again(feedback.errors(diagnostics))
+        return _Again(feedback.errors(diagnostics, None if text is None else self._guessed(text, record.turn)))
+
+    def _guessed(self, text: str, turn: int) -> str | None:
+        """What may have been meant by a program with errors, where that has none."""
+        guessed = mend(text, partial(self._check, turn), guess=True)
+        return None if guessed.checked is None or guessed.checked.errors else guessed.text.removesuffix("\n")
 
     def _refuse_sites(self, sites: Mapping[n.Node, Site], record: TurnRecord) -> None:
         """Models that are not there, and solves below the last level."""

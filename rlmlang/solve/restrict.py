@@ -7,11 +7,14 @@ kind can say it: that the fields of a record differ, and the limits on sizes and
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import MappingProxyType
 
 from attrs import evolve
 
+from rlmlang.builtins import REGISTRY
 from rlmlang.solve.flat import Body, Flat, Nonterminal, Rules, Symbol, Terminal, merged
+from rlmlang.types import BOOL, FLOAT, INT, DictOf, ListOf, RecordOf, Tuple
 
 _NONE = ("none", "None", "null")
 _GENERIC = ("list", "List", "optional", "Optional")
@@ -29,9 +32,10 @@ def restricted(flat: Flat) -> Flat:
 
 
 def for_turn(flat: Flat) -> Flat:
-    """The rules of a program in a turn of `solve`: without `input` and `use`, which are refused there, and without names that begin what
-    Python has and this language has not: a model that may write `for x` goes on as if there were loops."""
-    rules = {
+    """The rules of a program in a turn of `solve`: without `input` and `use`, which are refused there; without names that begin what
+    Python has and this language has not, since a model that may write `for x` goes on as if there were loops; and without keys of dicts
+    like `{any(xs): "yes"}`, which are never texts: a model means a choice there, and goes in circles for want of a `for`."""
+    rules: Rules = {
         here: tuple(
             tuple(evolve(s, barred=s.barred | _PYTHON) if isinstance(s, Terminal) and s.name == "NAME" else s for s in body)
             if here[0] in ("name_ref", "_name")
@@ -41,7 +45,20 @@ def for_turn(flat: Flat) -> Flat:
         )
         for here, bodies in flat.rules.items()
     }
+    for here in [here for here in rules if here[0] == "key_called"]:
+        rules[here] = tuple((_barring(rules, _nonterminal(body[0]), _no_texts(), "of text"), *body[1:]) for body in rules[here])
     return merged(Flat(flat.start, rules))
+
+
+@cache
+def _no_texts() -> frozenset[str]:
+    """The built-in functions that never give a text."""
+    results = {b.name: [signature.result for signature in b.signatures] for b in REGISTRY.values()}
+    return frozenset(
+        name
+        for name, types in results.items()
+        if all(t in (BOOL, INT, FLOAT) or isinstance(t, (ListOf, DictOf, Tuple, RecordOf)) for t in types)
+    )
 
 
 _PYTHON = frozenset(("for", "while", "def", "import", "class", "return", "print"))
@@ -192,7 +209,7 @@ def _bad_form(rules: Rules, here: Nonterminal) -> None:
                 bodies += _form_calls(rules, [called], body[1:], _terminal(word).text, place=0)
         rules[here] = tuple(bodies)
     elif here[0] == "key_called":
-        rules[here] = tuple((_no_form(rules, _nonterminal(body[0])), *body[1:]) for body in rules[here])
+        rules[here] = tuple((_barring(rules, _nonterminal(body[0]), _FORMS, "no form"), *body[1:]) for body in rules[here])
     elif here[0] in ("method", "key_method"):
         bodies = []
         for body in rules[here]:
@@ -203,14 +220,15 @@ def _bad_form(rules: Rules, here: Nonterminal) -> None:
         rules[here] = tuple(bodies)
 
 
-def _no_form(rules: Rules, names: Nonterminal) -> Nonterminal:
-    """A copy of `a.b.c` in which no name is that of a form."""
-    new = (*names, "no form")
+def _barring(rules: Rules, names: Nonterminal, words: frozenset[str], tag: str) -> Nonterminal:
+    """A copy of `a.b.c` in which no name is one of `words`."""
+    new = (*names, tag)
     if new not in rules:
         rules[new] = ()
         rules[new] = tuple(
             tuple(
-                _no_form(rules, s) if isinstance(s, tuple) else evolve(s, barred=s.barred | _FORMS) if s.name == "NAME" else s for s in body
+                _barring(rules, s, words, tag) if isinstance(s, tuple) else evolve(s, barred=s.barred | words) if s.name == "NAME" else s
+                for s in body
             )
             for body in rules[names]
         )

@@ -16,17 +16,19 @@ Severity = Literal["error", "warning"]
 
 @frozen
 class Fix:
-    """A change that puts a program right: what to write at `span` instead of what is there."""
+    """A change that puts a program right: what to write at `span` instead of what is there. It is `sure` where one thing alone can have
+    been meant; else it is a guess, which is shown and never made by itself."""
 
     span: Span
     text: str
+    sure: bool = True
 
 
 @frozen
 class Diagnostic:
     """What is wrong at `span`, in the program's words (`message`), and what to write instead (`hint`).
 
-    `code` is a stable kebab-case name such as `unknown-name`. There is a `fix` only where one thing alone can have been meant.
+    `code` is a stable kebab-case name such as `unknown-name`.
     """
 
     code: str
