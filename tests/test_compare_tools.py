@@ -309,6 +309,7 @@ def test_ctrl_c_ends_the_one_under_way(rlm: Shell) -> None:
             out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert [(row["strategy"], row["outcome"]) for row in json.loads(out)["rows"]] == [("direct", "answered"), ("toolcalls", "interrupted")]
+    assert err.count(b"interrupted") == 1 and b"toolcalls: interrupted" in err
 
 
 # ---- pieces ----

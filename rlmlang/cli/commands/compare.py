@@ -260,7 +260,8 @@ def _conclude(rows: Sequence[Row], args: argparse.Namespace) -> None:
     """What went wrong, a line each."""
     for row in rows:
         if row.error is not None and not args.quiet:
-            terminal.say(f"{row.strategy}: {row.outcome}: {row.error}")
+            told = row.error if row.error.startswith(row.outcome) else f"{row.outcome}: {row.error}"
+            terminal.say(f"{row.strategy}: {told}")
 
 
 def _exit_code(done: Sequence[tuple[Comparison, Sequence[Row]]]) -> int:
