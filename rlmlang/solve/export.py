@@ -123,13 +123,16 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
 
 
 def _name_but(barred: Iterable[str], so_far: str = "") -> str:
-    """A regular expression for what may follow `so_far` in a name that is none of `barred`."""
+    """A regular expression for what may follow `so_far` in a name that is none of `barred`; `for*` is all that begins so."""
     words = {word for word in barred if word.startswith(so_far)}
     if not words:
         return _NAME_REST if so_far else f"[A-Za-z_]{_NAME_REST}"
     nexts = sorted({word[len(so_far)] for word in words} - {""} if so_far not in words else {w[len(so_far)] for w in words if w != so_far})
     others = _class(set(_LETTERS + ("0123456789" if so_far else "")) - set(nexts))
-    choices = [f"{others}{_NAME_REST}", *(letter + _name_but(words, so_far + letter) for letter in nexts)]
+    choices = [
+        f"{others}{_NAME_REST}",
+        *(letter + _name_but(words, so_far + letter) for letter in nexts if f"{so_far}{letter}*" not in words),
+    ]
     return f"({'|'.join(choices)})" + ("?" if so_far and so_far not in words else "")
 
 

@@ -27,8 +27,8 @@ Nonterminal = tuple[object, ...]
 
 @frozen(cache_hash=True)
 class Terminal:
-    """A terminal of the grammar where it stands. `text`: what it is, where that is one text. `barred`: words that it may not be; `only`:
-    those it must be one of (empty: any). `before`: the blanks before it that belong to it."""
+    """A terminal of the grammar where it stands. `text`: what it is, where that is one text. `barred`: words that it may not be (`for*`:
+    all that begin so); `only`: those it must be one of (empty: any). `before`: the blanks before it that belong to it."""
 
     name: str
     text: str = ""

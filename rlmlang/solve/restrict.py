@@ -37,7 +37,7 @@ def for_turn(flat: Flat) -> Flat:
     like `{any(xs): "yes"}`, which are never texts: a model means a choice there, and goes in circles for want of a `for`."""
     rules: Rules = {
         here: tuple(
-            tuple(evolve(s, barred=s.barred | _PYTHON) if isinstance(s, Terminal) and s.name == "NAME" else s for s in body)
+            tuple(evolve(s, barred=s.barred | _foreign(s)) if isinstance(s, Terminal) and s.name == "NAME" else s for s in body)
             if here[0] in ("name_ref", "_name")
             else body
             for body in bodies
@@ -62,6 +62,13 @@ def _no_texts() -> frozenset[str]:
 
 
 _PYTHON = frozenset(("for", "while", "def", "import", "class", "return", "print"))
+
+
+def _foreign(name: Terminal) -> frozenset[str]:
+    """What a name may not be in a turn. Where a statement begins, it does not begin with `for` either: a model that wants a loop, and may
+    write that much, writes `forline in lines`."""
+    begins = "answer" in name.barred  # a keyword only there
+    return _PYTHON | {"for*"} if begins else _PYTHON
 
 
 def _spine(
