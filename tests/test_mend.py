@@ -173,7 +173,7 @@ def test_right_programs_stay_as_they_are() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10**6), st.integers(0, 10**6), st.sampled_from(["", " ", "x", ".length", "null", "[", "text", "sorted(", ")"]))
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.sampled_from(["", " ", "x", ".length", "null", "[", "text", "sorted(", ")", ".name", "[0]"]))
 def test_any_text_is_survived(seed: int, at: int, piece: str) -> None:
     text = TypedPrograms(seed).program()
     at %= len(text) + 1
@@ -184,8 +184,9 @@ def test_any_text_is_survived(seed: int, at: int, piece: str) -> None:
         except ProgramError as error:
             return error.diagnostics
 
-    made = mend(text[:at] + piece + text[at:], lambda text: check(parse(text)))
-    assert made.left == diagnose(made.text) or [d.message for d in made.left] == [d.message for d in diagnose(made.text)]
+    for guess in (False, True):
+        made = mend(text[:at] + piece + text[at:], lambda text: check(parse(text)), guess=guess)
+        assert made.left == diagnose(made.text) or [d.message for d in made.left] == [d.message for d in diagnose(made.text)]
 
 
 # ---- on the command line ----
