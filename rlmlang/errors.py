@@ -81,7 +81,7 @@ class Failure(RlmError):
 
 
 class CutOff(Failure):
-    """A reply that stopped at its limit of tokens."""
+    """A reply that stopped at its limit of tokens, or was stopped as it said the same over and over."""
 
 
 class Refused(Failure):

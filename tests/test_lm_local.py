@@ -21,11 +21,12 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlmlang.errors import UsageError
+from rlmlang.errors import CutOff, UsageError
 from rlmlang.lm import local
 from rlmlang.lm.gguf_file import Header, fingerprint, read_header, slot_context
 from rlmlang.lm.local import MODEL_FILE, local_model_path
-from rlmlang.lm.providers.gguf import GgufProvider
+from rlmlang.lm.providers.gguf import GgufProvider, in_circles
+from rlmlang.lm.reply import read_reply
 from rlmlang.lm.request import Message, Model, ProviderError, Request
 from rlmlang.lm.schema import schema_of
 from rlmlang.types import TEXT, Enum, RecordOf, Type
@@ -269,6 +270,59 @@ def test_the_embedded_model_answers(capfd: pytest.CaptureFixture[str]) -> None:
     asyncio.run(session())
     assert capfd.readouterr() == ("", "")
     assert not [t for t in threading.enumerate() if t.name.startswith("gguf")]
+
+
+@pytest.mark.parametrize(
+    ("text", "circles"),
+    [
+        ("answer " + 'else "unknown" if len(xs) == 2 ' * 20, True),
+        ("answer " + "x" * 600, True),
+        ("answer " + "x" * 599, False),
+        ("\n".join(f"x{i} = {i}" for i in range(200)), False),
+        ("answer [" + "true, " * 99, False),
+        ("answer [" + ("a" * 150 + ", ") * 5, True),
+        ("answer [" + ("a" * 150 + ", ") * 4, False),
+        ("", False),
+    ],
+)
+def test_what_goes_in_circles(text: str, circles: bool) -> None:
+    assert in_circles(text) == circles
+
+
+class Endless:
+    """A server whose model never stops. `sent`: the pieces that were taken."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    def handle_chat_completions(self, body: Any, take: Callable[[Any], bool]) -> None:
+        take({"prompt_progress": {"total": 30, "cache": 10, "processed": 30}})
+        while self.sent < body["max_tokens"]:
+            self.sent += 1
+            if take({"choices": [{"delta": {"content": "x or "}}]}):
+                return
+        take({"choices": [{"finish_reason": "length"}], "usage": {"prompt_tokens": 30, "completion_tokens": self.sent}})
+
+
+@needs_llama
+@pytest.mark.parametrize(("grammar", "finish"), [("root ::= [^]*", "circles"), (None, "length")])
+def test_a_program_in_circles_is_stopped_and_a_text_is_not(tmp_path: Path, grammar: str | None, finish: str) -> None:
+    path = tmp_path / "m.gguf"
+    path.write_bytes(HEADER)
+    model = Model(name="m", provider="gguf", model="m", path=str(path))
+    request = Request(model=model, messages=(Message("user", "?"),), type=TEXT, max_tokens=2000, grammar=grammar)
+
+    async def session() -> None:
+        provider = GgufProvider(model)
+        provider._server = server = Endless()
+        done = await provider.complete(request)
+        assert done.finish == finish and done.usage is not None
+        assert done.usage.output_tokens == server.sent and (server.sent < 200) == (finish == "circles")
+        with pytest.raises(CutOff, match="in circles" if finish == "circles" else "limit of 2,000 tokens"):
+            read_reply(done, request)
+        await provider.close()
+
+    asyncio.run(session())
 
 
 class Watched:

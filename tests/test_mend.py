@@ -173,7 +173,11 @@ def test_right_programs_stay_as_they_are() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10**6), st.integers(0, 10**6), st.sampled_from(["", " ", "x", ".length", "null", "[", "text", "sorted(", ")", ".name", "[0]"]))
+@given(
+    st.integers(0, 10**6),
+    st.integers(0, 10**6),
+    st.sampled_from(["", " ", "x", ".length", "null", "[", "text", "sorted(", ")", ".name", "[0]"]),
+)
 def test_any_text_is_survived(seed: int, at: int, piece: str) -> None:
     text = TypedPrograms(seed).program()
     at %= len(text) + 1

@@ -125,10 +125,11 @@ def _text_of(completion: Completion, request: Request) -> tuple[str, int]:
     """The text of a reply that came to its end, and its bytes. Raises BadReply, Failure."""
     if completion.refusal is not None:
         raise Refused(f"the model refused: {quote(completion.refusal)}")
-    if completion.finish == "length":
+    if completion.finish in ("length", "circles"):
+        limit = f"the reply stopped at its limit of {request.max_tokens:,} tokens"
         cut = CutOff(
-            f"the reply stopped at its limit of {request.max_tokens:,} tokens",
-            hint="allow more with {max_tokens: …}, or ask for less",
+            limit if completion.finish == "length" else "the reply went round in circles, and was stopped",
+            hint="allow more with {max_tokens: …}, or ask for less" if completion.finish == "length" else "ask for less",
         )
         cut.reply = completion.text or ""
         raise cut

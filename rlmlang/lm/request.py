@@ -224,7 +224,8 @@ class Meter(Protocol):
 
 @frozen
 class Completion:
-    """What a provider gives for one attempt. `finish` is `stop`, `length`, `content_filter`, `tool_calls` or None if it did not say.
+    """What a provider gives for one attempt. `finish` is `stop`, `length`, `circles` (stopped as it went in circles),
+    `content_filter`, `tool_calls` or None if it did not say.
 
     `text` is None where the message had no content; `refusal` is the provider's refusal text, if it refused; `tool_calls` are those that
     have a name.

@@ -34,6 +34,8 @@ _SLOTS: Final = 8  # at most: each holds the memory of a whole context; more cal
 # Tokens of a prompt that are read in one step, at whose end cancelling is noticed: 0.4 s of the embedded model on two cores. In larger
 # steps a prompt is read no faster there (808 tokens took 9.9 s of CPU; in steps of 2,048, which is llama.cpp's default, 9.5).
 _STEP: Final = 64
+# A program whose end is the same piece so often, and so many characters, is not going to end.
+_PIECE, _TIMES, _CIRCLES = 200, 5, 600
 
 
 class GgufProvider:
@@ -94,10 +96,12 @@ class GgufProvider:
                 for piece in delta.get("tool_calls") or ():
                     add_piece(calls, piece)
                 last["finish"] = choice.get("finish_reason") or last.get("finish")
-            for key in ("usage", "error"):
+            for key in ("usage", "error", "prompt_progress"):
                 if chunk.get(key):
                     last[key] = chunk[key]
-            return stop.is_set()
+            if request.grammar is not None and len(parts) % 16 == 0 and in_circles("".join(parts)):
+                last["finish"] = "circles"
+            return stop.is_set() or last.get("finish") == "circles"
 
         if stop.is_set():
             return Completion(None, None)
@@ -108,7 +112,8 @@ class GgufProvider:
         if "error" in last:
             raise self._refused(last["error"])
         called = read_tool_calls([calls[at] for at in sorted(calls)])
-        return Completion("".join(parts), last.get("finish"), usage=_usage(last.get("usage")), tool_calls=called)
+        usage = _usage(last.get("usage") or _counted(last.get("prompt_progress"), len(parts)))
+        return Completion("".join(parts), last.get("finish"), usage=usage, tool_calls=called)
 
     def _body(self, request: Request) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -218,6 +223,23 @@ def _has_gpu(xllamacpp: Any) -> bool:
 def _any_of(words: tuple[str, ...]) -> re.Pattern[str] | None:
     """Finds any of `words`, the longest that fits; None where there are none."""
     return re.compile("|".join(map(re.escape, sorted(words, key=len, reverse=True)))) if words else None
+
+
+def in_circles(text: str) -> bool:
+    """Whether a text ends in one piece over and over, as that of a small model that does not find the way out."""
+    for length in range(1, _PIECE + 1):
+        times = max(_TIMES, -(-_CIRCLES // length))
+        if len(text) >= length * times and text.endswith(text[-length:] * times):
+            return True
+    return False
+
+
+def _counted(progress: Any, pieces: int) -> dict[str, Any] | None:
+    """The usage of a reply that was stopped, before llama.cpp tells it: each piece is a token."""
+    if not isinstance(progress, dict):
+        return None
+    cached = {"cached_tokens": progress.get("cache", 0)}
+    return {"prompt_tokens": progress["total"], "completion_tokens": pieces, "prompt_tokens_details": cached}
 
 
 def _usage(raw: Any) -> Usage | None:
