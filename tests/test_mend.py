@@ -42,6 +42,7 @@ def mended(text: str, *, guess: bool = False, **data: Type) -> Mended:
         ("answer note.splitlines()", "answer lines(note)"),
         ("answer not xs.includes(note)", "answer not (note in xs)"),
         ("answer list(xs)", "answer xs"),
+        ("answer [{a, b} for a, b in combinations(xs, 2)]", "answer [{a, b} for a, b in pairs(xs)]"),
         ("answer note.substring(1, n + 1)", "answer note[1:n + 1]"),
         ("answer ''.join(sorted(note))", """answer ''.join(sorted(findall(note, "(?s).")))"""),
         ("answer sum(x for x in xs if len(x) > n)", "answer len([x for x in xs if len(x) > n])"),
@@ -134,6 +135,8 @@ def test_what_may_mean_several_things_is_left(text: str) -> None:
         ('answer (call "Who?" on note -> {name: text}?).name', '(call "Who?" on note -> {name: text}?)?.name'),
         # lists, texts, numbers
         ("answer [x for x in note]", "[x for x in lines(note)]"),
+        ("answer [i for i, x in enumerate(note)]", "[i for i, x in enumerate(lines(note))]"),
+        ("answer combinations(xs, 3)", None),
         ("answer xs > 3", "len(xs) > 3"),
         ("answer note + n", "note + str(n)"),
         ("answer n[0]", None),

@@ -191,6 +191,8 @@ def same_function(name: str, args: Sequence[str], first: Type | None = None) -> 
     of the first."""
     if isinstance(first, DictOf) and name in ("list", "tuple", "iter"):
         return f"keys({args[0]})"
+    if name == "combinations" and list(args[1:]) == ["2"]:
+        return f"pairs({args[0]})"
     found = _SAME_FUNCTIONS.get((name, len(args)))
     return None if found is None else found.format(*args)
 
