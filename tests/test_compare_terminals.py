@@ -67,6 +67,14 @@ def test_a_terminal_shows_what_is_typed(rlm: Shell) -> None:
     assert compared(rlm, "terminal", *rules)["paid"]["requests"] == 0
 
 
+def test_a_terminal_as_a_program_is_what_was_typed_and_the_answer(rlm: Shell) -> None:
+    rules = turns({"calls": [typed("ls\nwc *"), typed("grep -c 'late' inbox.txt")]}, {"reply": 'the "third"'})
+    compared(rlm, "terminal", *rules, words=("--as-program", "tried"))
+    text = (rlm.folder / "tried" / "terminal.rlm").read_text()
+    assert text == '# Which?\n\n# $ ls\n# $ wc *\n# $ grep -c \'late\' inbox.txt\n\nanswer {answer: "the \\"third\\""}\n'
+    assert rlm("run", "tried/terminal.rlm", "--offline").json == {"answer": 'the "third"'}
+
+
 def test_lines_are_run_in_the_order_in_which_they_are_typed(rlm: Shell) -> None:
     (rlm.folder / "mails" / "old").mkdir(parents=True)
     (rlm.folder / "mails" / "old" / "a.txt").write_text("a mail\n")

@@ -8,8 +8,8 @@ branch, had a conversation, which is no single call: its call is given what it r
     task("Is it? @mails.txt#L2")  ->  task2 = call "Is it? @mails.txt#L2" on {"mails.txt#L2": "\\n".join(mails.split("\\n")[1:2])}
     "The first."                  ->  answer {answer: "The first.", tasks: [task1, task2]}
 
-Not in it: the main model itself. So there is no loop and no condition, and the program is as long as the transcript: what is done to each
-of a thousand items stands there a thousand times.
+A terminal has no sub-agents: what was typed stands in comments, and the answer alone. Not in it: the main model itself. So there is no
+loop and no condition, and the program is as long as the transcript: what is done to each of a thousand items stands there a thousand times.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from rlmlang.syntax.diagnostics import printable
 from rlmlang.syntax.strings import quote
 from rlmlang.values import SEQUENCES
 
-_DELEGATES: Final = ("task", "branch")
+_KEPT: Final = ("task", "branch", "terminal")
 _FAILED: Final = "error: "
 
 
@@ -56,6 +56,9 @@ class _Writer:
         calls: list[str] = []
         names: list[str] = []
         for step in _steps(transcript):
+            if step.name == "terminal":
+                calls += [f"# $ {line}" for line in _typed(step).split("\n")]
+                continue
             given = _given(step)
             if given is None or step.result.startswith(_FAILED):
                 calls.append(f"# {step.name} failed: {printable(step.result, 200)}".replace("\n", " "))
@@ -64,11 +67,14 @@ class _Writer:
             name = self._fresh(f"{step.name}{len(names) + 1}")
             names.append(name)
             calls.append(f"{name} = call {quote(given['prompt'])}{self._data(step, given['prompt'], calls)}")
-        last = f"tasks: [{', '.join(names)}]"
+        parts = [] if answer is None else [f"answer: {literal(answer)}"]
+        if names or answer is None:
+            parts.append(f"tasks: [{', '.join(names)}]")
         inputs = [f"input {c.name}: {c.type}" for c in self.contexts if c.name in self._inputs]
-        ended = f"answer {{answer: {literal(answer)}, {last}}}" if answer is not None else f"answer {{{last}}}"
         head = [f"# {line}" for line in printable(question, 1_000).split("\n")]
-        text = "\n".join([*head, "", *inputs, *([""] if inputs else []), *self._bound, "", *calls, "", ended, ""])
+        text = "\n".join(
+            [*head, "", *inputs, *([""] if inputs else []), *self._bound, "", *calls, "", f"answer {{{', '.join(parts)}}}", ""]
+        )
         try:
             return format_program(parse(text, "<transcript>"))
         except ProgramError:  # it is longer than a program may be
@@ -139,8 +145,14 @@ class _Writer:
 
 
 def _steps(transcript: Sequence[Step]) -> Iterator[Step]:
-    """The sub-agents and branches of the main model, in order."""
-    return (step for step in transcript if step.by == "tool" and step.name in _DELEGATES)
+    """The sub-agents and branches of the main model, and what it typed, in order."""
+    return (step for step in transcript if step.by == "tool" and step.name in _KEPT)
+
+
+def _typed(step: Step) -> str:
+    """A command line, for a comment."""
+    given = _arguments(step)
+    return printable(str(step.arguments if given is None else given.get("command", "")), 1_000)
 
 
 def _arguments(step: Step) -> Mapping[str, Any] | None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from rlmlang.compare.agent import Arguments, Offer, Talk, tool
+from rlmlang.compare.as_program import as_program
 from rlmlang.compare.desk import Desk, attempt
 from rlmlang.compare.shell import Shell
 from rlmlang.compare.strategies.toolcalls import first_message
@@ -66,7 +67,7 @@ class Terminal:
     help: str = "one tool, a read-only shell over the data (as Terminus)"
 
     def attempt(self, asked: Asked) -> Attempt:
-        return attempt(asked, play, alone=True)
+        return attempt(asked, play, alone=True, as_program=as_program)
 
 
 STRATEGY = Terminal()
