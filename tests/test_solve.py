@@ -178,7 +178,9 @@ def test_what_may_have_been_meant_is_written_out() -> None:
     written = 'answer [{name: call "Which name?" on l, city: call "Which city?" on l} for l in letters]'
     told = f"This has no errors; write it, if it is what you meant:\n```rlm\n{written}\n```"
     assert told in roots.told(2) and told in roots.told(3)
+    assert roots.told(2).index("Bound now") < roots.told(2).index(told)  # last, but for what is left
     assert not roots.asked  # nobody has done it unasked
+    assert [request.temperature for request in roots.roots] == [0.0, 0.0, 0.0]
 
 
 def test_nothing_is_written_out_that_has_errors() -> None:

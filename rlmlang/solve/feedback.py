@@ -50,15 +50,15 @@ def mended(diagnostics: Sequence[Diagnostic]) -> str:
     return "\n".join(["Your program was put right before it was run; it stands above as it was run.", *lines, "", ""])
 
 
-def errors(diagnostics: Sequence[Diagnostic], instead: str | None) -> str:
-    """The program was not run. `instead`: what may have been meant, and has no errors."""
+def errors(diagnostics: Sequence[Diagnostic]) -> str:
+    """The program was not run."""
     wrong = [d for d in diagnostics if d.severity == "error"]
     more = f"\n\n… and {len(wrong) - _ERRORS} more errors" if len(wrong) > _ERRORS else ""
-    return f"The program has errors; nothing of it was run.\n\n{render_all(wrong[:_ERRORS])}{more}{guess(instead)}"
+    return f"The program has errors; nothing of it was run.\n\n{render_all(wrong[:_ERRORS])}{more}"
 
 
 def guess(instead: str | None) -> str:
-    """What may have been meant by a program with errors."""
+    """What may have been meant by a program with errors, and has none."""
     if instead is None:
         return ""
     return f"\n\nThis has no errors; write it, if it is what you meant:\n{written(instead)}"

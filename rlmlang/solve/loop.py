@@ -57,11 +57,12 @@ _REPLY_SHOWN: Final = 600  # characters of a reply without a program, as the roo
 
 
 class _Again(Exception):
-    """The turn gave no answer: what the root model is told."""
+    """The turn gave no answer: what the root model is told, and what may have been meant by its program."""
 
-    def __init__(self, told: str) -> None:
+    def __init__(self, told: str, instead: str | None = None) -> None:
         super().__init__(told)
         self.told = told
+        self.instead = instead
 
 
 @define(eq=False)
@@ -206,12 +207,12 @@ class _Solving:
                     raise _Again(feedback.NO_PROGRAM)
                 if said == before:
                     record.outcome = "repeated"
-                    raise _Again(feedback.SAME_PROGRAM + feedback.guess(self._guessed(mended.text, turn)))
+                    raise _Again(feedback.SAME_PROGRAM, self._guessed(mended.text, turn))
                 return (await self._run(mended, record)).value
             except _Again as again:
                 before = said
-                told = f"{feedback.mended(record.mended)}{again.told}\n\n{feedback.names(self.names)}"
-                conversation.add(said, told, wrong=record.outcome != "shown")
+                told = f"{feedback.mended(record.mended)}{again.told}\n\n{feedback.names(self.names)}{feedback.guess(again.instead)}"
+                conversation.add(said, told, wrong=record.outcome != "shown", guessed=again.instead is not None)
             except CutOff as cut:
                 record.outcome, record.error, before = "no program", cut.message, None
                 said = f"{cut.reply[:_CUT_SHOWN].strip() or '(nothing)'}…"  # its own words: a small model repeats whatever stands here
@@ -305,7 +306,7 @@ class _Solving:
     def _invalid(self, diagnostics: tuple[Diagnostic, ...], record: TurnRecord, text: str | None = None) -> _Again:
         record.outcome = "invalid"
         record.diagnostics = [d.to_json() for d in diagnostics]
-        return _Again(feedback.errors(diagnostics, None if text is None else self._guessed(text, record.turn)))
+        return _Again(feedback.errors(diagnostics), None if text is None else self._guessed(text, record.turn))
 
     def _guessed(self, text: str, turn: int) -> str | None:
         """What may have been meant by a program with errors, where that has none."""

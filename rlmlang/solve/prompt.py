@@ -96,6 +96,7 @@ class Conversation:
     first: Callable[[int], str]
     grammar: str | None = None
     wrong: bool = field(default=False, init=False)  # whether the last program is to be put right
+    guessed: bool = field(default=False, init=False)  # and was written out as it may have been meant
     _room: int = field(init=False)
     _exchanges: list[tuple[str, str]] = field(factory=list, init=False)
     _opening: str | None = field(default=None, init=False)
@@ -123,9 +124,9 @@ class Conversation:
         """Bytes of what may be said about one turn."""
         return self._room * 3 // 10
 
-    def add(self, reply: str, feedback: str, *, wrong: bool) -> None:
-        """A turn: what the root model wrote, as far as it counts, and what came of it. `wrong`: it is to be put right."""
-        self.wrong = wrong
+    def add(self, reply: str, feedback: str, *, wrong: bool, guessed: bool = False) -> None:
+        """A turn: what the root model wrote, as far as it counts, and what came of it. `wrong`: it is to be put right; `guessed`: and it says how."""
+        self.wrong, self.guessed = wrong, guessed
         self._exchanges.append((cut(reply, self._room // 5), cut(feedback, self.feedback_room)))
 
     def request(self, status: str) -> Request:
@@ -143,7 +144,7 @@ class Conversation:
             del messages[1:3]
         temperature = self.model.temperature
         if temperature is None and not self.model.reasoning_tokens:
-            temperature = REPAIRS if self.wrong else 0.0
+            temperature = REPAIRS if self.wrong and not self.guessed else 0.0
         return Request(
             model=self.model,
             messages=(Message("system", rules(self.fenced)), *messages),
