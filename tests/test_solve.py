@@ -363,7 +363,8 @@ def test_a_reply_that_was_cut_off_is_a_lost_turn() -> None:
     solution, roots = solved(Completion("```rlm\nx = ", "length", usage=Usage(100, 2048)), block("answer 1"))
     assert solution.answer == 1
     assert "was too long" in roots.told(2)
-    assert roots.roots[1].messages[-2].content == "```rlm\nx =…"
+    assert [m.role for m in roots.roots[1].messages] == ["system", "user"]  # it does not see how it began
+    assert roots.roots[1].temperature == REPAIRS
 
 
 HOSTILE = [

@@ -52,7 +52,6 @@ from rlmlang.syntax.diagnostics import Diagnostic, plural, printable
 from rlmlang.types import JSON, NEVER, TEXT, UNKNOWN, DictOf, Enum, ListOf, Optional, RecordOf, Tuple, Type
 from rlmlang.values import Mismatch, conform, to_json_text, to_text
 
-_CUT_SHOWN: Final = 200  # characters of one that was cut off
 _REPLY_SHOWN: Final = 600  # characters of a reply without a program, as the root model sees it again
 
 
@@ -215,9 +214,8 @@ class _Solving:
                 conversation.add(said, told, wrong=record.outcome != "shown", guessed=again.instead is not None)
             except CutOff as cut:
                 record.outcome, record.error, before = "no program", cut.message, None
-                said = f"{cut.reply[:_CUT_SHOWN].strip() or '(nothing)'}…"  # its own words: a small model repeats whatever stands here
-                told = "Your reply was too long and was cut off, so nothing was run. Write a shorter program, and no prose."
-                conversation.add(said, told, wrong=True)
+                told = "A reply of yours was too long and was cut off, so nothing was run. Write a short program, and no prose."
+                conversation.add(None, told, wrong=True)
             finally:
                 record.used = difference(start, counted(self._total))
             if repeats >= limits.SOLVE_REPEATS:

@@ -98,7 +98,7 @@ class Conversation:
     wrong: bool = field(default=False, init=False)  # whether the last program is to be put right
     guessed: bool = field(default=False, init=False)  # and was written out as it may have been meant
     _room: int = field(init=False)
-    _exchanges: list[tuple[str, str]] = field(factory=list, init=False)
+    _exchanges: list[tuple[str | None, str]] = field(factory=list, init=False)
     _opening: str | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -124,19 +124,22 @@ class Conversation:
         """Bytes of what may be said about one turn."""
         return self._room * 3 // 10
 
-    def add(self, reply: str, feedback: str, *, wrong: bool, guessed: bool = False) -> None:
-        """A turn: what the root model wrote, as far as it counts, and what came of it. `wrong`: it is to be put right; `guessed`: and it says how."""
+    def add(self, reply: str | None, feedback: str, *, wrong: bool, guessed: bool = False) -> None:
+        """A turn: what the root model wrote, as far as it counts, and what came of it. None: a small model that sees how it began
+        would only go on like that. `wrong`: it is to be put right; `guessed`: and it says how."""
         self.wrong, self.guessed = wrong, guessed
-        self._exchanges.append((cut(reply, self._room // 5), cut(feedback, self.feedback_room)))
+        self._exchanges.append((None if reply is None else cut(reply, self._room // 5), cut(feedback, self.feedback_room)))
 
     def request(self, status: str) -> Request:
         """The request for the next reply. `status`: the turn and what is left."""
         if self._opening is None:
             self._opening = self.first(self._room * 2 // 5)
-        first, *later = [self._opening, *(feedback for _, feedback in self._exchanges)]
-        messages = [Message("user", first)]
-        for (reply, _), feedback in zip(self._exchanges, later, strict=True):
-            messages += [Message("assistant", reply), Message("user", feedback)]
+        messages = [Message("user", self._opening)]
+        for reply, feedback in self._exchanges:
+            if reply is None:
+                messages[-1] = Message("user", f"{messages[-1].content}\n\n{feedback}")
+            else:
+                messages += [Message("assistant", reply), Message("user", feedback)]
         last = messages[-1]
         messages[-1] = Message("user", f"{last.content}\n\n{status}")
         room = self._room
