@@ -48,6 +48,9 @@ def _at_ends(compute: Callable[[Any], Any], whole: bool) -> Callable[..., Size]:
     return rule
 
 
+_ASK: Final = 'a model reads a number out of a text, or gives a mark: call "How many?" on x -> {}'
+
+
 @builtin(
     "int(x: int) -> int",
     "int(x: float) -> int",
@@ -62,7 +65,7 @@ def int_(x: Value) -> int:
         try:
             return check_int(int(_short(x)))
         except ValueError:
-            hint = "int(float(x)) drops a fraction" if _is_float(x) else None
+            hint = "int(float(x)) drops a fraction" if _is_float(x) else _ASK.format("int")
             raise Failure(f"{quote(x)} is no whole number", hint=hint) from None
     return int(x) if isinstance(x, bool) else int(_number(x, "int"))
 
@@ -84,7 +87,7 @@ def float_(x: Value) -> float:
         else:
             number = float(x if isinstance(x, bool) else _number(x, "float"))
     except ValueError:
-        raise Failure(f"{quote(x)} is no number") from None
+        raise Failure(f"{quote(x)} is no number", hint=_ASK.format("float") if isinstance(x, str) else None) from None
     except OverflowError:
         number = math.inf
     return finite(number, lambda: describe(x))
