@@ -137,6 +137,8 @@ def test_what_may_mean_several_things_is_left(text: str) -> None:
         ("answer [x for x in note]", "[x for x in lines(note)]"),
         ("answer [i for i, x in enumerate(note)]", "[i for i, x in enumerate(lines(note))]"),
         ("answer combinations(xs, 3)", None),
+        ("answer sum([[o.amount * 1.5] for o in orders])", "sum(flatten([[o.amount * 1.5] for o in orders]))"),
+        ("answer join([[x] for x in xs] + 1)", None),
         ("answer xs > 3", "len(xs) > 3"),
         ("answer note + n", "note + str(n)"),
         ("answer n[0]", None),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from rlmlang.check.report import similar
-from rlmlang.check.unify import fits, is_data, item_of
+from rlmlang.check.unify import fits, hull, is_data, item_of
 from rlmlang.syntax.nodes import Apply, Call, FieldAccess, FString, Index, ListExpr, Literal, Name, Node, Record
-from rlmlang.types import TEXT, DictOf, Enum, ListOf, Optional, Tuple, Type
+from rlmlang.types import FLOAT, TEXT, DictOf, Enum, ListOf, Optional, Tuple, Type
 
 
 def short(node: Node) -> str:
@@ -114,6 +114,8 @@ def likely(node: Node, given: Type, wanted: Type) -> str | None:
             return f"[x for x in {name} if x != none]"
         if isinstance(given, ListOf) and {str(given.item), str(wanted.item)} in ({"text", "int"}, {"text", "float"}):
             return f"[{'str' if wanted.item is TEXT else wanted.item}(x) for x in {name}]"
+        if isinstance(given, ListOf) and isinstance(given.item, ListOf) and fits(given.item.item, hull(wanted.item, FLOAT) or wanted.item):
+            return f"flatten({text})"
         return f"lines({text})" if given is TEXT else f"[{text}]" if fits(given, wanted.item) else None
     if isinstance(given, (ListOf, Tuple)) and fits(item_of(given), wanted):
         return f"{name}[0]"
