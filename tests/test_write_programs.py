@@ -146,8 +146,9 @@ def test_repairs_are_counted_and_told_what_is_wrong() -> None:
     done = Trial(task, language_root.trial(task, root))
     assert passed(done.turns) == REPAIRED
     assert [done.right(repairs) for repairs in range(TURNS)] == [False, False, True]
-    assert root.warm == [False, True, True]
+    assert root.warm == [False, True, False]  # the last time it is told what it may have meant
     assert "there are no loops" in root.told[1] and "did you mean invited?" in root.told[2]
+    assert "```rlm\nanswer sorted(invited)\n```" in root.told[2]
     assert row("rlm", [done], 1)[3:] == ["1", "0", "0", "0"] and row("rlm", [done], 2)[3:] == ["1"] * 4
 
 
