@@ -68,7 +68,7 @@ class _Writer:
             names.append(name)
             calls.append(f"{name} = call {quote(given['prompt'])}{self._data(step, given['prompt'], calls)}")
         parts = [] if answer is None else [f"answer: {literal(answer)}"]
-        if names or answer is None:
+        if not parts or all(step.name != "terminal" for step in _steps(transcript)):
             parts.append(f"tasks: [{', '.join(names)}]")
         inputs = [f"input {c.name}: {c.type}" for c in self.contexts if c.name in self._inputs]
         head = [f"# {line}" for line in printable(question, 1_000).split("\n")]
