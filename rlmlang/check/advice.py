@@ -81,10 +81,8 @@ def advice(node: Node, given: Type, wanted: Type) -> str | None:
     if str(given) == "float" and str(wanted) == "int":
         return f"write round({name}), or // for a whole division"
     if isinstance(wanted, ListOf):
-        if isinstance(given, ListOf) and isinstance(given.item, Optional) and fits(given.item.item, wanted.item):
-            return f"leave out what is none: [x for x in {name} if x != none]"
-        if isinstance(given, ListOf) and {str(given.item), str(wanted.item)} in ({"text", "int"}, {"text", "float"}):
-            return f"do it for each: [{'str' if wanted.item is TEXT else wanted.item}(x) for x in {name}]"
+        if each := _item_by_item(name, given, wanted):
+            return ": ".join(each)
         if given is TEXT:
             return f'write lines({name}), words({name}), chunks({name}, 4000), or findall({name}, ".") for its characters'
         if fits(given, wanted.item):
@@ -110,13 +108,22 @@ def likely(node: Node, given: Type, wanted: Type) -> str | None:
     if str(given) == "float" and str(wanted) == "int":
         return f"round({text})"
     if isinstance(wanted, ListOf):
-        if isinstance(given, ListOf) and isinstance(given.item, Optional) and fits(given.item.item, wanted.item):
-            return f"[x for x in {name} if x != none]"
-        if isinstance(given, ListOf) and {str(given.item), str(wanted.item)} in ({"text", "int"}, {"text", "float"}):
-            return f"[{'str' if wanted.item is TEXT else wanted.item}(x) for x in {name}]"
+        if each := _item_by_item(name, given, wanted):
+            return each[1]
         if isinstance(given, ListOf) and isinstance(given.item, ListOf) and fits(given.item.item, hull(wanted.item, FLOAT) or wanted.item):
             return f"flatten({text})"
         return f"lines({text})" if given is TEXT else f"[{text}]" if fits(given, wanted.item) else None
     if isinstance(given, (ListOf, Tuple)) and fits(item_of(given), wanted):
         return f"{name}[0]"
+    return None
+
+
+def _item_by_item(name: str, given: Type, wanted: ListOf) -> tuple[str, str] | None:
+    """What makes one list of another: in words, and as a program writes it."""
+    if not isinstance(given, ListOf):
+        return None
+    if isinstance(given.item, Optional) and fits(given.item.item, wanted.item):
+        return "leave out what is none", f"[x for x in {name} if x != none]"
+    if {str(given.item), str(wanted.item)} in ({"text", "int"}, {"text", "float"}):
+        return "do it for each", f"[{'str' if wanted.item is TEXT else wanted.item}(x) for x in {name}]"
     return None
