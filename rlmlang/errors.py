@@ -51,12 +51,10 @@ class Failure(RlmError):
     """A failure at run time that `otherwise` can take: a call that failed for good, an index out of range, `fail`.
 
     `attempts` is the number of requests sent, for a call; `item` the path or position of the items it was for, outermost first;
-    `round` the longest chain of calls that led to it; `reply` what there is of a reply that was cut off; `cost` the tokens and nano-dollars
-    that its requests took.
+    `round` the longest chain of calls that led to it; `cost` the tokens and nano-dollars that its requests took.
     """
 
     round = 0
-    reply = ""
     cost: tuple[int, int] = (0, 0)
 
     def __init__(
@@ -75,7 +73,6 @@ class Failure(RlmError):
     def anew(self, message: str, *, span: Span | None = None, attempts: int = 0, item: tuple[str, ...] = ()) -> Self:
         """The same failure and hint, with more to say of where it happened."""
         again = type(self)(message, span=span, hint=self.hint, attempts=attempts, item=item)
-        again.reply = self.reply
         again.cost = self.cost
         return again
 

@@ -121,21 +121,15 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) * 4 <= most else text.encode()[:most].decode("utf-8", "ignore")
 
 
-def _cut_off(completion: Completion, message: str, hint: str) -> CutOff:
-    cut = CutOff(message, hint=hint)
-    cut.reply = completion.text or ""
-    return cut
-
-
 def _text_of(completion: Completion, request: Request) -> tuple[str, int]:
     """The text of a reply that came to its end, and its bytes. Raises BadReply, Failure."""
     if completion.refusal is not None:
         raise Refused(f"the model refused: {quote(completion.refusal)}")
     if completion.finish == "length":
         limit = f"the reply stopped at its limit of {request.max_tokens:,} tokens"
-        raise _cut_off(completion, limit, "allow more with {max_tokens: …}, or ask for less")
+        raise CutOff(limit, hint="allow more with {max_tokens: …}, or ask for less")
     if completion.finish == "circles":
-        raise _cut_off(completion, "the reply went round in circles, and was stopped", "ask for less")
+        raise CutOff("the reply went round in circles, and was stopped", hint="ask for less")
     if completion.finish == "content_filter":
         raise Refused("the provider's content filter stopped the reply")
     if completion.finish in _FINISHES:
