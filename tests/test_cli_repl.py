@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import pty
 import select
@@ -90,18 +91,18 @@ def test_the_budget_is_that_of_all_lines(read: Any) -> None:
 def test_a_failure_of_the_last_expression_leaves_the_bindings(rlm: Shell) -> None:
     with repl(rlm) as prompt:
         with pytest.raises(Exception, match="refused"):
-            prompt.run(prompt.prepare('a = 1\ncall "broken"'))
-        assert prompt.run(prompt.prepare("a + 1")) == 2
+            run(prompt, 'a = 1\ncall "broken"')
+        assert run(prompt, "a + 1") == 2
         with pytest.raises(Exception, match="nothing is named b"):
             prompt.prepare("b")
         with pytest.raises(Exception, match="refused"):
-            prompt.run(prompt.prepare('b = call "broken"\nc = 3'))
+            run(prompt, 'b = call "broken"\nc = 3')
         assert set(prompt.names) == {"a"}
 
 
 def test_equal_calls_of_several_lines_are_paid_once(rlm: Shell) -> None:
     with repl(rlm) as prompt:
-        assert [prompt.run(prompt.prepare('call "x"')) for _ in range(3)] == ["pong"] * 3
+        assert [run(prompt, 'call "x"') for _ in range(3)] == ["pong"] * 3
         assert prompt.client.counters.requests == 1 and prompt.calls.calls == 3
 
 
@@ -152,9 +153,13 @@ def repl(shell: Shell, **values: Any) -> Repl:
     return Repl(given_contexts(values), settings, Config())
 
 
+def run(prompt: Repl, text: str) -> Any:
+    return prompt.start(prompt.prepare(text)).result()
+
+
 def test_words_are_completed(rlm: Shell) -> None:
     with repl(rlm, rows=[{"title": "a", "inner": {"deep": 1}}], record={"title": "a", "inner": {"deep": 1}}) as prompt:
-        prompt.run(prompt.prepare("fn twice(x: int) -> int { x * 2 }\ntype Mood = int\nright = record.inner"))
+        run(prompt, "fn twice(x: int) -> int { x * 2 }\ntype Mood = int\nright = record.inner")
         assert prompt.completions("tw") == ["twice("]
         assert prompt.completions("ri") == ["right"]
         assert prompt.completions("Mo") == ["Mood"]
@@ -184,13 +189,16 @@ class Hand:
     def type(self, text: str) -> None:
         os.write(self.terminal, text.encode())
 
-    def wait_for(self, text: str, again: str = "") -> str:
-        """What was written up to `text`; `again` is typed each second until then."""
+    def wait_for(self, text: str, *again: str) -> str:
+        """What was written up to `text`; one of `again` in turn is typed each second until then."""
         until = time.monotonic() + 20
+        next_time = until - 19
+        keys = itertools.cycle(again)
         while text not in self.seen:
             assert time.monotonic() < until, self.seen
-            if again and time.monotonic() > until - 19:
-                self.type(again)
+            if again and time.monotonic() > next_time:
+                next_time += 1
+                self.type(next(keys))
             if select.select([self.terminal], [], [], 1)[0]:
                 try:
                     self.seen += os.read(self.terminal, 4096).decode("utf-8", "replace")
@@ -203,8 +211,10 @@ class Hand:
     def end(self) -> int:
         """The exit code."""
         try:
-            while os.read(self.terminal, 4096):
-                pass
+            while True:
+                assert select.select([self.terminal], [], [], 20)[0], "it does not end"
+                if not os.read(self.terminal, 4096):
+                    break
         except OSError:
             pass
         _, status = os.waitpid(self.pid, 0)
@@ -243,7 +253,7 @@ def test_by_hand(hand: Hand) -> None:
     hand.type("n * (")
     hand.wait_for("n * (")
     hand.type("\x03")  # and throws away what is typed
-    hand.wait_for("rlm> ", again="\x03")  # one that comes while the line is set up may be lost
+    hand.wait_for("rlm> ", "\x03")  # one that comes while the line is set up may be lost
     hand.type("range(\t100000).le\t)\r")
     hand.wait_for("100000")
     hand.wait_for("rlm> ")
@@ -252,6 +262,16 @@ def test_by_hand(hand: Hand) -> None:
     hand.wait_for("rlm> ")
     hand.type("\x04")
     assert hand.end() == 0
+
+
+def test_no_number_of_interrupts_ends_it(hand: Hand) -> None:
+    hand.wait_for("rlm> ")
+    for entry in ("1 + 1", "count(range(3000000))", '[call "wait" on i for i in range(20)]', "[str(i) for i in range(100000)]"):
+        hand.type(f"{entry}\r")
+        for _ in range(60):  # wherever it is: at the prompt, checking, running, showing
+            hand.type("\x03")
+            time.sleep(0.005)
+    hand.wait_for("42", "\x03", "40 + 2\r")  # the line may be lost while another one still runs
 
 
 def test_leaving_by_word(hand: Hand) -> None:

@@ -155,15 +155,13 @@ class Repl:
     def _model(self, name: str | None) -> Model:
         return self.models[name or self.models.default]
 
-    def run(self, entry: Entry) -> Any:
-        """The value of its last expression; from then on its bindings are there. Ctrl-C stops it. Raises RlmError; where only the last
-        expression failed, the bindings are there all the same."""
-        running = _Running(self, entry)
-        try:
-            outcome = running.result()
-        except KeyboardInterrupt:
-            running.cancel()
-            outcome = running.result()
+    def start(self, entry: Entry) -> Running:
+        """Begins an entry."""
+        return Running(self, entry)
+
+    def keep(self, entry: Entry, outcome: Outcome) -> Any:
+        """The value of an entry's last expression; from then on its bindings are there. Raises RlmError where that expression failed,
+        with the bindings there all the same."""
         self._past.bound.update(outcome.bound)
         self.accepted.append(entry.checked)
         if outcome.failure is not None:
@@ -236,11 +234,12 @@ class Repl:
         return found
 
 
-class _Running:
+class Running:
     """One entry under way."""
 
     def __init__(self, repl: Repl, entry: Entry) -> None:
         self._repl = repl
+        self._entry = entry
         self._run = repl.new_run(entry)
         self._task: asyncio.Task[None] | None = None
         self._cancelled = False
@@ -265,9 +264,10 @@ class _Running:
         self._run.cancel()
         self._repl.submit(lambda: self._task.cancel() if self._task is not None else None)
 
-    def result(self) -> Outcome:
-        """Waits for the outcome. Raises RlmError."""
-        return self._done.result()
+    def result(self) -> Any:
+        """Waits for the value of its last expression; from then on its bindings are there. Raises RlmError; where only the last expression
+        failed, the bindings are there all the same."""
+        return self._repl.keep(self._entry, self._done.result())
 
 
 def _fields(type: Type | None) -> tuple[str, ...]:

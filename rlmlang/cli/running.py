@@ -100,3 +100,60 @@ def stopping(stop: Callable[[], None]) -> Iterator[None]:
         if not asked:  # else the process is about to end, and a further signal has nothing to interrupt
             for s, handler in previous.items():
                 signal.signal(s, handler)
+
+
+class CtrlC:
+    """What Ctrl-C does where one line after another is run.
+
+    Within `raises` it raises KeyboardInterrupt, within `calls` it calls what it was given, each once. At any other time it does nothing
+    `by_hand`, so that it never ends what a person works with, and raises KeyboardInterrupt else. A context manager, in the main thread:
+    leaving it puts back what was there before.
+    """
+
+    def __init__(self, *, by_hand: bool) -> None:
+        self._otherwise = None if by_hand else _interrupt
+        self._does: Callable[[], object] | None = None
+        self._previous = signal.getsignal(signal.SIGINT)
+
+    def __enter__(self) -> CtrlC:
+        if self._previous is not signal.SIG_IGN:  # what a shell starts in the background
+            signal.signal(signal.SIGINT, self._take)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._previous)
+
+    def _take(self, *_: object) -> None:
+        does, self._does = self._does or self._otherwise, None
+        if does is not None:
+            does()
+
+    def raises(self) -> _Meanwhile:
+        """Within it Ctrl-C raises KeyboardInterrupt."""
+        return _Meanwhile(self, _interrupt)
+
+    def calls(self, stop: Callable[[], object]) -> _Meanwhile:
+        """Within it Ctrl-C calls `stop`."""
+        return _Meanwhile(self, stop)
+
+    def set(self, does: Callable[[], object] | None) -> None:
+        """What it does from now on."""
+        self._does = does
+
+
+class _Meanwhile:
+    """Not a generator: one that is interrupted on its way in would end at any later time."""
+
+    def __init__(self, ctrl_c: CtrlC, does: Callable[[], object]) -> None:
+        self._ctrl_c = ctrl_c
+        self._does = does
+
+    def __enter__(self) -> None:
+        self._ctrl_c.set(self._does)
+
+    def __exit__(self, *_: object) -> None:
+        self._ctrl_c.set(None)
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt

@@ -20,6 +20,7 @@ from rlmlang.types import JSON, Type
 
 if TYPE_CHECKING:
     from rlmlang.cli.repl import Repl
+    from rlmlang.cli.running import CtrlC
 
 HELP = "a line at a time"
 
@@ -45,6 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     from rlmlang.cli.repl import Repl
+    from rlmlang.cli.running import CtrlC
     from rlmlang.session import configuration
     from rlmlang.solve.contexts import read_contexts
 
@@ -56,17 +58,23 @@ def main(args: argparse.Namespace) -> int:
     with Repl(contexts, settings, configuration(args.config)) as repl, _line_editing(repl) if by_hand else contextlib.nullcontext():
         if by_hand and not args.quiet:
             terminal.say(":help says what there is beside the language")
-        return _converse(repl, by_hand=by_hand, quiet=args.quiet)
+        with CtrlC(by_hand=by_hand) as ctrl_c:
+            return _converse(repl, ctrl_c, by_hand=by_hand, quiet=args.quiet)
 
 
-def _converse(repl: Repl, *, by_hand: bool, quiet: bool) -> int:
-    for entry in _entries(by_hand=by_hand):
+def _converse(repl: Repl, ctrl_c: CtrlC, *, by_hand: bool, quiet: bool) -> int:
+    for entry in _entries(ctrl_c, by_hand=by_hand):
         try:
             if entry.startswith(":"):
-                if not _command(repl, entry):
-                    return 0
+                with ctrl_c.raises():
+                    if not _command(repl, entry):
+                        return 0
             else:
-                _evaluate(repl, entry, by_hand=by_hand, quiet=quiet)
+                _evaluate(repl, entry, ctrl_c, by_hand=by_hand, quiet=quiet)
+        except KeyboardInterrupt:
+            if not by_hand:
+                raise
+            terminal.say("interrupted")
         except RlmError as error:
             if not by_hand:
                 raise
@@ -74,14 +82,15 @@ def _converse(repl: Repl, *, by_hand: bool, quiet: bool) -> int:
     return 0
 
 
-def _entries(*, by_hand: bool) -> Iterator[str]:
+def _entries(ctrl_c: CtrlC, *, by_hand: bool) -> Iterator[str]:
     """What is typed, entry by entry."""
     from rlmlang.cli.repl import unfinished
 
     lines: list[str] = []
     while True:
         try:
-            line = _line(_MORE if lines else _PROMPT, by_hand=by_hand)
+            with ctrl_c.raises():
+                line = _line(_MORE if lines else _PROMPT, by_hand=by_hand)
         except KeyboardInterrupt:
             if not by_hand:
                 raise
@@ -114,28 +123,34 @@ def _line(prompt: str, *, by_hand: bool) -> str | None:
         return None
     except UnicodeDecodeError:
         raise UsageError("standard input is not UTF-8 text") from None
+    except SystemError:  # input() takes a second signal while the exception of the first is on its way
+        raise KeyboardInterrupt from None
 
 
-def _evaluate(repl: Repl, text: str, *, by_hand: bool, quiet: bool) -> None:
-    """Runs an entry and shows its value."""
+def _evaluate(repl: Repl, text: str, ctrl_c: CtrlC, *, by_hand: bool, quiet: bool) -> None:
+    """Runs an entry and shows its value. Raises RlmError; KeyboardInterrupt where it was not running yet, or no longer."""
     from rlmlang.cli.running import fetch_embedded
 
-    entry = repl.prepare(text)
-    if entry.checked.warnings and not quiet:
-        terminal.say(terminal.describe_all(entry.checked.warnings))
-    if by_hand and not quiet and entry.most_calls >= _WORTH_SAYING:
-        most = "any number of calls" if entry.most_calls == float("inf") else plural(int(entry.most_calls), "call")
-        terminal.say(f"at most {most}; Ctrl-C stops it")
-    if not repl.offline:
-        fetch_embedded(entry.models, quiet=quiet)
+    with ctrl_c.raises():
+        entry = repl.prepare(text)
+        if entry.checked.warnings and not quiet:
+            terminal.say(terminal.describe_all(entry.checked.warnings))
+        if by_hand and not quiet and entry.most_calls >= _WORTH_SAYING:
+            most = "any number of calls" if entry.most_calls == float("inf") else plural(int(entry.most_calls), "call")
+            terminal.say(f"at most {most}; Ctrl-C stops it")
+        if not repl.offline:
+            fetch_embedded(entry.models, quiet=quiet)
     before = repl.calls.calls
+    running = repl.start(entry)
     try:
-        value = repl.run(entry)
+        with ctrl_c.calls(running.cancel):
+            value = running.result()
     finally:
         if (made := repl.calls.calls - before) and not quiet:
             terminal.say(f"{plural(made, 'call')}; {_spent(repl)}")
     if entry.shows:
-        terminal.write(_shown(entry.checked.result or JSON, value, whole=not by_hand))
+        with ctrl_c.raises():
+            terminal.write(_shown(entry.checked.result or JSON, value, whole=not by_hand))
 
 
 def _shown(type_: Type, value: Any, *, whole: bool) -> str:
