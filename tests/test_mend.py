@@ -42,6 +42,7 @@ def mended(text: str, *, guess: bool = False, **data: Type) -> Mended:
         ("answer note.splitlines()", "answer lines(note)"),
         ("answer not xs.includes(note)", "answer not (note in xs)"),
         ("answer list(xs)", "answer xs"),
+        ("ys = xs  // names\nanswer ys", "ys = xs\nanswer ys"),
         ("answer [{a, b} for a, b in combinations(xs, 2)]", "answer [{a, b} for a, b in pairs(xs)]"),
         ("answer note.substring(1, n + 1)", "answer note[1:n + 1]"),
         ("answer ''.join(sorted(note))", """answer ''.join(sorted(findall(note, "(?s).")))"""),

@@ -28,6 +28,7 @@ from rlmlang.syntax.nodes import (
     Reduce,
     Unary,
 )
+from rlmlang.syntax.source import Span
 from rlmlang.syntax.walk import walk
 from rlmlang.types import BOOL, FLOAT, INT, JSON, NEVER, NONE, TEXT, UNKNOWN, DictOf, Enum, ListOf, Optional, RecordOf, Tuple, Type
 
@@ -52,7 +53,12 @@ def infer_unary(c: Checker, node: Unary) -> Type:
 
 @rule(Binary)
 def infer_binary(c: Checker, node: Binary) -> Type:
-    left, right = c.infer(node.left), c.infer(node.right)
+    left = c.infer(node.left)
+    if node.op == "//" and isinstance(node.right, Name) and (left is BOOL or isinstance(left, (ListOf, Tuple, RecordOf, DictOf))):
+        comment = Span(node.span.source, node.left.span.end, node.span.end)
+        c.error("operands", node.span, f"{left} cannot be divided", "a comment starts with #", Fix(comment, ""))
+        return left
+    right = c.infer(node.right)
     if left in (UNKNOWN, NEVER) or right in (UNKNOWN, NEVER):
         known = right if left in (UNKNOWN, NEVER) else left
         return TEXT if node.op == "+" and known is TEXT else UNKNOWN

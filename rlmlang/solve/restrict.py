@@ -34,7 +34,8 @@ def restricted(flat: Flat) -> Flat:
 def for_turn(flat: Flat) -> Flat:
     """The rules of a program in a turn of `solve`: without `input` and `use`, which are refused there; without names that begin what
     Python has and this language has not, since a model that may write `for x` goes on as if there were loops; and without keys of dicts
-    like `{any(xs): "yes"}`, which are never texts: a model means a choice there, and goes in circles for want of a `for`."""
+    like `{any(xs): "yes"}` and `{any [x]: "yes"}`, which are never texts: a model means a choice there, and goes in circles for want of
+    a `for`."""
     rules: Rules = {
         here: tuple(
             tuple(evolve(s, barred=s.barred | _foreign(s)) if isinstance(s, Terminal) and s.name == "NAME" else s for s in body)
@@ -47,28 +48,45 @@ def for_turn(flat: Flat) -> Flat:
     }
     for here in [here for here in rules if here[0] == "key_called"]:
         rules[here] = tuple((_barring(rules, _nonterminal(body[0]), _no_texts(), "of text"), *body[1:]) for body in rules[here])
+    for here in [here for here in rules if here[0] in ("key_index", "key_add")]:
+        rules[here] = tuple((_no_function(rules, _nonterminal(body[0])), *body[1:]) for body in rules[here])
     return merged(Flat(flat.start, rules))
+
+
+def _no_function(rules: Rules, key: Nonterminal) -> Nonterminal:
+    """A copy of `a.b.c` that does not begin with the name of a function that gives a number or a bool; any other key as it is."""
+    if key[0] != "short":
+        return key
+    new = (*key, "no function")
+    rules[new] = tuple((evolve(name := _terminal(body[0]), barred=name.barred | _scalars()), *body[1:]) for body in rules[key])
+    return new
 
 
 @cache
 def _no_texts() -> frozenset[str]:
     """The built-in functions that never give a text."""
-    results = {b.name: [signature.result for signature in b.signatures] for b in REGISTRY.values()}
     return frozenset(
         name
-        for name, types in results.items()
-        if all(t in (BOOL, INT, FLOAT) or isinstance(t, (ListOf, DictOf, Tuple, RecordOf)) for t in types)
+        for name, builtin in REGISTRY.items()
+        if all(s.result in _SCALARS or isinstance(s.result, (ListOf, DictOf, Tuple, RecordOf)) for s in builtin.signatures)
     )
 
 
+@cache
+def _scalars() -> frozenset[str]:
+    """The built-in functions that always give a number or a bool."""
+    return frozenset(name for name, builtin in REGISTRY.items() if all(s.result in _SCALARS for s in builtin.signatures))
+
+
+_SCALARS = (BOOL, INT, FLOAT)
 _PYTHON = frozenset(("for", "while", "def", "import", "class", "return", "print"))
 
 
 def _foreign(name: Terminal) -> frozenset[str]:
-    """What a name may not be in a turn. Where a statement begins, it does not begin with `for` either: a model that wants a loop, and may
-    write that much, writes `forline in lines`."""
+    """What a name may not be in a turn. Where a statement begins, it does not begin with `for` or `while` either: a model that wants a
+    loop, and may write that much, writes `forline in lines` and `whilelines and …`."""
     begins = "answer" in name.barred  # a keyword only there
-    return _PYTHON | {"for*"} if begins else _PYTHON
+    return _PYTHON | {"for*", "while*"} if begins else _PYTHON
 
 
 def _spine(
