@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rlmlang.errors import Failure
 from rlmlang.lm.client import Dropped
@@ -19,6 +19,8 @@ from rlmlang.run.streams import Reader, Stream
 
 if TYPE_CHECKING:
     from rlmlang.syntax import nodes as n
+
+_AT_ONCE: Final = 4  # items that begin in one turn of the event loop: the first are on their way to the model while others begin
 
 
 def start_stage(
@@ -100,6 +102,7 @@ class _Stage:
         feed, out, run = self.feed, self.out, self.run
         window = run.window
         sampling = run.sample is not None
+        begun = 0
         while self.scope.alive() and not out.closed:
             crowded = self.live >= window or (self.live and self.items and run.live_items >= run.most_live)
             if crowded or out.full():
@@ -124,6 +127,9 @@ class _Stage:
             self.live += 1
             run.live_items += 1
             run.start(self._item(own, position, value))
+            begun += 1
+            if begun % _AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     async def _wait(self) -> None:
         self.wake = asyncio.get_running_loop().create_future()
