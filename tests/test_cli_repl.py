@@ -100,6 +100,14 @@ def test_a_failure_of_the_last_expression_leaves_the_bindings(rlm: Shell) -> Non
         assert set(prompt.names) == {"a"}
 
 
+def test_bindings_that_only_other_bindings_need(rlm: Shell) -> None:
+    with repl(rlm, note="a\nb") as prompt:
+        assert run(prompt, 'text = note\nparts = text.split("\\n")\nn = len(parts)\n3') == 3
+        assert run(prompt, "text + str(n)") == "a\nb2" and run(prompt, "parts") == ["a", "b"]
+        with pytest.raises(Exception, match="outside a list of 2"):
+            run(prompt, "first = parts[5]\nsecond = first\n3")
+
+
 def test_equal_calls_of_several_lines_are_paid_once(rlm: Shell) -> None:
     with repl(rlm) as prompt:
         assert [run(prompt, 'call "x"') for _ in range(3)] == ["pong"] * 3

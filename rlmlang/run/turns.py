@@ -15,7 +15,7 @@ from rlmlang.run.calls import Site
 from rlmlang.run.effects import EffectCode, finishing
 from rlmlang.run.evaluate import Run, ended
 from rlmlang.run.flow import FIRST_SLOT, Effect, Env, Here, Scope, fork, resolve_all
-from rlmlang.run.frames import Frame
+from rlmlang.run.frames import Frame, Kind
 from rlmlang.run.resolve import resolve
 from rlmlang.run.upstream import find_upstream
 from rlmlang.syntax import nodes as n
@@ -53,7 +53,7 @@ class CompiledTurn:
     _lazies: list[int]
     _given: dict[str, int]
     _earlier: list[tuple[n.Node, list[int]]]
-    _own: list[tuple[n.Node, list[tuple[int, str]]]]
+    _own: list[tuple[n.Node, list[tuple[int, Kind]]]]
 
     async def evaluate(self, past: Past, run: Run, start: Here | None = None) -> Outcome:
         """Computes all bindings and the last expression. Where a binding fails, its Failure is raised and nothing is bound; where only the
@@ -80,7 +80,8 @@ class CompiledTurn:
         try:
             await resolve_all(env, pending)
             for slot, kind in places:
-                env[slot] = env[slot].force() if kind == "thunk" else env[slot].value if kind == "pending" else env[slot]
+                if kind == "thunk":  # the slot keeps it: other bindings read it there
+                    env[slot].force()
         except Exception:
             # what is under way is finished, and nothing begun any more
             scope.dead = True
@@ -89,7 +90,7 @@ class CompiledTurn:
             await asyncio.gather(last, return_exceptions=True)
             raise
         value, failure = await last
-        bound = {node: tuple(env[slot] for slot, _ in slots) for node, slots in self._own}
+        bound = {node: tuple(_held(env[slot], kind) for slot, kind in slots) for node, slots in self._own}
         return Outcome(bound, value, failure, max(here.round, own[0].round))
 
     async def _last(self, env: Env) -> tuple[Any, Failure | None]:
@@ -98,6 +99,11 @@ class CompiledTurn:
         except Failure as failure:
             env[0].round = max(env[0].round, failure.round)
             return None, failure
+
+
+def _held(held: Any, kind: Kind) -> Any:
+    """The value in a slot, which has been computed."""
+    return held.force() if kind == "thunk" else held.value if kind == "pending" else held
 
 
 def compile_turn(checked: Checked) -> CompiledTurn:
@@ -116,7 +122,7 @@ def compile_turn(checked: Checked) -> CompiledTurn:
     steps, lazies = code.bindings(whole, n.Literal(checked.program.span, None, "none") if last is None else last)
     value = None if last is None else code.compile(last)
     find_upstream(facts, sites)
-    places: list[tuple[n.Node, list[tuple[int, str]]]] = [(node, [frame.find(v) for v in facts.bound[node]]) for node in own]
+    places: list[tuple[n.Node, list[tuple[int, Kind]]]] = [(node, [frame.find(v) for v in facts.bound[node]]) for node in own]
     return CompiledTurn(checked, sites, frame, value, steps, lazies, given, earlier, places)
 
 
