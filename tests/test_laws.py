@@ -21,6 +21,7 @@ from typed_programs import AnyModel, TypedPrograms
 
 import rlmlang
 from rlmlang import BudgetError, Failure, LimitError, ProgramError, Result, RlmError, Settings, check
+from rlmlang.cli.repl import Repl
 from rlmlang.limits import REASKS
 from rlmlang.lm import client
 from rlmlang.lm.client import reask
@@ -28,7 +29,9 @@ from rlmlang.lm.config import Config, resolve_models
 from rlmlang.lm.render import render
 from rlmlang.lm.reply import BadReply, read_reply
 from rlmlang.lm.request import Completion, ProviderError, Request
+from rlmlang.solve.contexts import Context
 from rlmlang.syntax import nodes as n
+from rlmlang.values import conform, to_json_text
 
 _SEEDS = st.integers(0, 1_000_000)
 _LAW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -112,6 +115,31 @@ def test_the_value_does_not_depend_on_latency_or_concurrency(seed: int, concurre
     assert model.most <= concurrency
     if first is not None and second is not None and first.used.failed == second.used.failed == 0 and isinstance(one, str):
         assert first.used.rounds == second.used.rounds, source
+
+
+@_LAW
+@given(_SEEDS, st.data())
+def test_in_turns_the_value_is_the_same(seed: int, data: st.DataObject) -> None:
+    source, inputs = program(seed)
+    whole, _ = outcome(source, inputs, Replies(seed, trouble=0), SETTINGS)
+    declared = check(source)
+    parts = [""]
+    for statement in declared.program.statements:
+        if parts[-1] and data.draw(st.booleans(), label="a turn ends"):
+            parts.append("")
+        if not isinstance(statement, n.Input):
+            parts[-1] += f"{statement.span.text}\n"
+    contexts = [Context(i.name, i.type, conform(inputs[i.name], i.type), i.name) for i in declared.inputs]
+    model = Replies(seed, trouble=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "open_provider", lambda _: model)
+        with Repl(contexts, evolve(SETTINGS, memo="off"), Config()) as prompt:
+            try:
+                for part in parts:
+                    value = prompt.start(prompt.prepare(part)).result()
+            except (Failure, LimitError):  # of a binding that nothing needs, too
+                return
+    assert json.dumps(json.loads(to_json_text(value)), ensure_ascii=False) == whole, parts
 
 
 @_LAW
