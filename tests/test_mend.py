@@ -151,6 +151,11 @@ def test_what_may_mean_several_things_is_left(text: str) -> None:
         ("answer [o for o in oders]", "[o for o in orders]"),
         ('answer orders[0]["ammount"]', 'orders[0]["amount"]'),
         ("answer sortd(xs)", "sorted(xs)"),
+        ("answer [{o.id, mood} for o in orders]", '[{o.id, mood: call "Which mood?" on o} for o in orders]'),
+        ("answer [{f.path, count} for f in repo.files()]", '[{f.path, count: call "Which count?" on f.text -> int} for f in repo.files()]'),
+        ("answer [{x, mean} for x in xs]", '[{x, mean: call "Which mean?" on x -> float} for x in xs]'),
+        ("answer {note, mood}", None),
+        ("answer [note + mood for x in xs]", None),
     ],
 )
 def test_what_may_be_meant_is_guessed_where_that_is_asked_for(wrong: str, right: str | None) -> None:
@@ -163,6 +168,12 @@ def test_what_may_be_meant_is_guessed_where_that_is_asked_for(wrong: str, right:
         assert errors
     else:
         assert (made.text.removesuffix("\n"), errors) == (f"answer {right}", [])
+
+
+def test_a_type_of_words_may_stand_for_their_list() -> None:
+    declared = 'type Mood = "good" | "so-so"'
+    made = mended(f"{declared}\nanswer {{m: xs.count(m) for m in Mood}}", guess=True)
+    assert made.text == f'{declared}\nanswer {{m: xs.count(m) for m in ["good", "so-so"]}}\n' and not made.left
 
 
 def test_one_list_is_the_one_that_is_meant() -> None:

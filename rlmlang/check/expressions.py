@@ -7,11 +7,11 @@ import re
 from rlmlang import limits
 from rlmlang.check import habits
 from rlmlang.check.advice import advice, short, whole
-from rlmlang.check.checked import Function
 from rlmlang.check.checker import Checker, rule
 from rlmlang.check.report import listing, similar
 from rlmlang.check.scope import Scope
 from rlmlang.check.unify import hull, hull_of_items, is_data, item_of
+from rlmlang.check.unknown import unknown_name
 from rlmlang.check.written import BUILT_IN
 from rlmlang.syntax.diagnostics import Fix
 from rlmlang.syntax.nodes import (
@@ -82,7 +82,7 @@ def infer_literal(c: Checker, node: Literal) -> Type:
 def infer_name(c: Checker, node: Name) -> Type:
     variable = c.scope.find(node.name)
     if variable is None:
-        _unknown_name(c, node)
+        unknown_name(c, node)
         return UNKNOWN
     variable.used = True
     if variable.hidden is not None:
@@ -90,32 +90,6 @@ def infer_name(c: Checker, node: Name) -> Type:
         return UNKNOWN
     c.tables.variables[node] = variable
     return c.facts.get((variable,), variable.type)
-
-
-def _unknown_name(c: Checker, node: Name) -> None:
-    name = node.name
-    hint, fix = habits.name_hint(name), habits.same_name(name)
-    guess = None
-    if hint is None:
-        known = c.function_named(name)
-        if known is not None:
-            function = "a function of this program" if isinstance(known, Function) and not known.library else "a function"
-            c.error("unknown-name", node.span, f"{name} is {function}, not a value", f"call it: {name}(…)")
-            return
-        close = similar(name, c.scope.visible())
-        if close is None and (name in BUILT_IN or name in c.types):
-            bound = sorted({n for n in c.scope.visible() if n != "_"})
-            hint = f"leave this out: {listing(bound)} {'has' if len(bound) == 1 else 'have'} a value already" if bound else None
-            c.error("unknown-name", node.span, f"{name} is a type, not a value", hint)
-            return
-        names = sorted({n for n in c.scope.visible() if n != "_"})
-        if close is None:
-            close = fix = c.only.get(node)
-        guess = close
-        hint = f"did you mean {close}?" if close else f"names in scope: {listing(names)}" if names else None
-        if node in c.keys and not close:
-            hint = f'a key is an expression: the text itself is "{name}"' + (f"; {hint}" if hint else "")
-    c.error("unknown-name", node.span, f"nothing is named {name} here", hint, fix, guess)
 
 
 @rule(ListExpr)

@@ -1,14 +1,61 @@
-"""What is said of a call of a function that there is not."""
+"""What is said of names that stand for nothing, or for no value."""
 
 from __future__ import annotations
 
 from rlmlang.check import habits
 from rlmlang.check.advice import short, whole
+from rlmlang.check.checked import Function
 from rlmlang.check.checker import Checker
-from rlmlang.check.report import similar
+from rlmlang.check.report import listing, similar
+from rlmlang.check.written import BUILT_IN
 from rlmlang.syntax.diagnostics import Fix
-from rlmlang.syntax.nodes import Apply, Expr, Lambda
-from rlmlang.types import UNKNOWN, RecordOf
+from rlmlang.syntax.nodes import Apply, Expr, Lambda, Name
+from rlmlang.types import FILE, FLOAT, INT, TEXT, UNKNOWN, Enum, RecordOf
+
+
+def unknown_name(c: Checker, node: Name) -> None:
+    """Reports it, with what to write instead where that is known."""
+    name = node.name
+    hint, fix = habits.name_hint(name), habits.same_name(name)
+    guess = None
+    if hint is None:
+        known = c.function_named(name)
+        if known is not None:
+            function = "a function of this program" if isinstance(known, Function) and not known.library else "a function"
+            c.error("unknown-name", node.span, f"{name} is {function}, not a value", f"call it: {name}(…)", guess=_asked(c, node))
+            return
+        close = similar(name, c.scope.visible())
+        named = c.types.get(name)
+        if close is None and isinstance(named, Enum):
+            words = f"[{', '.join(str(Enum((word,))) for word in named.words)}]"
+            c.error("unknown-name", node.span, f"{name} is a type, not a value", f"as a list it is {words}", guess=words)
+            return
+        if close is None and (named is not None or name in BUILT_IN):
+            bound = sorted({n for n in c.scope.visible() if n != "_"})
+            hint = f"leave this out: {listing(bound)} {'has' if len(bound) == 1 else 'have'} a value already" if bound else None
+            c.error("unknown-name", node.span, f"{name} is a type, not a value", hint)
+            return
+        names = sorted({n for n in c.scope.visible() if n != "_"})
+        if close is None:
+            close = fix = c.only.get(node)
+        guess = close or _asked(c, node)
+        hint = f"did you mean {close}?" if close else f"names in scope: {listing(names)}" if names else None
+        if node in c.keys and not close:
+            hint = f'a key is an expression: the text itself is "{name}"' + (f"; {hint}" if hint else "")
+    c.error("unknown-name", node.span, f"nothing is named {name} here", hint, fix, guess)
+
+
+def _asked(c: Checker, node: Name) -> str | None:
+    """What a field may be that is named after nothing (`{f.path, subject} for f in files`): what a model says about the item."""
+    items = [] if c.scope.parent is None or node not in c.short else c.scope.names.items()
+    item = next((f"{n}.text" if v.type is FILE else n for n, v in items if v.type in (TEXT, FILE) or isinstance(v.type, RecordOf)), None)
+    if item is None:
+        return None
+    from rlmlang.builtins import REGISTRY
+
+    results = {signature.result for signature in REGISTRY[node.name].signatures} if node.name in REGISTRY else set()
+    wanted = " -> float" if FLOAT in results else " -> int" if INT in results else ""
+    return f'{node.name}: call "Which {node.name}?" on {item}{wanted}'
 
 
 def unknown_function(c: Checker, node: Apply) -> None:

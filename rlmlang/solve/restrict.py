@@ -48,28 +48,30 @@ def for_turn(flat: Flat) -> Flat:
     }
     for here in [here for here in rules if here[0] == "key_called"]:
         rules[here] = tuple((_barring(rules, _nonterminal(body[0]), _no_texts(), "of text"), *body[1:]) for body in rules[here])
-    for here in [here for here in rules if here[0] in ("key_index", "key_add")]:
+    for here in [here for here in rules if here[0] in ("key_index", "key_slice", "key_add")]:
         rules[here] = tuple((_no_function(rules, _nonterminal(body[0])), *body[1:]) for body in rules[here])
     return merged(Flat(flat.start, rules))
 
 
 def _no_function(rules: Rules, key: Nonterminal) -> Nonterminal:
-    """A copy of `a.b.c` that does not begin with the name of a function that gives a number or a bool; any other key as it is."""
+    """A copy of `a.b.c` that begins neither with the name of a function that gives a number or a bool nor with a word that begins a form
+    (`{call ["…"]`); any other key as it is."""
     if key[0] != "short":
         return key
     new = (*key, "no function")
-    rules[new] = tuple((evolve(name := _terminal(body[0]), barred=name.barred | _scalars()), *body[1:]) for body in rules[key])
+    words = _scalars() | _FORMS | set(_CALLS)
+    rules[new] = tuple((evolve(name := _terminal(body[0]), barred=name.barred | words), *body[1:]) for body in rules[key])
     return new
 
 
 @cache
 def _no_texts() -> frozenset[str]:
-    """The built-in functions that never give a text."""
-    return frozenset(
+    """The built-in functions that never give a text, or hardly ever."""
+    return _EXTREMES | {
         name
         for name, builtin in REGISTRY.items()
         if all(s.result in _SCALARS or isinstance(s.result, (ListOf, DictOf, Tuple, RecordOf)) for s in builtin.signatures)
-    )
+    }
 
 
 @cache
@@ -79,6 +81,7 @@ def _scalars() -> frozenset[str]:
 
 
 _SCALARS = (BOOL, INT, FLOAT)
+_EXTREMES = frozenset(("max", "min"))
 _PYTHON = frozenset(("for", "while", "def", "import", "class", "return", "print"))
 
 
