@@ -43,6 +43,8 @@ def mended(text: str, *, guess: bool = False, **data: Type) -> Mended:
         ("answer not xs.includes(note)", "answer not (note in xs)"),
         ("answer list(xs)", "answer xs"),
         ("ys = xs  // names\nanswer ys", "ys = xs\nanswer ys"),
+        ("answer {len(xs)}", "answer len(xs)"),
+        ("answer {max(x for x in xs if len(x) > 1)}  # the last", "answer max(x for x in xs if len(x) > 1)  # the last"),
         ("answer [{a, b} for a, b in combinations(xs, 2)]", "answer [{a, b} for a, b in pairs(xs)]"),
         ("answer note.substring(1, n + 1)", "answer note[1:n + 1]"),
         ("answer ''.join(sorted(note))", """answer ''.join(sorted(findall(note, "(?s).")))"""),
@@ -154,6 +156,16 @@ def test_what_may_mean_several_things_is_left(text: str) -> None:
         ("answer [{o.id, mood} for o in orders]", '[{o.id, mood: call "Which mood?" on o} for o in orders]'),
         ("answer [{f.path, count} for f in repo.files()]", '[{f.path, count: call "Which count?" on f.text -> int} for f in repo.files()]'),
         ("answer [{x, mean} for x in xs]", '[{x, mean: call "Which mean?" on x -> float} for x in xs]'),
+        ("answer {note, len(xs)}", "{note, len: len(xs)}"),
+        (
+            "answer [{o.id, sum(x.id for x in orders if x.id > o.id), m: 3} for o in orders]",
+            "[{o.id, sum: sum(x.id for x in orders if x.id > o.id), m: 3} for o in orders]",
+        ),
+        ('answer {n, note.lower().count("a")}', '{n, count: note.lower().count("a")}'),
+        ("answer {n, len(xs) + 1}", None),
+        ("answer [{xs.index(x), x.upper()} for x in xs]", "[{index: xs.index(x), upper: x.upper()} for x in xs]"),
+        ("answer {note, xs[0]}", None),
+        ("answer {note, len(xs), len(note)}", None),
         ("answer {note, mood}", None),
         ("answer [note + mood for x in xs]", None),
     ],
@@ -168,6 +180,12 @@ def test_what_may_be_meant_is_guessed_where_that_is_asked_for(wrong: str, right:
         assert errors
     else:
         assert (made.text.removesuffix("\n"), errors) == (f"answer {right}", [])
+
+
+def test_fields_that_are_named_after_keys() -> None:
+    counts = "counts = {x: len(x) for x in xs}"
+    made = mended(f"{counts}\nanswer {{counts[\"a\"], counts['b']}}", guess=True)
+    assert made.text == f"{counts}\nanswer {{a: counts[\"a\"], b: counts['b']}}\n" and not made.left
 
 
 def test_a_type_of_words_may_stand_for_their_list() -> None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Final
 
 from attrs import frozen
 from lark import Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from rlmlang.syntax.diagnostics import Diagnostic
+from rlmlang.syntax.diagnostics import Diagnostic, Fix
 from rlmlang.syntax.source import Source, Span
 
 # the first word of a statement -> what to write instead
@@ -156,6 +157,8 @@ _ITERATES = re.compile(r"(?:\s|#[^\n]*)*for\b")
 _KEY = re.compile(r"\{(?:\s|#[^\n]*)*([^:\n]*[^:\s])")
 _COMPUTED_NAME = re.compile(r"(?:[(\[][^,{}\n]*[)\]]|[\"'][^\"'\n]*[\"'])?\s*:")
 _ALONE = re.compile(r"\{([^{}\n]{1,120})\}[ \t]*(?=#|\n|$)")  # all that stands between braces that end a line
+_FIELD: Final = 400  # characters of a field that are looked at
+_BY_KEY = re.compile(r"\[[\"']([A-Za-z_]\w*)[\"']\]")
 _PAIRS = "the names of fields are fixed; a dict with keys that are computed is {K: V for x in xs}, or dict([[K, V], [K, V]])"
 _ENTRY = "a dict has one key and one value before its `for`: {K: V for x in xs}; a list of records is [{a: 1, b: 2} for x in xs]"
 _GOES_ON = re.compile(r"(?:\s|#[^\n]*)*\n\s*([-+*/%.<>]|==|!=|\?\?|(?:and|or|in|not|on|otherwise|with)\b)")
@@ -197,8 +200,8 @@ class _Place:
         before = line[:column] if column <= 200 else "…" + line[column - 200 : column]
         return f"{before}\0{line[column : column + 200]}"
 
-    def error(self, code: str, message: str, hint: str | None, span: Span | None = None) -> Diagnostic:
-        return Diagnostic(code, message, span or self.span, hint=hint)
+    def error(self, code: str, message: str, hint: str | None, span: Span | None = None, fix: Fix | None = None) -> Diagnostic:
+        return Diagnostic(code, message, span or self.span, hint=hint, fix=fix)
 
 
 def explain(error: UnexpectedInput, source: Source, last: Token | None, open_brackets: Sequence[Token]) -> Diagnostic:
@@ -305,20 +308,44 @@ def _braces(place: _Place, open_brackets: Sequence[Token]) -> Diagnostic | None:
     if place.found[:1].isdigit():
         hint = f'write it as a text: {{"{place.found}": …}}; a dict by numbers has str(x) for a key'
         return place.error("python-habit", "the names of fields and the keys of dicts are texts", hint)
-    alone = _ALONE.match(text, open_brackets[-1].start_pos or 0)
-    if alone and not _parted(alone[1]):
-        return place.error("syntax", "these braces hold a value without a name", f"write {alone[1].strip()} without braces around it")
-    return place.error("syntax", "this field has no name", "a field is written name: value, as in {total: len(xs)}")
+    opened = open_brackets[-1].start_pos or 0
+    alone = _ALONE.match(text, opened)
+    if alone and _last_part(alone[1]) == 0:
+        value, whole = alone[1].strip(), Span(place.source, opened, alone.end(1) + 1)
+        hint = f"write {value} without braces around it"
+        return place.error("syntax", "these braces hold a value without a name", hint, fix=Fix(whole, value))
+    begins = opened + 1 + _last_part(text[opened + 1 : place.start])
+    begins += len(text[begins:]) - len(text[begins:].lstrip())
+    name = _name_for(text[begins : begins + _FIELD])
+    fix = Fix(Span(place.source, begins, begins), f"{name}: ", sure=False) if name else None
+    return place.error("syntax", "this field has no name", "a field is written name: value, as in {total: len(xs)}", fix=fix)
 
 
-def _parted(text: str) -> bool:
-    """Whether a comma or colon stands in `text` outside of its brackets and texts."""
-    depth = 0
-    for lexeme in _LEXEME.findall(text):
-        depth += (lexeme in "([") - (lexeme in ")]")
-        if depth == 0 and lexeme in (",", ":"):
-            return True
-    return False
+def _name_for(text: str) -> str | None:
+    """What a field may be called whose value begins `text`: as the function is that is called last, or the key that is looked up last."""
+    name, before, depth = None, "", 0
+    for lexeme in _LEXEME.finditer(text):
+        part = lexeme[0]
+        if depth == 0:
+            if part in (",", "}"):
+                return name
+            key = _BY_KEY.match(text, lexeme.start())
+            name = before if part == "(" and before.isidentifier() else key[1] if key else name
+            if not (part in "([." or part.isspace() or part.isidentifier()):
+                return None
+        depth += (part in "([{") - (part in ")]}")
+        before = part
+    return None
+
+
+def _last_part(text: str) -> int:
+    """Where what follows the last comma or colon begins that stands in `text` outside of its brackets and texts; 0 where there is none."""
+    depth = begins = 0
+    for lexeme in _LEXEME.finditer(text):
+        depth += (lexeme[0] in "([{") - (lexeme[0] in ")]}")
+        if depth == 0 and lexeme[0] in (",", ":"):
+            begins = lexeme.end()
+    return begins
 
 
 def _open_bracket(place: _Place, open_brackets: Sequence[Token]) -> Diagnostic | None:
