@@ -44,6 +44,8 @@ def mended(text: str, *, guess: bool = False, **data: Type) -> Mended:
         ("answer list(xs)", "answer xs"),
         ("ys = xs  // names\nanswer ys", "ys = xs\nanswer ys"),
         ("answer {len(xs)}", "answer len(xs)"),
+        ('answer call "Is it?" on note -> True', 'answer call "Is it?" on note -> bool'),
+        ("type Row = {name: string, age: [integer]}\nanswer n", "type Row = {name: text, age: [int]}\nanswer n"),
         ("answer {max(x for x in xs if len(x) > 1)}  # the last", "answer max(x for x in xs if len(x) > 1)  # the last"),
         ("answer [{a, b} for a, b in combinations(xs, 2)]", "answer [{a, b} for a, b in pairs(xs)]"),
         ("answer note.substring(1, n + 1)", "answer note[1:n + 1]"),
@@ -167,6 +169,8 @@ def test_what_may_mean_several_things_is_left(text: str) -> None:
         ("answer {note, xs[0]}", None),
         ("answer {note, len(xs), len(note)}", None),
         ("answer {note, mood}", None),
+        ("answer yes if len(xs) > 3 else no", '"yes" if len(xs) > 3 else "no"'),
+        ('answer call "Which?" on note -> bol', 'call "Which?" on note -> bool'),
         ("answer [note + mood for x in xs]", None),
     ],
 )

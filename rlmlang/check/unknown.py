@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from rlmlang.check import habits
 from rlmlang.check.advice import short, whole
 from rlmlang.check.checked import Function
@@ -12,12 +14,16 @@ from rlmlang.syntax.diagnostics import Fix
 from rlmlang.syntax.nodes import Apply, Expr, Lambda, Name
 from rlmlang.types import FILE, FLOAT, INT, TEXT, UNKNOWN, Enum, RecordOf
 
+_SAID: Final = ("yes", "no")  # words that are meant as texts
+
 
 def unknown_name(c: Checker, node: Name) -> None:
     """Reports it, with what to write instead where that is known."""
     name = node.name
     hint, fix = habits.name_hint(name), habits.same_name(name)
     guess = None
+    if name in _SAID:
+        hint, guess = f'a text stands in quotes: "{name}"', f'"{name}"'
     if hint is None:
         known = c.function_named(name)
         if known is not None:

@@ -50,6 +50,7 @@ _ELSEWHERE: Final[dict[str, str]] = {
     "integer": "int",
     "boolean": "bool",
     "Boolean": "bool",
+    **dict.fromkeys(("true", "false", "True", "False"), "bool"),
     "null": "none",
     "void": "none",
     "list": "a list of texts is [text]",
@@ -107,18 +108,20 @@ def _named(c: Checker, node: NamedType) -> Type:
         )
         return UNKNOWN
     hint = _ELSEWHERE.get(node.name)
+    fix = guess = None
     if hint is not None:
-        hint = f"write {hint}" if hint in BUILT_IN else hint
+        fix = hint if hint in BUILT_IN else None
+        hint = f"write {hint}" if fix else hint
     elif node.name in c.later_types:
         line = c.later_types[node.name].line
         c.error("used-before", node.span, f"the type {node.name} is declared below, in line {line}", "move its declaration up")
         return UNKNOWN
     else:
         known = [*c.types, *BUILT_IN]
-        close = similar(node.name, known)
+        close = guess = similar(node.name, known)
         names = [t for t in known if t not in ("str", "None", "json")]
         hint = f"did you mean {close}?" if close else f'types are {listing(names, 20)}, [T], {{a: T}}, T?, "a" | "b"'
-    c.error("unknown-type", node.span, f"there is no type {node.name}", hint)
+    c.error("unknown-type", node.span, f"there is no type {node.name}", hint, fix, guess)
     return UNKNOWN
 
 
