@@ -25,7 +25,7 @@ from rlmlang.session import Settings, run
 
 LATENCY = 0.2
 _STAGES = ("first", "second", "third")
-WIDTHS = {16: 320, 100: 2_000, 500: 10_000}  # calls for each width: twenty rounds
+WIDTHS = {16: 960, 100: 6_000, 500: 30_000}  # calls for each width: sixty rounds, so that opening connections is no large part
 ITEMS = 1_000  # of the pipeline
 WIDE = """
 input n: int
