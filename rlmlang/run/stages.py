@@ -124,12 +124,14 @@ class _Stage:
             own = self.env.copy()
             scope = Scope(self.scope) if self.skip or (sampling and feed.partial) else self.scope
             own[0] = Here(run, scope, max(round, self.round), (*self.items, label(value, position_number(position))))
+            others = self.live
             self.live += 1
             run.live_items += 1
             run.start(self._item(own, position, value))
-            begun += 1
-            if begun % _AT_ONCE == 0:
-                await asyncio.sleep(0)
+            if self.live > others:  # it waits for something
+                begun += 1
+                if begun % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
 
     async def _wait(self) -> None:
         self.wake = asyncio.get_running_loop().create_future()
