@@ -198,6 +198,13 @@ def test_a_type_of_words_may_stand_for_their_list() -> None:
     assert made.text == f'{declared}\nanswer {{m: xs.count(m) for m in ["good", "so-so"]}}\n' and not made.left
 
 
+@pytest.mark.parametrize("wrong", ['answer note in {"a"}', 'hit = note == {"a"}\nanswer hit', 'answer not note in {"a"}  # a set'])
+def test_a_set_of_one_is_not_put_right(wrong: str) -> None:
+    """`note in "a"` would look for a part of a text."""
+    made = mended(wrong)
+    assert made.text == wrong and not made.fixed and made.left
+
+
 def test_one_list_is_the_one_that_is_meant() -> None:
     made = mended("answer [m for m in reviews if len(m) > 3]", mails=ListOf(TEXT), note=TEXT)
     assert made.text == "answer [m for m in mails if len(m) > 3]\n" and not made.left

@@ -52,6 +52,26 @@ def test_what_is_ready_comes_once_in_portions(count: int, closed: set[int], chan
                 each.close()
 
 
+def test_what_is_new_comes_in_portions_too_where_all_of_the_rest_is_gone() -> None:
+    pairs = [socket.socketpair() for _ in range(3 * steady._PORTION)]
+    try:
+        with Steady() as selector:
+            for _, theirs in pairs:
+                theirs.send(b"x")
+            for ours, _ in pairs[: steady._PORTION + 1]:
+                selector.register(ours, selectors.EVENT_READ)
+            assert len(selector.select(0)) == steady._PORTION
+            for ours, _ in pairs[: steady._PORTION + 1]:
+                selector.unregister(ours)
+            for ours, _ in pairs[steady._PORTION + 1 :]:
+                selector.register(ours, selectors.EVENT_READ)
+            assert len(selector.select(0)) == steady._PORTION
+    finally:
+        for pair in pairs:
+            for each in pair:
+                each.close()
+
+
 def test_an_event_loop_reads_all_that_came() -> None:
     async def exchange() -> list[bytes]:
         loop = asyncio.get_running_loop()

@@ -31,17 +31,16 @@ def unknown_name(c: Checker, node: Name) -> None:
             c.error("unknown-name", node.span, f"{name} is {function}, not a value", f"call it: {name}(…)", guess=_asked(c, node))
             return
         close = similar(name, c.scope.visible())
+        names = sorted({n for n in c.scope.visible() if n != "_"})
         named = c.types.get(name)
         if close is None and isinstance(named, Enum):
             words = f"[{', '.join(str(Enum((word,))) for word in named.words)}]"
             c.error("unknown-name", node.span, f"{name} is a type, not a value", f"as a list it is {words}", guess=words)
             return
         if close is None and (named is not None or name in BUILT_IN):
-            bound = sorted({n for n in c.scope.visible() if n != "_"})
-            hint = f"leave this out: {listing(bound)} {'has' if len(bound) == 1 else 'have'} a value already" if bound else None
+            hint = f"leave this out: {listing(names)} {'has' if len(names) == 1 else 'have'} a value already" if names else None
             c.error("unknown-name", node.span, f"{name} is a type, not a value", hint)
             return
-        names = sorted({n for n in c.scope.visible() if n != "_"})
         if close is None:
             close = fix = c.only.get(node)
         guess = close or _asked(c, node)

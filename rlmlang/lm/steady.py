@@ -31,15 +31,14 @@ class Steady(selectors.DefaultSelector):
         self._rest: deque[tuple[selectors.SelectorKey, int]] = deque()
 
     def select(self, timeout: float | None = None) -> Any:
-        rest = self._rest
-        if not rest:
-            ready = super().select(timeout)
-            rest.extend(ready[_PORTION:])
-            return ready[:_PORTION]
-        registered = self.get_map()
+        rest, registered = self._rest, self.get_map()
         portion: list[tuple[selectors.SelectorKey, int]] = []
         while rest and len(portion) < _PORTION:
             event = rest.popleft()
             if registered.get(event[0].fd) is event[0]:  # else closed or changed meanwhile
                 portion.append(event)
-        return portion or super().select(timeout)
+        if not portion:
+            ready = super().select(timeout)
+            portion = ready[:_PORTION]
+            rest.extend(ready[_PORTION:])
+        return portion

@@ -157,6 +157,7 @@ _ITERATES = re.compile(r"(?:\s|#[^\n]*)*for\b")
 _KEY = re.compile(r"\{(?:\s|#[^\n]*)*([^:\n]*[^:\s])")
 _COMPUTED_NAME = re.compile(r"(?:[(\[][^,{}\n]*[)\]]|[\"'][^\"'\n]*[\"'])?\s*:")
 _ALONE = re.compile(r"\{([^{}\n]{1,120})\}[ \t]*(?=#|\n|$)")  # all that stands between braces that end a line
+_BEFORE_VALUE = re.compile(r"[ \t]*(?:answer\b|[A-Za-z_]\w*[ \t]*=)[ \t]*")
 _FIELD: Final = 400  # characters of a field that are looked at
 _BY_KEY = re.compile(r"\[[\"']([A-Za-z_]\w*)[\"']\]")
 _PAIRS = "the names of fields are fixed; a dict with keys that are computed is {K: V for x in xs}, or dict([[K, V], [K, V]])"
@@ -313,10 +314,12 @@ def _braces(place: _Place, open_brackets: Sequence[Token]) -> Diagnostic | None:
     if alone and _last_part(alone[1]) == 0:
         value, whole = alone[1].strip(), Span(place.source, opened, alone.end(1) + 1)
         hint = f"write {value} without braces around it"
-        return place.error("syntax", "these braces hold a value without a name", hint, fix=Fix(whole, value))
+        is_all = _BEFORE_VALUE.fullmatch(text, text.rfind("\n", 0, opened) + 1, opened)  # else it may be a set: x in {"a"}
+        return place.error("syntax", "these braces hold a value without a name", hint, fix=Fix(whole, value) if is_all else None)
     begins = opened + 1 + _last_part(text[opened + 1 : place.start])
-    begins += len(text[begins:]) - len(text[begins:].lstrip())
-    name = _name_for(text[begins : begins + _FIELD])
+    field = text[begins : begins + _FIELD]
+    begins += len(field) - len(field.lstrip())
+    name = _name_for(field)
     fix = Fix(Span(place.source, begins, begins), f"{name}: ", sure=False) if name else None
     return place.error("syntax", "this field has no name", "a field is written name: value, as in {total: len(xs)}", fix=fix)
 
