@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import random
 import signal
 import sqlite3
 import stat
@@ -263,6 +264,68 @@ def test_a_miss_is_looked_up_anew(path: Path) -> None:
 
         asyncio.run(main())
         assert memo.stats().rows == other.stats().rows == 15
+
+
+def near(order: list[int], moves: list[int]) -> list[int]:
+    """The order, but each item may move by so many places."""
+    return [i for _, i in sorted((at + moves[at % len(moves)], i) for at, i in enumerate(order))]
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(["in order", "backwards", "each tenth", "by chance"]),
+    st.lists(st.integers(0, 80), min_size=1, max_size=7),
+    st.lists(st.integers(0, 899), max_size=20),
+    st.randoms(use_true_random=False),
+)
+@example("in order", [0], [], random.Random(0))
+def test_in_whatever_order_rows_are_asked_for(
+    tmp_path_factory: pytest.TempPathFactory, how: str, moves: list[int], again: list[int], chance: random.Random
+) -> None:
+    order = {"in order": range(900), "backwards": range(899, -1, -1), "each tenth": range(0, 900, 10)}.get(how) or chance.sample(
+        range(900), 900
+    )
+    asked = near(list(order), moves)
+    for i in again:  # twice, and one that is not there
+        asked[i % len(asked) : i % len(asked)] = [i, 1_000 + i]
+    with Memo.open(filled(tmp_path_factory.mktemp("memo") / "memo.sqlite", 900)) as memo:
+        for i in asked:
+            assert memo.get(key(i)) == (row(i) if i < 900 else None)
+        assert len(memo._ahead._rows) <= 1_024
+        assert memo._ahead.found == sum(i < 900 for i in asked)
+        assert memo._ahead.read <= 4 * memo._ahead.found + 257  # a look by itself takes as long as five rows
+        assert memo.stats().models[0].hits == memo._ahead.found
+        if how == "in order" and not again:
+            assert memo._ahead.read > 800
+
+
+def test_what_is_read_ahead_is_little_where_values_are_large(path: Path) -> None:
+    with Memo.open(filled(path, 40, 100_000)) as memo:
+        for i in range(40):
+            assert memo.get(key(i)) == row(i, 100_000)
+            assert sum(len(columns[1]) for columns in memo._ahead._rows.values()) < 500_000
+
+
+def test_what_was_cleared_is_not_read_ahead(path: Path) -> None:
+    with Memo.open(filled(path)) as memo:
+        assert memo.get(key(1)) and memo.get(key(2)) and memo._ahead._rows
+        memo.clear()
+        assert memo.get(key(3)) is None
+
+
+def test_a_damaged_row_that_was_read_ahead_is_dropped_alone(path: Path) -> None:
+    filled(path)
+    db = sqlite3.connect(path)
+    db.execute("UPDATE replies SET value = '1' WHERE key = ?", (key(5),))
+    db.execute("UPDATE replies SET value = 7, checksum = 8 WHERE key = ?", (key(6),))
+    db.commit()
+    db.close()
+    with Memo.open(path) as memo:
+        found = [memo.get(key(i)) for i in range(300)]
+        assert found == [None if i in (5, 6) else row(i) for i in range(300)] and memo.damaged == 2
+        put_all(memo, {key(5): row(5)})
+        assert memo.get(key(5)) == row(5)
+        assert memo.stats().rows == 299
 
 
 def test_two_stores_of_one_process(path: Path) -> None:

@@ -143,17 +143,17 @@ class Request:
         """SHA-256 (32 bytes) of the canonical request: everything that may change the reply, and no secret. The schema is not in it: the
         type says it."""
         digest = _settings_digest(self.model, self.type, self.max_tokens, self.temperature).copy()
-        digest.update(b"%d" % self.sample)
+        hashed = [b"%d" % self.sample]
         for message in self.messages:
             content = message.content.encode("utf-8", "surrogatepass")
-            digest.update(b"\n%s %d\n" % (message.role.encode(), len(content)))
-            digest.update(content)
+            hashed.append(b"\n%s %d\n%s" % (message.role.encode(), len(content), content))
             if message.calls or message.call_id is not None:
-                digest.update(b"\ncalls " + ascii((message.call_id, *((c.id, c.name, c.arguments) for c in message.calls))).encode())
+                hashed.append(b"\ncalls " + ascii((message.call_id, *((c.id, c.name, c.arguments) for c in message.calls))).encode())
         if self.grammar is not None:
-            digest.update(b"\ngrammar " + self.grammar.encode("utf-8", "surrogatepass"))
+            hashed.append(b"\ngrammar " + self.grammar.encode("utf-8", "surrogatepass"))
         if self.tools:
-            digest.update(b"\ntools " + tools_json(self.tools).encode("utf-8", "surrogatepass"))
+            hashed.append(b"\ntools " + tools_json(self.tools).encode("utf-8", "surrogatepass"))
+        digest.update(b"".join(hashed))
         return digest.digest()
 
 

@@ -30,6 +30,7 @@ from rlmlang.cache import cache_root
 from rlmlang.errors import RlmError, UsageError
 from rlmlang.limits import MEMO_BYTES
 from rlmlang.run import memo_file, memo_seen
+from rlmlang.run.memo_ahead import Ahead
 from rlmlang.run.memo_file import COLUMNS, UNREADABLE, unusable
 from rlmlang.run.memo_jobs import save_jobs
 from rlmlang.run.seen import Seen
@@ -40,7 +41,7 @@ _GROUP: Final = 2_048  # rows of one transaction at most
 _EVICTED: Final = 16  # rows that go at a time
 _NUMBERS: Final = struct.Struct("<8q").pack
 _DECODE: Final = json.JSONDecoder().raw_decode
-_GET: Final = f"SELECT {COLUMNS} FROM replies WHERE key = ?"
+_GET: Final = f"SELECT id, {COLUMNS} FROM replies WHERE key = ?"
 _PUT: Final = f"INSERT OR IGNORE INTO replies (key, {COLUMNS}) VALUES "
 _ROW: Final = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_ROWS: Final = 64  # of one statement: each gives the interpreter's lock up and has to wait for it
@@ -121,6 +122,7 @@ class Memo:
         self._hits: Counter[str] = Counter()
         self._learned: memo_seen.Learned | None = None
         self._found = False  # whether the last look was a hit
+        self._ahead = Ahead()
         self._closed = path is None
         if path is None:
             return
@@ -149,21 +151,26 @@ class Memo:
         """`get`, but not counted as a hit."""
         if self._closed:
             return None
+        columns = self._ahead.take(key)
+        if columns is not None and (row := _row(key, columns)) is not None:
+            return row  # a damaged one is looked up, to be dropped
         reader = self._read
         try:
             within = self._found and self._begin(reader)
-            columns = reader.execute(_GET, (key,)).fetchone()
-            if columns is None and within:  # it may have come since
+            found = reader.execute(_GET, (key,)).fetchone()
+            if found is None and within:  # it may have come since
                 self._end(reader)
-                columns = reader.execute(_GET, (key,)).fetchone()
-            self._found = columns is not None
+                found = reader.execute(_GET, (key,)).fetchone()
+            self._found = found is not None
+            if found is None:
+                return None
+            at, *columns = found
+            self._ahead.look(reader, at)
         except UNREADABLE as error:
             if not memo_file.is_damage(error):
                 raise self._unreadable(error) from None
             self.damaged += 1
             self._submit(lambda _: self._replace(reader))
-            return None
-        if columns is None:
             return None
         row = _row(key, columns)
         if row is None:
@@ -221,6 +228,7 @@ class Memo:
                 db.execute("DELETE FROM jobs")
                 db.execute("DELETE FROM asked")
             self._hits.clear()
+            self._ahead.clear()
             memo_file.shrink(db)
 
         self._submit(clear).result()
