@@ -186,12 +186,6 @@ def test_what_may_be_meant_is_guessed_where_that_is_asked_for(wrong: str, right:
         assert (made.text.removesuffix("\n"), errors) == (f"answer {right}", [])
 
 
-def test_fields_that_are_named_after_keys() -> None:
-    counts = "counts = {x: len(x) for x in xs}"
-    made = mended(f"{counts}\nanswer {{counts[\"a\"], counts['b']}}", guess=True)
-    assert made.text == f"{counts}\nanswer {{a: counts[\"a\"], b: counts['b']}}\n" and not made.left
-
-
 def test_a_type_of_words_may_stand_for_their_list() -> None:
     declared = 'type Mood = "good" | "so-so"'
     made = mended(f"{declared}\nanswer {{m: xs.count(m) for m in Mood}}", guess=True)

@@ -18,7 +18,7 @@ from functools import cache
 from typing import Final, Literal, get_args
 
 from rlmlang.lm.request import GRAMMAR_FORMATS, GRAMMAR_TOOL, GRAMMAR_TOOL_HELP, Model
-from rlmlang.solve.flat import Body, Flat, Symbol, Terminal, annotated, ended, factored, right_recursive, spaced
+from rlmlang.solve.flat import Body, Flat, Symbol, Terminal, annotated, ended, factored, right_recursive, shallow, spaced
 from rlmlang.solve.restrict import for_turn, restricted
 from rlmlang.syntax import tables
 
@@ -44,6 +44,11 @@ _IN_A_TURN: Final = {
     "SPACE": r"[ \t]{1,2}",
     "EMPTY": r"(\n[ \t]{0,16}){1,2}",
 }  # a small model fills lines with blanks
+_LOOPS: Final = 12  # operators, steps (`.a`, `[0]`) and clauses in a row that a turn takes,
+_MEMBERS: Final = 32  # parts of a list, pieces of a text and bindings of a block,
+_CHOICES: Final = 4  # and `a if b else` one after another
+_ANY_OF = re.compile(r"\[\^([^\]]*)\]\*")  # in the regular expression of a text
+_FEW_DIGITS: Final = r"[0-9]{0,12}([^\g<1>0-9][0-9]{0,12})*"
 _BLANKS, _SPACE, _NAME_REST, _EMPTY, _REMARK, _CODE = _PARTS
 _GREAT = r"[0-9](\.[0-9]{1,15})?[eE][+-]?([1-2][0-9]{2}|30[0-7])"  # with longer exponents a float of few digits is none too large
 _NARROWER: Final = (  # in the regular expressions of the grammar: what stands there, what the constrained forms have instead
@@ -95,12 +100,15 @@ def _patterns(turn: bool) -> dict[str, str]:
     """The regular expression of each terminal as the constrained forms have it, with the characters of `_PARTS`."""
     newlines = _EMPTY if turn else f"({_REMARK}?{_EMPTY}({_REMARK}{_EMPTY})*)"
     found = {"END": r"\n" if turn else rf"({_REMARK}\n?|\n)", "SPACE": _SPACE}
+    found["NAME_STRING"] = "|".join(f"{quote}[A-Za-z_]{_NAME_REST}{quote}" for quote in "\"'")
     for terminal in tables.parser().terminals:
         text = terminal.pattern.to_regexp().replace("\n", r"\n").replace("\t", r"\t").replace("(.|\\n)", r"[^\ue00f]")
         if "RAW" not in terminal.name:  # escapes that stand for no character
             text = re.sub(r"\\\\(?:\.|\[\^\\n\])", lambda _: rf"\\([^uU\n]|{_CODE})", text)
             text = text.replace(r"\\[^\ue00f]", rf"\\([^uU]|{_CODE})")
         text = text.replace(r"[^\ue00f]", "[^]")
+        if turn and '"' in text:  # a small model writes one zero after another
+            text = _ANY_OF.sub(_FEW_DIGITS, text)
         for wide, narrow in _NARROWER:
             text = text.replace(wide, narrow.replace("\ue010", newlines))
         found[terminal.name] = f"({text}|{_GREAT})" if terminal.name == "FLOAT" else text
@@ -269,17 +277,29 @@ def _lark(turn: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _is_member(step: Body) -> bool:
+    first = step[0]
+    return first.name == "_COMMA" if isinstance(first, Terminal) else str(first[0]).startswith(("_part", "_binding"))
+
+
 @cache
 def _gbnf(turn: bool = False) -> str:
     """The grammar in llama.cpp's notation; of a `turn` with fences."""
     flat = factored(right_recursive(_flat(turn)))
+    if turn:
+        flat = shallow(flat, "_choice", _CHOICES)
     names = {
         symbol: name.lower().replace("_", "-") + ("-t" if isinstance(symbol, Terminal) else "") for symbol, name in _names(flat).items()
     }
     root = names[flat.start]
     lines = [rf'root ::= "```rlm\n" {root} "\n```"' if turn else f"root ::= {root}"]
     for nonterminal, bodies in flat.rules.items():
-        lines.append(f"{names[nonterminal]} ::= {_outer(_alternatives(bodies, names.__getitem__))}")
+        steps = [body[:-1] for body in bodies if body and body[-1] == nonterminal]
+        if turn and len(steps) == len(bodies) - 1 and () in bodies:
+            most = _MEMBERS if all(_is_member(step) for step in steps) else _LOOPS
+            lines.append(f"{names[nonterminal]} ::= ({_outer(_alternatives(steps, names.__getitem__))}){{0,{most}}}")
+        else:
+            lines.append(f"{names[nonterminal]} ::= {_outer(_alternatives(bodies, names.__getitem__))}")
     for symbol, name in names.items():
         if isinstance(symbol, Terminal):
             lines.append(f"{name} ::= {_bnf(_regexp(symbol, turn))}")

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Literal
 
 from attrs import evolve, frozen
@@ -294,3 +295,15 @@ def _alike(rules: Rules, n: Nonterminal) -> set[Body]:
         for body, firsts in inside.items()
         if any(other != body and other and (other[0] in firsts or firsts & inside.get(other, set())) for other in rules[n])
     }
+
+
+def shallow(flat: Flat, name: str, most: int) -> Flat:
+    """Less: a rule called `name` that ends with itself does so `most` times at most, one within the other."""
+    rules = dict(flat.rules)
+    for n, bodies in flat.rules.items():
+        if n[0] == name and any(body[-1:] == (n,) for body in bodies):
+            levels = [n, *((*n, "within", level) for level in range(1, most + 1))]
+            for here, within in pairwise(levels):
+                rules[here] = tuple((*body[:-1], within) if body[-1:] == (n,) else body for body in bodies)
+            rules[levels[-1]] = tuple(body for body in bodies if body[-1:] != (n,))
+    return Flat(flat.start, rules)

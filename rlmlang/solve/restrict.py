@@ -6,7 +6,7 @@ kind can say it: that the fields of a record differ, and the limits on sizes and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 
@@ -19,13 +19,17 @@ from rlmlang.types import BOOL, FLOAT, INT, DictOf, ListOf, RecordOf, Tuple
 _NONE = ("none", "None", "null")
 _GENERIC = ("list", "List", "optional", "Optional")
 _OF_TWO = ("dict", "Dict")
+_CALLS = ("call", "solve")
 _FORMS = frozenset({"map", "filter", "reduce", "fold"})
 
 
 def restricted(flat: Flat) -> Flat:
     """The rules without those derivations."""
     rules = dict(flat.rules)
-    for restrict in (_bad_number, _bare_call_datum, _bad_option, _bad_union, _twice_optional, _unknown_type, _bad_form, _long_quotes):
+    for restrict in (
+        *(_bad_number, _bare_call_datum, _bad_option, _bad_union, _twice_optional),
+        *(_unknown_type, _bad_form, _nameless, _long_quotes),
+    ):
         for nonterminal in tuple(rules):
             restrict(rules, nonterminal)
     return merged(Flat(flat.start, rules))
@@ -33,9 +37,9 @@ def restricted(flat: Flat) -> Flat:
 
 def for_turn(flat: Flat) -> Flat:
     """The rules of a program in a turn of `solve`: without `input` and `use`, which are refused there; without names that begin what
-    Python has and this language has not, since a model that may write `for x` goes on as if there were loops; and without keys of dicts
+    Python has and this language has not, since a model that may write `for x` goes on as if there were loops; without keys of dicts
     like `{any(xs): "yes"}` and `{any [x]: "yes"}`, which are never texts: a model means a choice there, and goes in circles for want of
-    a `for`."""
+    a `for`; and with no records answered as a part of something."""
     rules: Rules = {
         here: tuple(
             tuple(evolve(s, barred=s.barred | _foreign(s)) if isinstance(s, Terminal) and s.name == "NAME" else s for s in body)
@@ -50,6 +54,10 @@ def for_turn(flat: Flat) -> Flat:
         rules[here] = tuple((_barring(rules, _nonterminal(body[0]), _no_texts(), "of text"), *body[1:]) for body in rules[here])
     for here in [here for here in rules if here[0] in ("key_index", "key_slice", "key_add")]:
         rules[here] = tuple((_no_function(rules, _nonterminal(body[0])), *body[1:]) for body in rules[here])
+    for here in [here for here in rules if here[0] in ("_item", "entry")]:
+        rules[here] = tuple((_no_dotted_function(rules, _nonterminal(body[0])), *body[1:]) for body in rules[here])
+    for here in [here for here in rules if here[0] == "answer"]:
+        rules[here] = tuple(more for body in rules[here] for more in _record_alone(rules, body))
     return merged(Flat(flat.start, rules))
 
 
@@ -62,6 +70,27 @@ def _no_function(rules: Rules, key: Nonterminal) -> Nonterminal:
     words = _scalars() | _FORMS | set(_CALLS)
     rules[new] = tuple((evolve(name := _terminal(body[0]), barred=name.barred | words), *body[1:]) for body in rules[key])
     return new
+
+
+def _no_dotted_function(rules: Rules, item: Nonterminal) -> Nonterminal:
+    """No field or key `a.b.c` begins with such a name (`{any .True .False`)."""
+    if item[0] != "short":
+        return item
+    new = (*item, "field")
+    rules[new] = tuple(
+        body if len(body) == 1 else (evolve(name := _terminal(body[0]), barred=name.barred | _scalars() | _FORMS), *body[1:])
+        for body in rules[item]
+    )
+    return new
+
+
+def _record_alone(rules: Rules, answer: Body) -> list[Body]:
+    """A record that is answered is the whole answer: `answer {city, mean} == max(…)` is meant to bind."""
+    value = _nonterminal(answer[-1])
+    waiting = [value]
+    while (here := waiting.pop(0))[0] != "record":
+        waiting += [s for body in rules[here] if len(body) == 1 and isinstance(s := body[0], tuple)]
+    return [(*answer[:-1], here), (*answer[:-1], _spine(rules, value, "no record", without=("record",)))]
 
 
 @cache
@@ -89,7 +118,7 @@ def _foreign(name: Terminal) -> frozenset[str]:
     """What a name may not be in a turn. Where a statement begins, it does not begin with `for` or `while` either: a model that wants a
     loop, and may write that much, writes `forline in lines` and `whilelines and …`."""
     begins = "answer" in name.barred  # a keyword only there
-    return _PYTHON | {"for*", "while*"} if begins else _PYTHON
+    return _PYTHON | {"for*", "while*", "from"} if begins else _PYTHON
 
 
 def _spine(
@@ -97,8 +126,9 @@ def _spine(
     start: Nonterminal,
     tag: str,
     instead: Mapping[str, Callable[[Rules, Nonterminal], Nonterminal]] = MappingProxyType({}),
+    without: Sequence[str] = _CALLS,
 ) -> Nonterminal:
-    """A copy of an expression that does not begin with a bare call; `instead` makes what is put for others that it begins with."""
+    """A copy of an expression that does not begin with one of `without`; `instead` makes what is put for others that it begins with."""
     new = (*start, tag)
     if new in rules:
         return new
@@ -110,13 +140,10 @@ def _spine(
             bodies.append(body)
         elif change := instead.get(str(first[0])):
             bodies.append((change(rules, first), *body[1:]))
-        elif first[0] not in _CALLS:
-            bodies.append((_spine(rules, first, tag, instead), *body[1:]))
+        elif first[0] not in without:
+            bodies.append((_spine(rules, first, tag, instead, without), *body[1:]))
     rules[new] = tuple(bodies)
     return new
-
-
-_CALLS = ("call", "solve")
 
 
 def _bare_call_datum(rules: Rules, here: Nonterminal) -> None:
@@ -321,6 +348,16 @@ def _pairs(rules: Rules, names: Nonterminal) -> list[Body]:
         for more in rules[_nonterminal(body[1])]
         if isinstance(more[0], Terminal)
     ]
+
+
+def _nameless(rules: Rules, here: Nonterminal) -> None:
+    """`{xs[0]}`: of the fields that are named by a key, the key is a name."""
+    if here[0] == "named":
+        for body in rules[here]:
+            if (by := _nonterminal(body[0]))[0] == "key_index":
+                named = (*by, "named")
+                rules[named] = tuple((*key[:-2], Terminal("NAME_STRING"), key[-1]) for key in rules[by])
+                rules[here] = tuple((named,) if other == body else other for other in rules[here])
 
 
 def _long_quotes(rules: Rules, here: Nonterminal) -> None:

@@ -15,7 +15,7 @@ from lark import Token, Tree
 from rlmlang import limits
 from rlmlang.syntax import build_expressions, build_forms, build_statements
 from rlmlang.syntax import nodes as n
-from rlmlang.syntax.diagnostics import Diagnostic
+from rlmlang.syntax.diagnostics import Diagnostic, Fix
 from rlmlang.syntax.source import Source, Span
 
 
@@ -61,8 +61,8 @@ class Builder:
     def token_span(self, token: Token) -> Span:
         return Span(self.source, token.start_pos or 0, token.end_pos or 0)
 
-    def error(self, code: str, message: str, span: Span, hint: str | None = None) -> None:
-        self.errors.append(Diagnostic(code, message, span, hint=hint))
+    def error(self, code: str, message: str, span: Span, hint: str | None = None, fix: Fix | None = None) -> None:
+        self.errors.append(Diagnostic(code, message, span, hint=hint, fix=fix))
 
 
 Rule = Callable[[Builder, Span, list[Any]], Any]

@@ -11,8 +11,9 @@ from lark import Token
 
 from rlmlang import limits
 from rlmlang.syntax import nodes as n
+from rlmlang.syntax.diagnostics import Fix
 from rlmlang.syntax.source import Span
-from rlmlang.syntax.strings import BadEscape, dedent, unescape
+from rlmlang.syntax.strings import BadEscape, dedent, is_name, unescape
 
 if TYPE_CHECKING:
     from rlmlang.syntax.build import Builder, Rule
@@ -157,14 +158,20 @@ def _token(b: Builder, span: Span, children: list[Any]) -> Token:
 
 
 def _record(b: Builder, span: Span, children: list[Any]) -> n.Record:
-    items = tuple(present(children))
+    items: list[n.RecordField | n.Spread] = []
     seen: set[str] = set()
-    for item in items:
+    given = present(children)
+    for item in given:
+        if isinstance(item, n.Expr):
+            alone = Fix(span, item.span.text, sure=False) if len(given) == 1 else None
+            b.error("syntax", "this field has no name", item.span, "a field is written name: value, as in {total: len(xs)}", alone)
+            continue
         if isinstance(item, n.RecordField):
             if item.name in seen:
                 b.error("duplicate-field", f"the field {item.name} is given twice", item.span)
             seen.add(item.name)
-    return n.Record(span, items)
+        items.append(item)
+    return n.Record(span, tuple(items))
 
 
 def _pair(b: Builder, span: Span, children: list[Any]) -> n.RecordField:
@@ -180,6 +187,17 @@ def _short(b: Builder, span: Span, children: list[Any]) -> n.RecordField:
         here = b.token_span(name)
         value = n.FieldAccess(Span(b.source, value.span.start, here.end), value, str(name), name_span=here)
     return n.RecordField(span, str(children[-1]), value, short=True)
+
+
+def _named(b: Builder, span: Span, children: list[Any]) -> n.RecordField | n.Expr:
+    """`counts["a"]` is `a: counts["a"]`, `f(x).name` is `name: f(x).name`; what names nothing stays without a name."""
+    value: n.FieldAccess | n.Index = children[0]
+    if isinstance(value, n.FieldAccess):
+        return n.RecordField(span, value.name, value)
+    key = value.index
+    if isinstance(key, n.Literal) and isinstance(key.value, str) and is_name(key.value):
+        return n.RecordField(span, key.value, value)
+    return value
 
 
 def _spread(b: Builder, span: Span, children: list[Any]) -> n.Spread:
@@ -258,6 +276,7 @@ RULES: dict[str, Rule] = {
     "record": _record,
     "pair": _pair,
     "short": _short,
+    "named": _named,
     "key_field": _field,
     "spread": _spread,
     "string": _string,

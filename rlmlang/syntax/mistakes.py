@@ -117,6 +117,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"^\s*fn\b[^)]*\w\s*\0[,)=]", "every parameter has a type: fn f(a: text) -> text { … }"),
         (r"^\s*fn\b.*\)\s*\0:", "a function's result stands after an arrow: fn f(a: text) -> text { … }"),
         (r"^\s*fn\b.*\)[^{]*\0=", "a function's body is a block: fn f(a: text) -> text { … }"),
+        (r",\s*\0,", "there is a comma too many"),
         (r"^\s*use\s+\0", 'the path is a text: use "./other.rlm"'),
         (r"\blambda\s+\0|\0=>", _TOKENS["=>"]),
         (r"\bwith\s+\0[^{]", 'options stand in braces: call … with {model: "small"}'),

@@ -115,7 +115,7 @@ class ListExpr(Expr):
 
 @frozen(eq=False, slots=False)
 class RecordField(Node):
-    """`a: 1` in a record; `a` (short) is `a: a`, `f.path` is `path: f.path`"""
+    """`a: 1` in a record; `a` (short) is `a: a`, `f.path` is `path: f.path`; `counts["k"]` is `k: counts["k"]` (which is not `short`)"""
 
     name: str
     value: Expr
