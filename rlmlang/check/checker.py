@@ -313,7 +313,7 @@ def _conforms(tables: Tables, node: Expr | Lambda, wanted: Type, fuel: list[int]
         return False
     if isinstance(node, Literal) and isinstance(node.value, str):
         inner = wanted.item if isinstance(wanted, Optional) else wanted
-        return isinstance(inner, Enum) and node.value in inner.words
+        return fits(TEXT, inner) or (isinstance(inner, Enum) and node.value in inner.words)
     if fits(tables.types.get(node, UNKNOWN), wanted):
         return True
     if isinstance(node, Name):
