@@ -44,7 +44,7 @@ _IN_A_TURN: Final = {
     "SPACE": r"[ \t]{1,2}",
     "EMPTY": r"(\n[ \t]{0,16}){1,2}",
 }  # a small model fills lines with blanks
-_LOOPS: Final = 12  # operators, steps (`.a`, `[0]`) and clauses in a row that a turn takes,
+_LOOPS: Final = 8  # operators, steps (`.a`, `[0]`) and clauses in a row that a turn takes,
 _MEMBERS: Final = 32  # parts of a list, pieces of a text and bindings of a block,
 _CHOICES: Final = 4  # and `a if b else` one after another
 _ANY_OF = re.compile(r"\[\^([^\]]*)\]\*")  # in the regular expression of a text
@@ -278,8 +278,10 @@ def _lark(turn: bool = False) -> str:
 
 
 def _is_member(step: Body) -> bool:
-    first = step[0]
-    return first.name == "_COMMA" if isinstance(first, Terminal) else str(first[0]).startswith(("_part", "_binding"))
+    first, *rest = step
+    if isinstance(first, Terminal):  # names are few: what is taken apart
+        return first.name == "_COMMA" and not any(s[0] == "_name" if isinstance(s, tuple) else s.name == "NAME" for s in rest)
+    return str(first[0]).startswith(("_part", "_binding"))
 
 
 @cache

@@ -42,7 +42,7 @@ def for_turn(flat: Flat) -> Flat:
     a `for`; and with no records answered as a part of something."""
     rules: Rules = {
         here: tuple(
-            tuple(evolve(s, barred=s.barred | _foreign(s)) if isinstance(s, Terminal) and s.name == "NAME" else s for s in body)
+            tuple(evolve(s, barred=s.barred | _foreign(s, here[0])) if isinstance(s, Terminal) and s.name == "NAME" else s for s in body)
             if here[0] in ("name_ref", "_name")
             else body
             for body in bodies
@@ -50,6 +50,8 @@ def for_turn(flat: Flat) -> Flat:
         )
         for here, bodies in flat.rules.items()
     }
+    for here in [here for here in rules if here[0] == "_name"]:
+        rules[here] = tuple((_but(rules, name, _OWN),) if isinstance(name := body[0], tuple) else body for body in rules[here])
     for here in [here for here in rules if here[0] == "key_called"]:
         rules[here] = tuple((_barring(rules, _nonterminal(body[0]), _no_texts(), "of text"), *body[1:]) for body in rules[here])
     for here in [here for here in rules if here[0] in ("key_index", "key_slice", "key_add")]:
@@ -69,6 +71,13 @@ def _no_function(rules: Rules, key: Nonterminal) -> Nonterminal:
     new = (*key, "no function")
     words = _scalars() | _FORMS | set(_CALLS)
     rules[new] = tuple((evolve(name := _terminal(body[0]), barred=name.barred | words), *body[1:]) for body in rules[key])
+    return new
+
+
+def _but(rules: Rules, word: Nonterminal, barred: frozenset[str]) -> Nonterminal:
+    """A copy of one word or another, without those."""
+    new = (*word, "but")
+    rules[new] = tuple(body for body in rules[word] if _terminal(body[0]).text not in barred)
     return new
 
 
@@ -111,14 +120,17 @@ def _scalars() -> frozenset[str]:
 
 _SCALARS = (BOOL, INT, FLOAT)
 _EXTREMES = frozenset(("max", "min"))
-_PYTHON = frozenset(("for", "while", "def", "import", "class", "return", "print"))
+_OTHERS = frozenset(("for", "while", "def", "import", "class", "return", "print", "let", "const", "elif"))  # begin what there is not
+_OWN = frozenset(("and", "or", "in", "if", "else", "answer", "call", "solve", "fail", "otherwise")) | _FORMS
 
 
-def _foreign(name: Terminal) -> frozenset[str]:
-    """What a name may not be in a turn. Where a statement begins, it does not begin with `for` or `while` either: a model that wants a
-    loop, and may write that much, writes `forline in lines` and `whilelines and …`."""
+def _foreign(name: Terminal, where: object) -> frozenset[str]:
+    """What a name may not be in a turn; where it is bound, no word of our own either (`let, and, answer = …`). Where a statement begins, it
+    does not begin with `for` or `while`: a model that wants a loop, and may write that much, writes `forline in lines` and
+    `whilelines and …`."""
+    barred = _OTHERS | _OWN if where == "_name" else _OTHERS
     begins = "answer" in name.barred  # a keyword only there
-    return _PYTHON | {"for*", "while*", "from"} if begins else _PYTHON
+    return barred | {"for*", "while*", "from"} if begins else barred
 
 
 def _spine(
