@@ -186,6 +186,14 @@ def test_what_may_be_meant_is_guessed_where_that_is_asked_for(wrong: str, right:
         assert (made.text.removesuffix("\n"), errors) == (f"answer {right}", [])
 
 
+def test_a_function_may_be_named_after_what_it_does() -> None:
+    wrong = 'answer {max_key([r for r in people if "a" in r.name], key=lambda r: len(r.name))["name"]}'
+    people = ListOf(RecordOf((("name", TEXT),)))
+    assert [d.hint for d in mended(wrong, people=people).left] == ["did you mean max?"]
+    made = mended(wrong, guess=True, people=people)
+    assert made.text.startswith("answer {max([") and not made.left
+
+
 def test_a_type_of_words_may_stand_for_their_list() -> None:
     declared = 'type Mood = "good" | "so-so"'
     made = mended(f"{declared}\nanswer {{m: xs.count(m) for m in Mood}}", guess=True)

@@ -98,7 +98,8 @@ def unknown_function(c: Checker, node: Apply) -> None:
         from rlmlang.builtins import REGISTRY
         from rlmlang.check.library import library_names
 
-        close = similar(name, [*c.functions, *REGISTRY, *library_names()])
+        head = name.partition("_")[0]  # max_by(xs, key=f)
+        close = similar(name, [*c.functions, *REGISTRY, *library_names()]) or (head if head in REGISTRY else None)
         hint = f"did you mean {close}?" if close else "declare it above: fn " + name + "(…) { … }"
         guess = close
     parts = [whole(argument.value) if argument.value is receiver else argument.value.span.text for argument in node.args]

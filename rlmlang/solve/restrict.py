@@ -56,8 +56,8 @@ def for_turn(flat: Flat) -> Flat:
         rules[here] = tuple((_barring(rules, _nonterminal(body[0]), _no_texts(), "of text"), *body[1:]) for body in rules[here])
     for here in [here for here in rules if here[0] in ("key_index", "key_slice", "key_add")]:
         rules[here] = tuple((_no_function(rules, _nonterminal(body[0])), *body[1:]) for body in rules[here])
-    for here in [here for here in rules if here[0] in ("_item", "entry")]:
-        rules[here] = tuple((_no_dotted_function(rules, _nonterminal(body[0])), *body[1:]) for body in rules[here])
+    for here in [here for here in rules if here[0] in ("_item", "entry", "dict")]:
+        rules[here] = tuple(tuple(_no_function_named(rules, s) if isinstance(s, tuple) else s for s in body) for body in rules[here])
     for here in [here for here in rules if here[0] == "answer"]:
         rules[here] = tuple(more for body in rules[here] for more in _record_alone(rules, body))
     return merged(Flat(flat.start, rules))
@@ -81,15 +81,18 @@ def _but(rules: Rules, word: Nonterminal, barred: frozenset[str]) -> Nonterminal
     return new
 
 
-def _no_dotted_function(rules: Rules, item: Nonterminal) -> Nonterminal:
-    """No field or key `a.b.c` begins with such a name (`{any .True .False`)."""
-    if item[0] != "short":
+def _no_function_named(rules: Rules, item: Nonterminal) -> Nonterminal:
+    """A copy of a field or key of which `a.b.c` begins with no such name (`{any .True .False`), and none is called `any`."""
+    if item[0] not in ("short", "pair"):
         return item
     new = (*item, "field")
-    rules[new] = tuple(
-        body if len(body) == 1 else (evolve(name := _terminal(body[0]), barred=name.barred | _scalars() | _FORMS), *body[1:])
-        for body in rules[item]
-    )
+    bodies: list[Body] = []
+    for body in rules[item]:
+        name = _terminal(body[0])
+        dotted = item[0] == "short" and len(body) > 1
+        barred = name.barred | (_scalars() | _FORMS if dotted else {"any"}) if name.name == "NAME" else name.barred
+        bodies.append((evolve(name, barred=barred), *body[1:]))
+    rules[new] = tuple(bodies)
     return new
 
 
