@@ -52,8 +52,11 @@ def for_turn(flat: Flat) -> Flat:
     }
     for here in [here for here in rules if here[0] == "_name"]:
         rules[here] = tuple((_but(rules, name, _OWN),) if isinstance(name := body[0], tuple) else body for body in rules[here])
+    for here in [here for here in rules if here[0] == "named"]:
+        rules[here] = tuple((_of_field(rules, _nonterminal(body[0])),) for body in rules[here])
     for here in [here for here in rules if here[0] == "key_called"]:
-        rules[here] = tuple((_barring(rules, _nonterminal(body[0]), _no_texts(), "of text"), *body[1:]) for body in rules[here])
+        words, tag = (_no_texts() - _EXTREMES, _FIELD) if here[-1] == _FIELD else (_no_texts(), "of text")
+        rules[here] = tuple((_barring(rules, _nonterminal(body[0]), words, tag), *body[1:]) for body in rules[here])
     for here in [here for here in rules if here[0] in ("key_index", "key_slice", "key_add")]:
         rules[here] = tuple((_no_function(rules, _nonterminal(body[0])), *body[1:]) for body in rules[here])
     for here in [here for here in rules if here[0] in ("_item", "entry", "dict")]:
@@ -71,6 +74,21 @@ def _no_function(rules: Rules, key: Nonterminal) -> Nonterminal:
     new = (*key, "no function")
     words = _scalars() | _FORMS | set(_CALLS)
     rules[new] = tuple((evolve(name := _terminal(body[0]), barred=name.barred | words), *body[1:]) for body in rules[key])
+    return new
+
+
+_FIELD = "of a field"
+
+
+def _of_field(rules: Rules, key: Nonterminal) -> Nonterminal:
+    """A copy of what names a field (`{max(rows, key=f).city}`), in which keys are no keys of dicts."""
+    new = (*key, _FIELD)
+    if new not in rules:
+        rules[new] = ()
+        rules[new] = tuple(
+            tuple(_of_field(rules, s) if isinstance(s, tuple) and str(s[0]).lstrip("_").startswith("key") else s for s in body)
+            for body in rules[key]
+        )
     return new
 
 
