@@ -186,6 +186,15 @@ def test_what_may_be_meant_is_guessed_where_that_is_asked_for(wrong: str, right:
         assert (made.text.removesuffix("\n"), errors) == (f"answer {right}", [])
 
 
+def test_a_field_that_is_named_after_nothing_may_be_asked_of_all_there_is() -> None:
+    wrong = "answer {best_city, mean}"
+    made = mended(wrong, guess=True, readings=ListOf(RecordOf((("town", TEXT),))))
+    assert made.text == 'answer {best_city: call "Which best city?" on readings, mean: call "Which mean?" on readings -> float}\n'
+    assert not made.left and mended(wrong, readings=ListOf(TEXT)).left
+    assert mended(wrong, guess=True, readings=ListOf(TEXT), more=TEXT).left
+    assert mended(wrong, guess=True, readings=DIR).left
+
+
 def test_a_function_may_be_named_after_what_it_does() -> None:
     wrong = 'answer {max_key([r for r in people if "a" in r.name], key=lambda r: len(r.name))["name"]}'
     people = ListOf(RecordOf((("name", TEXT),)))

@@ -12,7 +12,7 @@ from rlmlang.check.report import listing, similar
 from rlmlang.check.written import BUILT_IN
 from rlmlang.syntax.diagnostics import Fix
 from rlmlang.syntax.nodes import Apply, Expr, Lambda, Name
-from rlmlang.types import FILE, FLOAT, INT, TEXT, UNKNOWN, Enum, RecordOf
+from rlmlang.types import FILE, FLOAT, INT, TEXT, UNKNOWN, Enum, ListOf, RecordOf
 
 _SAID: Final = ("yes", "no")  # words that are meant as texts
 
@@ -51,16 +51,19 @@ def unknown_name(c: Checker, node: Name) -> None:
 
 
 def _asked(c: Checker, node: Name) -> str | None:
-    """What a field may be that is named after nothing (`{f.path, subject} for f in files`): what a model says about the item."""
-    items = [] if c.scope.parent is None or node not in c.short else c.scope.names.items()
-    item = next((f"{n}.text" if v.type is FILE else n for n, v in items if v.type in (TEXT, FILE) or isinstance(v.type, RecordOf)), None)
+    """What a field may be that is named after nothing (`{f.path, subject} for f in files`): what a model says about the item, or about
+    all, where there is one thing alone."""
+    items = [] if node not in c.short else [(n, v.type) for n, v in c.scope.names.items()]
+    if c.scope.parent is None:
+        items = [(n, t.item if isinstance(t, ListOf) else t) for n, t in items] if len(items) == 1 else []
+    item = next((f"{n}.text" if t is FILE else n for n, t in items if t in (TEXT, FILE) or isinstance(t, RecordOf)), None)
     if item is None:
         return None
     from rlmlang.builtins import REGISTRY
 
     results = {signature.result for signature in REGISTRY[node.name].signatures} if node.name in REGISTRY else set()
     wanted = " -> float" if FLOAT in results else " -> int" if INT in results else ""
-    return f'{node.name}: call "Which {node.name}?" on {item}{wanted}'
+    return f'{node.name}: call "Which {node.name.replace("_", " ")}?" on {item}{wanted}'
 
 
 def unknown_function(c: Checker, node: Apply) -> None:
