@@ -13,6 +13,7 @@ from scripted import SETTINGS, FakeModel, scripted
 
 import rlmlang
 from rlmlang import BudgetError, Failure, Interrupted, LimitError, Result, RlmError, UsageError
+from rlmlang.run.memo import Memo, MemoRow
 from rlmlang.session import prepare
 
 
@@ -169,6 +170,25 @@ def test_equal_calls_share_one_while_it_is_under_way_and_later() -> None:
         """)
     assert (result.answer, len(model.asked)) == ("aaa", 1)
     assert (result.used.calls, result.used.shared, result.used.rounds) == (3, 2, 2)
+
+
+def test_a_row_that_is_just_committed_is_of_this_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An equal call may find it before the one that paid for it has heard of that."""
+    put = Memo.put
+
+    async def put_slowly(memo: Memo, key: bytes, row: MemoRow) -> None:
+        await put(memo, key, row)
+        await asyncio.sleep(5 if row.value == "a" else 0)
+
+    monkeypatch.setattr(Memo, "put", put_slowly)
+    program = """
+        a = call "wait 1 echo a"
+        b = call "wait 3 echo b"
+        answer [a, if b == "b" { call "wait 1 echo a" } else { "" }]
+        """
+    result, _ = run(program, evolve(SETTINGS, memo=tmp_path / "memo.sqlite"))
+    used = result.used
+    assert (result.answer, used.calls, used.requests, used.shared, used.from_memo) == (["a", "a"], 3, 2, 1, 0)
 
 
 def test_an_equal_call_that_fails_fails_for_all() -> None:

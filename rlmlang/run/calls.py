@@ -311,8 +311,12 @@ class Calls:
         row = MemoRow(
             reply.value, usage.input_tokens, usage.output_tokens, usage.cached_tokens, reply.nanodollars, model.name, int(time.time())
         )
-        await self.memo.put(key, row)
-        self._own.add(key)
+        self._own.add(key)  # before it can be found
+        try:
+            await self.memo.put(key, row)
+        except RlmError:
+            self._own.discard(key)
+            raise
 
     @property
     def kept(self) -> int:
