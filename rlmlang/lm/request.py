@@ -80,7 +80,7 @@ class Model:
     batch_share: Fraction | None = None
 
 
-@frozen(eq=False)
+@frozen
 class Address:
     """Where requests go, and their headers: for each model the same. The headers hold its key."""
 

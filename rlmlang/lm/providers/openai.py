@@ -34,7 +34,7 @@ class OpenAIProvider:
         base_url = model.base_url or OPENAI
         unsent = (*_NOISE, *_OWN) if model.base_url else _NOISE
         transport: Any = self._chat.transport
-        http: Any = openai.DefaultAioHttpClient(transport=transport, trust_env=False, follow_redirects=False)
+        http: Any = openai.DefaultAsyncHttpxClient(transport=transport, trust_env=False, follow_redirects=False)
         http.headers.clear()
         http.headers["Accept-Encoding"] = "identity"
         self._client = _Client(

@@ -1,6 +1,7 @@
-"""HTTP for the openai package, over aiohttp: the bytes of one reply, within limits, or a ProviderError.
+"""HTTP for the openai package: the bytes of one reply, within limits, or a ProviderError.
 
-Given to `openai.DefaultAioHttpClient` as its transport. Beyond the usual one it keeps a reply to REPLY_BYTES (and closes the connection
+Given to the package's client as its transport. Requests go over connections of our own (`lm.providers.connections`), through a proxy and as
+files by aiohttp (`lm.providers.http_session`). Beyond the usual one it keeps a reply to REPLY_BYTES (and closes the connection
 past that), gives up after IDLE_SECONDS without a byte, keeps no cookies, follows no redirect, asks for no compression (a small reply
 could unpack to gigabytes), and judges status codes itself: error pages are not handed on. Environment proxies are honoured, but never
 for an address on this machine; `.netrc` is left alone.
@@ -8,8 +9,10 @@ for an address on this machine; `.netrc` is left alone.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
+import socket
 import ssl
 import sys
 import time
@@ -17,15 +20,16 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from types import MappingProxyType
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-import aiohttp
-from multidict import CIMultiDict
-
 from rlmlang import limits
+from rlmlang.lm.providers.connections import Broken, Connections, Received, Silent, TooLong, Unreachable
 from rlmlang.lm.request import Address, ProviderError, Secret
+
+if TYPE_CHECKING:
+    from rlmlang.lm.providers.http_session import HttpSession
 
 _RETRYABLE = frozenset({408, 409, 429})  # and all of 5xx
 _MAYBE_DONE = frozenset({408, 504})  # the server behind may have finished the work, and billed it
@@ -39,17 +43,16 @@ def address_of(request: Any) -> Address:
 
 
 class Transport:
-    """One pool of connections. `key` is kept out of every message, whatever a server quotes."""
+    """The connections to one host. `key` is kept out of every message, whatever a server quotes."""
 
     def __init__(self, host: str, key: Secret, connections: int) -> None:
         self._host = host
         self._key = key
-        self._connections = connections
-        self._session: aiohttp.ClientSession | None = None
-        self._address: Address | None = None  # of the last request; what aiohttp gets for it follows
-        self._headers: CIMultiDict[str] = CIMultiDict()
+        self._most = connections
+        self._session: HttpSession | None = None
+        self._address: Address | None = None  # of the last request; how to get there follows
         self._proxy: str | None = None
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=limits.CONNECT_SECONDS, sock_read=limits.IDLE_SECONDS)
+        self._direct: Connections | None = None
 
     async def handle_async_request(self, request: Any) -> Any:
         """The reply to an httpx request, read whole: its extension `body` has the bytes. So may the request's, instead of its content.
@@ -65,11 +68,16 @@ class Transport:
         Raises ProviderError for everything but a status of 200 to 299.
         """
         try:
-            return await self._exchange(address, body)
-        except ProviderError:
-            raise
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise self._broken(error) from None
+            if address is not self._address:
+                self._aim(address)
+            direct = self._direct
+            if direct is not None:
+                received = await direct.post(body)
+            else:
+                received = await self._opened().post(address, body, self._proxy)
+        except (Broken, Silent, TooLong, Unreachable, ValueError) as error:
+            raise self._failed(error, limits.REPLY_BYTES) from None
+        return self._judged(received)
 
     async def transfer(
         self,
@@ -84,82 +92,61 @@ class Transport:
     ) -> bytes:
         """Sends `data` (bytes, or what gives them piece by piece), for so many seconds at most, and gives the body of the reply; with
         `into` it is written there, up to `most` bytes. Raises ProviderError for everything but a status of 200 to 299."""
-        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=limits.CONNECT_SECONDS)
-        sending = self._opened().request(
-            method, url, data=data, headers=CIMultiDict(headers.items()), proxy=proxy_of(url), allow_redirects=False, timeout=timeout
-        )
+        session = self._opened()
         try:
-            async with sending as response:
-                await self._judge(response)
-                if into is None:
-                    return await self._read(response)
-                async for chunk in response.content.iter_any():
-                    into.write(chunk)
-                    if into.tell() > most:
-                        response.close()
-                        raise self._error(f"{self._host} sent more than {most:,} bytes")
-                return b""
-        except ProviderError:
-            raise
+            received = await session.transfer(method, url, headers, data, proxy_of(url), seconds=seconds, into=into, most=most)
         except TimeoutError:
             raise self._error(f"{self._host} took longer than {seconds:g} s", retryable=True, charged=True) from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise self._broken(error) from None
+        except (Broken, Silent, TooLong, Unreachable, ValueError) as error:
+            raise self._failed(error, limits.REPLY_BYTES if into is None else most) from None
+        return self._judged(received)
 
     async def aclose(self) -> None:
+        if self._direct is not None:
+            self._direct.close()
+            await asyncio.sleep(0)  # in which they end
         if self._session is not None:
             await self._session.close()
 
-    async def _exchange(self, address: Address, body: bytes) -> bytes:
-        if address is not self._address:
-            self._address = address
-            self._headers = CIMultiDict(address.headers)
+    def _aim(self, address: Address) -> None:
+        """Later requests go to `address`. Raises ValueError."""
+        if address != self._address:
+            if self._direct is not None:
+                self._direct.close()
             self._proxy = proxy_of(address.url)
-        sending = self._opened().post(address.url, data=body, headers=self._headers, proxy=self._proxy, allow_redirects=False)
-        async with sending as response:
-            await self._judge(response)
-            return await self._read(response)
+            self._direct = Connections(address) if self._proxy is None else None
+        self._address = address
 
-    def _opened(self) -> aiohttp.ClientSession:
+    def _opened(self) -> HttpSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,  # it would read the environment, and .netrc, in threads, for each request
-                auto_decompress=False,
-                timeout=self._timeout,
-                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
-            )
+            from rlmlang.lm.providers.http_session import HttpSession
+
+            self._session = HttpSession(self._most)
         return self._session
 
-    async def _judge(self, response: aiohttp.ClientResponse) -> None:
-        """Raises ProviderError where there is no reply to be read."""
-        if not 200 <= response.status < 300:
-            page = await response.content.read(_SHOWN_BYTES)
-            response.close()
-            raise self.refused(response.status, page, response.headers)
-        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-            response.close()
-            raise self._error(f"{self._host} sent a compressed reply, which was not asked for", charged=True)
+    def _judged(self, received: Received) -> bytes:
+        """The body. Raises ProviderError where it is no reply."""
+        if not 200 <= received.status < 300:
+            raise self.refused(received.status, received.body[:_SHOWN_BYTES], _read_headers(received))
+        for name, value in received.headers:
+            if name.lower() == b"content-encoding" and value.lower() != b"identity":
+                raise self._error(f"{self._host} sent a compressed reply, which was not asked for", charged=True)
+        return received.body
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        body = bytearray()
-        async for chunk in response.content.iter_any():
-            body += chunk
-            if len(body) > limits.REPLY_BYTES:
-                response.close()
-                raise self._error(f"{self._host} sent more than {limits.REPLY_BYTES:,} bytes", charged=True)
-        return bytes(body)
-
-    def _broken(self, error: Exception) -> ProviderError:
-        """The error of a connection that could not be made, or broke."""
-        if isinstance(error, aiohttp.ClientConnectorError):
-            return self._error(f"cannot connect to {self._host} ({_reason(error)})", retryable=not _is_hopeless(error))
-        if isinstance(error, aiohttp.ServerTimeoutError):
+    def _failed(self, error: Exception, most: int) -> ProviderError:
+        """The error of a connection that could not be made, or broke; `most` bytes of a reply are read."""
+        if isinstance(error, Unreachable):
+            cause = error.__cause__
+            # a certificate that does not check out today will not do so in a second
+            retryable = not isinstance(cause, ssl.SSLCertVerificationError)
+            return self._error(f"cannot connect to {self._host} ({_reason(cause)})", retryable=retryable)
+        if isinstance(error, Silent):
             return self._error(f"{self._host} sent nothing for too long", retryable=True, charged=True)
-        if isinstance(error, aiohttp.InvalidURL):
-            return self._error("the address is not valid")
-        return self._error(f"the connection to {self._host} broke ({type(error).__name__})", retryable=True, charged=True)
+        if isinstance(error, TooLong):
+            return self._error(f"{self._host} sent more than {most:,} bytes", charged=True)
+        if isinstance(error, Broken):
+            return self._error(f"the connection to {self._host} broke", retryable=True, charged=True)
+        return self._error("the address is not valid, or a header that goes with it")
 
     def refused(self, status: int, page: bytes, headers: Mapping[str, str] = MappingProxyType({})) -> ProviderError:
         """The error of a status that is not 2xx."""
@@ -185,6 +172,12 @@ class Transport:
         """`message` without the key, within MESSAGE_CHARS."""
         key = self._key.reveal()
         return (message.replace(key, "***") if key else message)[: limits.MESSAGE_CHARS]
+
+
+def _read_headers(received: Received) -> dict[str, str]:
+    """Of a reply, those that may say when to come again, by their usual names."""
+    raw = {name.lower(): value.decode("latin-1") for name, value in received.headers}
+    return {name: raw[name.lower().encode()] for name in ("retry-after-ms", "Retry-After", "Date") if name.lower().encode() in raw}
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -259,14 +252,13 @@ def _line(text: str) -> str:
     return line if len(line) <= 300 else line[:300] + "…"
 
 
-def _is_hopeless(error: Exception) -> bool:
-    """A certificate that does not check out today will not do so in a second."""
-    return isinstance(error, aiohttp.ClientConnectorCertificateError) or isinstance(error.__cause__, ssl.SSLCertVerificationError)
-
-
-def _reason(error: aiohttp.ClientConnectorError) -> str:
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
+def _reason(error: BaseException | None) -> str:
+    if isinstance(error, socket.gaierror):
         return "no such host"
-    if isinstance(error, aiohttp.ClientSSLError):
+    if isinstance(error, ssl.SSLError):
         return "TLS failed"
-    return {"ConnectionRefusedError": "connection refused"}.get(type(error.os_error).__name__, type(error.os_error).__name__)
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(error, TimeoutError):
+        return "no answer"
+    return type(error).__name__
