@@ -15,6 +15,7 @@ import queue
 import sqlite3
 import struct
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future as Promise
@@ -38,6 +39,8 @@ from rlmlang.run.seen import Seen
 T = TypeVar("T")
 
 _GROUP: Final = 2_048  # rows of one transaction at most
+_APART: Final = 0.004  # seconds between two transactions, at least: what comes meanwhile shares one
+_UNMEASURED: Final = 64  # so often the size of the file is looked at while it grows to its limit
 _EVICTED: Final = 16  # rows that go at a time
 _NUMBERS: Final = struct.Struct("<8q").pack
 _DECODE: Final = json.JSONDecoder().raw_decode
@@ -45,6 +48,7 @@ _GET: Final = f"SELECT id, {COLUMNS} FROM replies WHERE key = ?"
 _PUT: Final = f"INSERT OR IGNORE INTO replies (key, {COLUMNS}) VALUES "
 _ROW: Final = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_ROWS: Final = 64  # of one statement: each gives the interpreter's lock up and has to wait for it
+_ROW_BYTES: Final = 200  # of a row beside its value, about
 _ENCODE: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
@@ -88,8 +92,7 @@ class MemoStats:
     jobs: int = 0
 
 
-@frozen
-class _Put:
+class _Put(NamedTuple):
     columns: tuple[Any, ...]
     loop: asyncio.AbstractEventLoop
     done: asyncio.Future[None]
@@ -121,8 +124,11 @@ class Memo:
         self.warnings: list[str] = []
         self._hits: Counter[str] = Counter()
         self._learned: memo_seen.Learned | None = None
-        self._found = False  # whether the last look was a hit
+        self._groups = 0  # of rows that were committed here
+        self._groups_seen = 0  # of these, when the reader began to read
         self._ahead = Ahead()
+        self._committed = 0.0  # when rows were last
+        self._unmeasured = 0  # bytes written since the file's size was looked at, about
         self._closed = path is None
         if path is None:
             return
@@ -156,12 +162,8 @@ class Memo:
             return row  # a damaged one is looked up, to be dropped
         reader = self._read
         try:
-            within = self._found and self._begin(reader)
+            self._begin(reader)
             found = reader.execute(_GET, (key,)).fetchone()
-            if found is None and within:  # it may have come since
-                self._end(reader)
-                found = reader.execute(_GET, (key,)).fetchone()
-            self._found = found is not None
             if found is None:
                 return None
             at, *columns = found
@@ -178,17 +180,24 @@ class Memo:
             self._submit(lambda db: _drop(db, key, columns))
         return row
 
-    def _begin(self, reader: sqlite3.Connection) -> bool:
-        """Reads in one transaction until the event loop turns, which saves a third of the time; whether it does. For hits that follow one
-        another: a miss is looked up anew."""
-        if not reader.in_transaction:
-            loop = asyncio._get_running_loop()
-            if loop is None:
-                return False
-            with suppress(sqlite3.OperationalError):  # another thread was first
-                reader.execute("BEGIN")
+    def _begin(self, reader: sqlite3.Connection) -> None:
+        """Reads in one transaction until the event loop turns, which saves a third of the time; or until there are new rows of our own."""
+        groups = self._groups
+        if reader.in_transaction:
+            if groups == self._groups_seen:
+                return
+            self._end(reader)
+            begun = False
+        else:
+            begun = True
+        loop = asyncio._get_running_loop()
+        if loop is None:
+            return
+        with suppress(sqlite3.OperationalError):  # another thread was first
+            reader.execute("BEGIN")
+            self._groups_seen = groups
+            if begun:
                 loop.call_soon(self._end, reader)
-        return True
 
     def _end(self, reader: sqlite3.Connection) -> None:
         with suppress(sqlite3.Error):  # there is none any more
@@ -332,6 +341,8 @@ class Memo:
         """Takes all that is queued, commits it, says so; until None comes."""
         while True:
             entries = [self._queue.get()]
+            if (early := self._committed + _APART - time.monotonic()) > 0 and isinstance(entries[0], _Put):
+                time.sleep(early)
             while len(entries) < _GROUP:
                 try:
                     entries.append(self._queue.get_nowait())
@@ -360,6 +371,7 @@ class Memo:
         """Writes the rows in one transaction and wakes those who wait for them, once for each event loop."""
         if not puts:
             return
+        self._committed = time.monotonic()
         failed: RlmError | None = None
         try:
             try:
@@ -371,6 +383,7 @@ class Memo:
                 self._insert(puts)
         except Exception as error:
             failed = self._unwritable(error)
+        self._groups += 1
         waiting: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
         for put in puts:
             waiting.setdefault(put.loop, []).append(put.done)
@@ -386,10 +399,14 @@ class Memo:
             for at in range(0, len(puts), _PUT_ROWS):
                 rows = [put.columns for put in puts[at : at + _PUT_ROWS]]
                 db.execute(_PUT + ",".join([_ROW] * len(rows)), [*chain.from_iterable(rows)])
-            while memo_file.used_bytes(db) > self._max_bytes:
+                self._unmeasured += sum(len(columns[2]) + _ROW_BYTES for columns in rows)
+            while self._unmeasured * _UNMEASURED > self._max_bytes and memo_file.used_bytes(db) > self._max_bytes:
                 gone = db.execute("DELETE FROM replies WHERE id IN (SELECT id FROM replies ORDER BY id LIMIT ?)", (_EVICTED,))
                 if not gone.rowcount:
                     break
+            else:
+                if self._unmeasured * _UNMEASURED > self._max_bytes:
+                    self._unmeasured = 0
 
     def _replace(self, reader: sqlite3.Connection) -> None:
         """Goes on with a new file that has the readable rows of the one on which `reader` found damage."""
@@ -437,8 +454,9 @@ def _wake(futures: list[asyncio.Future[None]], failed: RlmError | None) -> None:
 
 def _columns(key: bytes, row: MemoRow) -> tuple[Any, ...]:
     """The row as stored: key, then COLUMNS. Raises RlmError for what is no answer."""
-    figures = (row.input_tokens, row.output_tokens, row.cached_tokens, row.nanodollars)
-    if any(figure is not None and not 0 <= figure < 2**63 for figure in (*figures, row.created)):
+    _, sent, received, cached, price, _, created = row
+    figures = (sent, received, cached, price)
+    if min(sent, received, cached, price or 0, created) < 0 or max(sent, received, cached, price or 0, created) >= 2**63:
         raise RlmError("an answer with impossible figures cannot be put into the memo store")
     try:
         value = _ENCODE(row.value)

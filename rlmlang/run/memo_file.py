@@ -188,6 +188,7 @@ def _connected(path: Path) -> sqlite3.Connection:
             raise _corrupt("the tables are not as they were made")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA cache_size = -16384")
         db.execute("PRAGMA journal_size_limit = 67108864")
         db.execute(f"SELECT key, {COLUMNS} FROM replies ORDER BY id DESC LIMIT 1").fetchone()
     except BaseException:
