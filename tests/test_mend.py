@@ -203,6 +203,54 @@ def test_a_function_may_be_named_after_what_it_does() -> None:
     assert made.text.startswith("answer {max([") and not made.left
 
 
+PEOPLE = ListOf(RecordOf((("name", TEXT), ("ages", ListOf(INT)))))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        # the item of which something is largest, where the largest is asked for a field of the items
+        ("answer max([len(p.ages) for p in people]).name", "answer max(people, key=p => len(p.ages)).name"),
+        ("answer {min(sum(p.ages) for p in people).name, n}", "answer {min(people, key=p => sum(p.ages)).name, n}"),
+        ("answer max([len(p.ages) for p in people]).shoes", None),
+        ("answer max([len(p.ages) for p in people if p.ages]).name", None),
+        # what has no parts is the part itself
+        (
+            'answer {max([len(p.ages) for p in people])["most"], min([len(p.ages) for p in people])["least"]}',
+            "answer {most: max([len(p.ages) for p in people]), least: min([len(p.ages) for p in people])}",
+        ),
+        ('answer max([len(p.ages) for p in people])["most"] + 1', "answer max([len(p.ages) for p in people]) + 1"),
+        ("answer [{x.text, len(x)} for x in xs]", "answer [{text: x, len: len(x)} for x in xs]"),
+        ("answer [x.text for x in xs]", "answer [x for x in xs]"),
+        # items taken two at a time, or with their positions
+        ("answer [[a, b] for a, b in xs if a != b]", "answer [[a, b] for a, b in pairs(xs) if a != b]"),
+        ("answer [a.name for a, b in people if a.ages == b.ages]", "answer [a.name for a, b in pairs(people) if a.ages == b.ages]"),
+        ("answer [x for i, x in xs if i > 3]", "answer [x for i, x in enumerate(xs) if i > 3]"),
+        ("answer [a for a, b, c in xs]", None),
+        # a condition on items that stands outside
+        ("answer [x for x in xs] if len(x) > 3 else []", "answer [x for x in xs if len(x) > 3]"),
+        ("answer [x for x in xs if x != note] if len(quack) > 3 else []", None),
+        # alternatives that are no list
+        ("answer any(n > 3, n < 1)", "answer any([n > 3, n < 1])"),
+        ("answer any(n > 3, of=n < 1)", None),
+    ],
+)
+def test_what_may_be_meant_by_several_parts_together(wrong: str, right: str | None) -> None:
+    made = mended(wrong, guess=True, **DATA, people=PEOPLE)
+    errors = [d.message for d in made.left if d.severity == "error"]
+    if right is None:
+        assert errors
+    else:
+        assert (made.text.removesuffix("\n"), errors) == (right, [])
+    assert mended(wrong, **DATA, people=PEOPLE).text == wrong
+
+
+def test_fields_that_are_asked_of_what_has_none_keep_their_names() -> None:
+    wrong = 'answer [{x.text, (sentences(x)).count, max(len(y) for y in xs)["most"]} for x in xs]'
+    made = mended(wrong, guess=True)
+    assert made.text == "answer [{text: x, count: len(sentences(x)), most: max(len(y) for y in xs)} for x in xs]\n" and not made.left
+
+
 def test_a_type_of_words_may_stand_for_their_list() -> None:
     declared = 'type Mood = "good" | "so-so"'
     made = mended(f"{declared}\nanswer {{m: xs.count(m) for m in Mood}}", guess=True)

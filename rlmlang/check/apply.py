@@ -16,6 +16,7 @@ from rlmlang.check.advice import advice, converted, likely, short, whole
 from rlmlang.check.checked import Callee, Function
 from rlmlang.check.checker import Checker, rule
 from rlmlang.check.dicts import looked_up, note_entries, of_wrong_keys, taken_as
+from rlmlang.check.meant import in_one_list
 from rlmlang.check.report import listing, similar
 from rlmlang.check.unify import Bindings, fits, hull, hull_of_items, item_of, match, orderable, substitute
 from rlmlang.check.unknown import unknown_function
@@ -256,7 +257,9 @@ def _complain(c: Checker, node: Apply, callee: Callee, signatures: tuple[Signatu
             message = misplaced.message
             if several and (misplaced.at is None or misplaced.at.name is None):
                 message = f"does not take {len(node.args)} argument{'' if len(node.args) == 1 else 's'}"
-            c.error("arguments", misplaced.at.span if misplaced.at else node.name_span, f"{node.name} {message}", hint)
+            one = in_one_list(node)
+            fix = None if one is None else Fix(node.span, one, sure=False)
+            c.error("arguments", misplaced.at.span if misplaced.at else node.name_span, f"{node.name} {message}", hint, fix)
         return
     for argument, found in given.items():
         if isinstance(found, Optional) and _fitting(c, node, signatures, {**given, argument: found.item}) is not None:

@@ -8,6 +8,7 @@ from rlmlang import limits
 from rlmlang.check import habits
 from rlmlang.check.advice import advice, short, whole
 from rlmlang.check.checker import Checker, rule
+from rlmlang.check.meant import condition_inside, item_with_most, value_itself
 from rlmlang.check.report import listing, similar
 from rlmlang.check.scope import Scope
 from rlmlang.check.unify import hull, hull_of_items, is_data, item_of
@@ -111,7 +112,7 @@ def infer_record(c: Checker, node: Record) -> Type:
     fields: dict[str, Type] = {}
     unknown = False
     for part in node.items:
-        if isinstance(part, RecordField) and part.short:
+        if isinstance(part, RecordField) and part.span.start == part.value.span.start:
             c.short.add(part.value)
         given = c.infer(part.value)
         if isinstance(part, RecordField):
@@ -176,9 +177,13 @@ def _field_of(c: Checker, node: FieldAccess, base: Type) -> Type:
             hint = f"each item has it: [x.{name} for x in {owner}], or {owner}[0].{name}"
     fix = None if close else habits.same_field(name, whole(node.base), base)
     guess = None if close is None else f"{whole(node.base)}.{close}"
+    if guess is None and (most := item_with_most(c, node.base, name)) is not None:
+        hint, guess = f"the item itself comes of {most}", f"{most}.{name}"
     if hint is None and c.function_named(name) is not None:
         hint = f"{name} is a function: {owner}.{name}()"
         fix = fix or f"{whole(node.base)}.{name}()"
+    if hint is None and base is TEXT and name == "text":
+        hint, guess = f"it is a text itself: {owner}", value_itself(node.base, name, node in c.short)
     if hint is None and (base is TEXT or isinstance(base, Enum)):
         hint = f'a text has no fields; a model can say it, as in {{{name}: call "Which {name}?" on {owner}}}'
         asked = f'call "Which {name}?" on {whole(node.base)}'
@@ -189,6 +194,8 @@ def _field_of(c: Checker, node: FieldAccess, base: Type) -> Type:
         hint = fix = f'{whole(node.base)}["{name}"]'
         hint = f'the value of a key: {owner}["{name}"]'
     what = "a file" if base is FILE else "a dir" if base is DIR else "this record" if isinstance(base, RecordOf) else str(base)
+    if fix is not None and node in c.short:
+        fix = f"{name}: {fix}"
     meant = fix or guess
     c.error("unknown-field", where, f"{what} has no field {name}", hint, Fix(node.span, meant, sure=meant is fix) if meant else None)
     return UNKNOWN
@@ -210,7 +217,10 @@ def infer_index(c: Checker, node: Index) -> Type:
         return found.value if fits_key and found is not None else UNKNOWN
     if not (base is TEXT or isinstance(base, (Enum, ListOf, Tuple))):
         hint = "ask for a type where it comes from: call … -> [text]" if base is JSON else None
-        c.error("type", node.base.span, f"only a list or a text has positions, not {base}", hint)
+        fix = None
+        if isinstance(node.index, Literal) and isinstance(name := node.index.value, str):
+            fix = Fix(node.span, value_itself(node.base, name, node in c.short), sure=False)
+        c.error("type", node.base.span, f"only a list or a text has positions, not {base}", hint, fix)
         return UNKNOWN
     if not c.expect(node.index, index, INT, f"a position is an int, not {index}"):
         return UNKNOWN
@@ -409,6 +419,17 @@ def _joined(c: Checker, left: Expr, a: Type, right: Expr, b: Type) -> Type | Non
 
 @rule(If)
 def infer_if(c: Checker, node: If) -> Type:
+    inside = condition_inside(node, c.scope)
+    if inside is not None:
+        hint = "a condition on items stands where they are gone through: [… for x in xs if …]"
+        c.error(
+            "unknown-name",
+            node.condition.span,
+            "this speaks of items that are gone through elsewhere",
+            hint,
+            Fix(node.span, inside, sure=False),
+        )
+        return c.infer(node.then)
     c.condition(node.condition)
     then = c.infer_if(c.shown(node.condition, True), node.then)
     orelse = c.infer_if(c.shown(node.condition, False), node.orelse)

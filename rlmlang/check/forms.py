@@ -5,6 +5,7 @@ from __future__ import annotations
 from rlmlang.check.advice import short, whole
 from rlmlang.check.checker import Checker, Facts, rule
 from rlmlang.check.expressions import take_apart
+from rlmlang.check.meant import taken_in_twos
 from rlmlang.check.scope import Scope
 from rlmlang.check.unify import fits, hull, item_of
 from rlmlang.syntax.diagnostics import Fix
@@ -60,7 +61,10 @@ def _scope_of(c: Checker, node: Map | Filter, item: Type) -> Scope:
     elif isinstance(item, RecordOf):
         fields = [n for n, _ in item.fields]
         example = f"for x in {short(node.source)}, then x.{fields[0]}" if fields else None
-        c.error("unpack", node.source.span, f"its items are records; they cannot be taken apart into {', '.join(target)}", example)
+        guess = taken_in_twos(target, node.source)
+        c.error(
+            "unpack", node.source.span, f"its items are records; they cannot be taken apart into {', '.join(target)}", example, guess=guess
+        )
         types = (UNKNOWN,) * len(target)
     else:
         if item is FILE or item is TEXT or isinstance(item, Enum):
@@ -73,7 +77,8 @@ def _scope_of(c: Checker, node: Map | Filter, item: Type) -> Scope:
                 c.error("unpack", node.source.span, "going through a dict gives its keys", hint, fix)
                 return c.names_for(target, (UNKNOWN,) * 2, node.span)
             hint = f"for the position as well: for {', '.join(target)} in enumerate({short(node.source)})"
-            c.error("unpack", node.source.span, f"its items are {item}; they cannot be taken apart into {', '.join(target)}", hint)
+            message = f"its items are {item}; they cannot be taken apart into {', '.join(target)}"
+            c.error("unpack", node.source.span, message, hint, guess=taken_in_twos(target, node.source))
             item = UNKNOWN
         types = take_apart(c, item, target, node.source)
     return c.names_for(target, types, node.span)

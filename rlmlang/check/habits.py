@@ -201,6 +201,8 @@ def same_field(name: str, owner: str, of: Type) -> str | None:
     """What is the same here as a property of a value of type `of` that other languages have."""
     if name in ("length", "size") and (of is TEXT or isinstance(of, (ListOf, Tuple))):
         return f"len({owner})"
+    if name == "count" and isinstance(of, (ListOf, Tuple)):
+        return f"len({owner})"
     if of is FILE and name in ("content", "contents", "body"):
         return f"{owner}.text"
     return None

@@ -404,9 +404,8 @@ class Memo:
                 gone = db.execute("DELETE FROM replies WHERE id IN (SELECT id FROM replies ORDER BY id LIMIT ?)", (_EVICTED,))
                 if not gone.rowcount:
                     break
-            else:
-                if self._unmeasured * _UNMEASURED > self._max_bytes:
-                    self._unmeasured = 0
+            if self._unmeasured * _UNMEASURED > self._max_bytes:
+                self._unmeasured = 0
 
     def _replace(self, reader: sqlite3.Connection) -> None:
         """Goes on with a new file that has the readable rows of the one on which `reader` found damage."""
