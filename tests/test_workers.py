@@ -47,6 +47,7 @@ answer [call f"{hold}: tell of {x}." for x in kept]
 def needed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every run needs workers, from its first reply on."""
     monkeypatch.setattr(need, "CALLS", 1)
+    monkeypatch.setattr(need, "SPANS", 1)
     for name in ("SECONDS", "BUSY", "RATE"):
         monkeypatch.setattr(need, name, 0.0)
 
@@ -514,7 +515,7 @@ def spans(calls: int, seconds: float, busy: float) -> bool:
 def test_need_is_for_many_fast_calls_that_keep_the_loop_busy() -> None:
     assert spans(5_000, 2.0, 0.95)
     assert not spans(need.CALLS - 1, 1.2, 0.95)  # too few
-    assert not spans(2_000, 0.4, 0.95)  # over before a process would stand
+    assert not spans(3_000, 0.9, 0.95)  # over before a process would stand
     assert not spans(5_000, 2.0, 0.5)  # it waits for the server
     assert not spans(5_000, 30.0, 0.95)  # busy with something else
 

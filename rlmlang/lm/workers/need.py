@@ -10,6 +10,7 @@ from typing import Final
 CALLS: Final = 512  # answered before anything is decided
 SECONDS: Final = 0.5  # likewise: what a process takes to start, so that no run pays more for one than it has taken without
 BUSY: Final = 0.8  # of a core, by the thread that runs the event loop: below, calls wait for the server and not for us
+SPANS: Final = 2  # busy ones in a row: in the first, connections are made
 RATE: Final = 400.0  # calls a second: below, a busy loop has other work than requests, which nobody can take off it
 _DEFAULT: Final = 4  # processes at most where nobody says: three workers keep the fourth busy
 
@@ -26,6 +27,7 @@ class Need:
     def __init__(self, clock: Callable[[], float] = time.monotonic, cpu: Callable[[], float] = time.thread_time) -> None:
         self._clock = clock
         self._cpu = cpu
+        self._busy = 0  # spans in a row
         self._begin()
 
     def _begin(self) -> None:
@@ -42,4 +44,5 @@ class Need:
             return False
         busy, rate = (self._cpu() - self._cpu_from) / seconds, self._calls / seconds
         self._begin()
-        return busy >= BUSY and rate >= RATE
+        self._busy = self._busy + 1 if busy >= BUSY and rate >= RATE else 0
+        return self._busy >= SPANS
