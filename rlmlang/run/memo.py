@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future as Promise
 from contextlib import suppress
+from functools import partial
 from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
@@ -30,7 +31,8 @@ from attrs import frozen
 from rlmlang.cache import cache_root
 from rlmlang.errors import RlmError, UsageError
 from rlmlang.limits import MEMO_BYTES
-from rlmlang.run import memo_file, memo_seen
+from rlmlang.run import memo_file, memo_seen, memo_stats
+from rlmlang.run.memo_absent import Absent
 from rlmlang.run.memo_ahead import Ahead
 from rlmlang.run.memo_file import COLUMNS, UNREADABLE, unusable
 from rlmlang.run.memo_jobs import save_jobs
@@ -69,29 +71,6 @@ class MemoRow(NamedTuple):
     created: int = 0
 
 
-@frozen
-class ModelStats:
-    """Rows stored and rows found (`hits`, over all finished runs) of one model."""
-
-    model: str
-    rows: int
-    hits: int
-
-
-@frozen
-class MemoStats:
-    """`size` in bytes, of the file less what is free in it; `oldest` and `newest` in unix seconds, None if it is empty; `damaged`: rows
-    found damaged since the store was opened; `jobs`: those of Batch APIs whose replies were not all taken."""
-
-    rows: int
-    size: int
-    oldest: int | None
-    newest: int | None
-    damaged: int
-    models: tuple[ModelStats, ...]
-    jobs: int = 0
-
-
 class _Put(NamedTuple):
     columns: tuple[Any, ...]
     loop: asyncio.AbstractEventLoop
@@ -127,6 +106,7 @@ class Memo:
         self._groups = 0  # of rows that were committed here
         self._groups_seen = 0  # of these, when the reader began to read
         self._ahead = Ahead()
+        self._absent = Absent()
         self._committed = 0.0  # when rows were last
         self._unmeasured = 0  # bytes written since the file's size was looked at, about
         self._closed = path is None
@@ -161,10 +141,13 @@ class Memo:
         if columns is not None and (row := _row(key, columns)) is not None:
             return row  # a damaged one is looked up, to be dropped
         reader = self._read
+        if self._absent.surely(reader, key):
+            return None
         try:
             self._begin(reader)
             found = reader.execute(_GET, (key,)).fetchone()
             if found is None:
+                self._absent.missed()
                 return None
             at, *columns = found
             self._ahead.look(reader, at)
@@ -211,17 +194,15 @@ class Memo:
             raise RlmError(f"the memo store {self.path} is closed")
         loop = asyncio.get_running_loop()
         done = loop.create_future()
+        self._absent.add(key)
         self._queue.put(_Put(_columns(key, row), loop, done))
         await done
 
-    def stats(self) -> MemoStats:
+    def stats(self) -> memo_stats.MemoStats:
         """What the store holds. Raises RlmError."""
         if self._closed:
-            return MemoStats(0, 0, None, None, 0, ())
-        rows, hits, (oldest, newest), size, jobs = self._ask(_count)
-        hits.update({model.encode(): count for model, count in self._hits.items()})
-        models = tuple(ModelStats(_decoded(m), rows.get(m, 0), hits[m]) for m in sorted(rows.keys() | hits.keys(), key=_decoded))
-        return MemoStats(sum(rows.values()), size, oldest, newest, self.damaged, models, jobs)
+            return memo_stats.MemoStats(0, 0, None, None, 0, ())
+        return self._ask(partial(memo_stats.stats, hits=self._hits, damaged=self.damaged))
 
     def clear(self) -> int:
         """Deletes all rows, what runs have seen, and which jobs are under way; how many rows there were. Raises RlmError."""
@@ -238,6 +219,7 @@ class Memo:
                 db.execute("DELETE FROM asked")
             self._hits.clear()
             self._ahead.clear()
+            self._absent.clear()
             memo_file.shrink(db)
 
         self._submit(clear).result()
@@ -289,7 +271,7 @@ class Memo:
                 out.write(json.dumps(fields, ensure_ascii=False) + "\n")
                 written += 1
         except UNREADABLE as error:
-            self._ask(_count)  # replaces a damaged file
+            self._ask(memo_stats.count)  # replaces a damaged file
             raise RlmError(f"the memo store {self.path} cannot be read: {unusable(error)}; {written:,} rows were exported") from None
         return written
 
@@ -416,6 +398,7 @@ class Memo:
         self._write, self._inode = opened.db, opened.inode
         self._save_old_rows(opened)
         self._read = memo_file.connect_reader(self.path)
+        self._absent.clear()
 
     def _save_old_rows(self, opened: memo_file.Opened) -> None:
         if opened.moved is None:
@@ -483,18 +466,6 @@ def _checksum(key: bytes, value: bytes, model: bytes, figures: tuple[int, int, i
     return blake2b(b"".join((numbers, key, value, model)), digest_size=16).digest()
 
 
-def _count(db: sqlite3.Connection) -> tuple[dict[bytes, int], Counter[bytes], tuple[int | None, int | None], int, int]:
-    """Rows by model, hits by model, first and last time, bytes used, jobs."""
-    rows = dict(db.execute("SELECT model, count(*) FROM replies GROUP BY model").fetchall())
-    hits = Counter(dict(db.execute("SELECT model, hits FROM hits").fetchall()))
-    jobs = db.execute("SELECT count(*) FROM jobs").fetchone()[0]
-    return rows, hits, db.execute("SELECT min(created), max(created) FROM replies").fetchone(), memo_file.used_bytes(db), jobs
-
-
 def _drop(db: sqlite3.Connection, key: bytes, columns: Any) -> None:
     """Deletes a damaged row, unless it has been replaced since."""
     db.execute("DELETE FROM replies WHERE key = ? AND checksum IS ?", (key, columns[0]))
-
-
-def _decoded(model: Any) -> str:
-    return model.decode("utf-8", "replace") if isinstance(model, bytes) else str(model)

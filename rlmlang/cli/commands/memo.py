@@ -15,7 +15,8 @@ from rlmlang.errors import RlmError, UsageError
 from rlmlang.syntax.diagnostics import plural, printable
 
 if TYPE_CHECKING:
-    from rlmlang.run.memo import Memo, MemoStats
+    from rlmlang.run.memo import Memo
+    from rlmlang.run.memo_stats import MemoStats
 
 HELP = "the store of paid replies: stats, clear, export"
 
