@@ -76,10 +76,11 @@ class Connections:
         return received
 
     def close(self) -> None:
-        """Closes all of them, at once."""
+        """Closes all of them, at once; those that are being made come to nothing."""
+        closed, self._open = self._open, set()
         if self._found is not None:
             self._found.cancel()
-        for connection in tuple(self._open):
+        for connection in tuple(closed):
             connection.close()
         self._idle.clear()
 
@@ -95,13 +96,17 @@ class Connections:
 
     async def _new(self) -> _Connection:
         loop = asyncio.get_running_loop()
+        known = self._open
         try:
             async with asyncio.timeout(limits.CONNECT_SECONDS):
                 addresses = await self._addresses(loop)
                 stands = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=_STAGGER_SECONDS, loop=loop)
                 name = self._host if self._tls else None
-                made = loop.create_connection(lambda: _Connection(loop, self._open), sock=stands, ssl=self._tls, server_hostname=name)
+                made = loop.create_connection(lambda: _Connection(loop, known), sock=stands, ssl=self._tls, server_hostname=name)
                 _, connection = await made
+            if known is not self._open:  # closed meanwhile
+                connection.close()
+                raise ConnectionAbortedError
         except OSError as error:  # TimeoutError and ssl.SSLError are such
             raise Unreachable from error
         return connection
@@ -112,7 +117,13 @@ class Connections:
         if found is None or (found.done() and (found.cancelled() or found.exception() or loop.time() - self._found_at > _LOOKUP_SECONDS)):
             self._found = found = loop.create_task(loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM))
             self._found_at = loop.time()
-        return await asyncio.shield(found)
+        try:
+            return await asyncio.shield(found)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if found.cancelled() and task is not None and not task.cancelling():  # by `close`
+                raise ConnectionAbortedError from None
+            raise
 
 
 class _Connection(asyncio.Protocol):
@@ -126,6 +137,7 @@ class _Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._heard = 0.0  # when something came or went last
         self._unsent = 0  # bytes then
+        self._size = 0  # bytes that came for the request
         self._reset()
         self.reusable = False
 
@@ -133,12 +145,12 @@ class _Connection(asyncio.Protocol):
         self._status = 0  # until all headers are there
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
-        self._size = 0
         self._endless = False  # its body ends where the connection does
 
     async def exchange(self, request: bytes) -> Received:
         """Sends `request`, and gives what comes for it. Raises Broken, Silent, TooLong."""
         self._reset()
+        self._size = 0
         self.reusable = False
         reply: asyncio.Future[Received] = self._loop.create_future()
         self._reply = reply
@@ -174,6 +186,9 @@ class _Connection(asyncio.Protocol):
         self._known.discard(self)
         self._end(Broken())
 
+    def eof_received(self) -> None:
+        self.reusable = False  # it is lost a little later
+
     def data_received(self, data: bytes) -> None:
         if self._reply is None:  # nothing was asked
             self.close()
@@ -184,11 +199,7 @@ class _Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self.close()
-        if self._size > limits.REPLY_BYTES and self._reply is not None:
-            if self._status and not 200 <= self._status < 300:  # of a page that says what is wrong, the beginning says it
-                self._done()
-            self._end(TooLong())
-            self.close()
+        self._measure()
 
     def on_message_begin(self) -> None:
         if self._reply is None:  # a second reply right behind the first
@@ -207,9 +218,19 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._status < 200:  # one of those that announce the reply
             self._reset()
-        elif self._reply is not None:
+            return
+        self._measure()
+        if self._reply is not None:
             self.reusable = not self._transport.is_closing() and self._parser.should_keep_alive()
             self._done()
+
+    def _measure(self) -> None:
+        """Ends what is too long."""
+        if self._size > limits.REPLY_BYTES and self._reply is not None:
+            if self._status and not 200 <= self._status < 300:  # of a page that says what is wrong, the beginning says it
+                self._done()
+            self._end(TooLong())
+            self.close()
 
     def _done(self) -> None:
         reply, self._reply = self._reply, None

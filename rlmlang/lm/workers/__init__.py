@@ -1,9 +1,10 @@
 """More processes for one run: workers that send its requests.
 
-Of what a call costs in processor time, two thirds is HTTP (benchmarks/overhead.py), and one event loop has one core. So the run keeps
-all that has to be exact in one place (evaluator, memo, sharing, rate limits, budget, retries: none of these knows of workers), and hands
-over what is costly and needs no account: a request goes to a worker as its messages and settings, and comes back as a completion or an
-error. Workers that evaluate shares of a map would have to ask the run for each call's memo row, slot and reservation, and help maps alone.
+Of what a call costs in processor time, a third to a half is HTTP and JSON, more where it is encrypted, and one event loop has one core.
+So the run keeps all that has to be exact in one place (evaluator, memo, sharing, rate limits, budget, retries: none of these knows of
+workers), and hands over what is costly and needs no account: a request goes to a worker as its messages and settings, and comes back as a
+completion or an error. Workers that evaluate shares of a map would have to ask the run for each call's memo row, slot and reservation, and
+help maps alone.
 
 Workers are started when there is a need (need.py), never before; until they stand, and where none can be started, the run sends its
 requests itself. When a worker ends, what it was asked for fails as if a connection had broken, and is tried again elsewhere.
