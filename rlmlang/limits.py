@@ -32,6 +32,7 @@ CALL_DEPTH: Final = 120  # nested calls of functions at run time, all functions 
 # ---- files and inputs ----
 FILE_BYTES: Final = 256 * 1024 * 1024  # one file read whole
 HELD_BYTES: Final = 8 * 1024 * 1024  # a file of rows that is held in memory, some 60 MB there; a larger one is read again when it is needed
+SPOOL_BYTES: Final = 64 * 1024**3  # of standard input that is put into a temporary file, to be read as such
 LINE_BYTES: Final = TEXT_CHARS  # one line of a file that is read line by line
 HELD_ROWS: Final = 20_000  # what a bound finds out of a larger file and keeps for the run
 DIR_FILES: Final = 2_000_000  # files of one directory tree

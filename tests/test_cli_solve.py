@@ -254,6 +254,7 @@ def test_the_embedded_model_writes_programs(rlm: Shell, tmp_path: Path, monkeypa
     """It is too small to write good ones, but under the grammar each is one, or was cut at the reply's limit."""
     monkeypatch.delenv("RLM_CACHE_DIR")
     (tmp_path / "cache").mkdir()
+    (cache_root() / "models").mkdir(parents=True, exist_ok=True)
     (tmp_path / "cache" / "models").symlink_to(cache_root() / "models")
     monkeypatch.setenv("RLM_CACHE_DIR", str(tmp_path / "cache"))
     rlm.write("book.txt", BOOK)

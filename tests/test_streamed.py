@@ -7,7 +7,9 @@ import importlib
 import io
 import json
 import os
+import subprocess
 import sys
+import tempfile
 import time
 from datetime import date
 from pathlib import Path
@@ -21,6 +23,8 @@ from hypothesis import strategies as st
 from scripted import SETTINGS, FakeModel, scripted
 
 import rlmlang
+from rlmlang.check import check
+from rlmlang.cli import terminal
 from rlmlang.errors import RlmError, UsageError
 from rlmlang.files import FileValue
 from rlmlang.run import inputs, rows
@@ -28,6 +32,7 @@ from rlmlang.run.rows import stream_rows
 from rlmlang.run.tables import line_reader, read_csv, read_json_lines
 from rlmlang.sizes import holds, measure
 from rlmlang.streamed import Streamed
+from rlmlang.syntax import parse
 from rlmlang.types import BOOL, FLOAT, INT, JSON, TEXT, Enum, ListOf, Optional, RecordOf, Type
 from rlmlang.values import Mismatch, conform, hashable, parse_json_text, parse_short_json, same, to_json_text
 
@@ -391,6 +396,66 @@ def test_a_file_that_changes_between_bound_and_run(small: None, tmp_path: Path) 
     path.write_text("".join(f"{n}\n" for n in range(301)))
     with scripted(), pytest.raises(UsageError, match="changed while the program ran"):
         session.start().wait()
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_standard_input_is_not_held(small: None, rlm: Shell, monkeypatch: pytest.MonkeyPatch, mark: bytes) -> None:
+    """It is put aside, read as a file of lines, and gone when the process has ended."""
+    lines = [{"n": n, "t": "x" * (n % 7)} for n in range(20_000)]
+    data = mark + "".join(json.dumps(line) + "\n" for line in lines).encode()
+    rlm.write("p.rlm", "input rows: [{n: int, t: text}]\nanswer [r.n for r in rows if r.n % 4_999 == 0]\n")
+    monkeypatch.setenv("TMPDIR", str(rlm.folder))
+    code = (
+        "import sys, rlmlang.limits as l; l.HELD_BYTES = 1_000; from rlmlang.cli.main import main\n"
+        "from rlmlang.run import rows\nmade = rows._LineRows.__init__\n"
+        "def told(self, *given): made(self, *given); print('streamed', self.file.path, file=sys.stderr)\n"
+        "rows._LineRows.__init__ = told\nsys.exit(main(sys.argv[1:]))"
+    )
+
+    def ran(data: bytes) -> subprocess.CompletedProcess[bytes]:
+        words = [sys.executable, "-c", code, "run", "p.rlm", "rows=-", "--memo", "off"]
+        return subprocess.run(words, input=data, cwd=rlm.folder, capture_output=True, timeout=60)
+
+    done = ran(data)
+    assert (done.returncode, json.loads(done.stdout)) == (0, [0, 4_999, 9_998, 14_997, 19_996]), done.stderr
+    assert b"streamed -" in done.stderr
+    whole = ran(mark + b" \n" + json.dumps(lines).encode())  # one list is read as such
+    assert json.loads(whole.stdout) == json.loads(done.stdout) and b"streamed" not in whole.stderr
+    wrong = ran(data + b'{"n": "one", "t": ""}\n')
+    assert wrong.returncode == 2 and b"standard input: line 20001: " in wrong.stderr and b"Traceback" not in wrong.stderr
+    assert not list(rlm.folder.glob("rlm-stdin-*"))
+
+
+def test_the_same_standard_input_is_the_same_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """So a run with `--out` goes on, and with another input does not."""
+    monkeypatch.setattr(terminal, "HELD_BYTES", 10)
+    monkeypatch.setattr(terminal, "_PIECE", 7)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def rows_of(data: bytes) -> str:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        path = terminal.take_input()
+        assert isinstance(path, Path) and path.read_bytes() == data
+        monkeypatch.setattr(inputs, "HELD_BYTES", 10)
+        bound = inputs.bind_inputs(check(parse("input x: [int]\nanswer x")).inputs, {"x": "-"}, stdin=lambda: path)["x"]
+        assert isinstance(bound, Streamed) and list(bound) == [int(line) for line in data.split()]
+        return bound.identity()
+
+    first = rows_of(b"1\n2\n3\n4\n500\n" * 10)
+    assert rows_of(b"1\n2\n3\n4\n500\n" * 10) == first != rows_of(b"1\n2\n3\n4\n501\n" + b"1\n2\n3\n4\n500\n" * 9)
+
+
+def test_standard_input_has_an_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    code = (
+        "import sys, rlmlang.limits as l; l.HELD_BYTES, l.SPOOL_BYTES = 1_000, 5_000_000; from rlmlang.cli.main import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    (tmp_path / "p.rlm").write_text("input rows: [{n: int}]\nanswer len(rows)\n")
+    words = [sys.executable, "-c", code, "run", "p.rlm", "rows=-"]
+    done = subprocess.run(words, input=b'{"n": 1}\n' * 1_000_000, cwd=tmp_path, capture_output=True, timeout=60)
+    assert done.returncode == 2 and b"more than 5,000,000 bytes" in done.stderr
+    assert not list(tmp_path.glob("rlm-stdin-*"))
 
 
 def test_the_whole_command_line(small: None, rlm: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

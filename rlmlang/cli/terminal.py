@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
 import json
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
-from typing import Any, TextIO
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, BinaryIO, Final, TextIO
 
 from rlmlang.errors import BudgetError, Failure, Interrupted, LimitError, ProgramError, RlmError, UsageError
-from rlmlang.limits import FILE_BYTES
+from rlmlang.limits import FILE_BYTES, HELD_BYTES, SPOOL_BYTES
 from rlmlang.syntax.diagnostics import Diagnostic, plural, printable, render, render_all
 from rlmlang.values import CONTAINERS, to_json_text
 
+_PIECE: Final = 1 << 20  # bytes of standard input that are put aside at once
+_TIMES: Final = 2**31 * 10**9  # nanoseconds that any file system can hold
 # what could move a terminal's cursor, colour it, or turn the direction of its text
 _COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _CODES: dict[type[RlmError], str] = {
@@ -102,6 +108,33 @@ def read_input() -> bytes:
     if sys.stdin is None:
         raise OSError(0, "it is closed")
     return sys.stdin.buffer.read(FILE_BYTES + 1)
+
+
+def take_input() -> bytes | Path:
+    """Standard input, whole; the path of a temporary file that has it where it is large. Raises OSError."""
+    if sys.stdin is None:
+        raise OSError(0, "it is closed")
+    head = sys.stdin.buffer.read(HELD_BYTES + 1)
+    return head if len(head) <= HELD_BYTES else _spooled(head, sys.stdin.buffer)
+
+
+def _spooled(head: bytes, rest: BinaryIO) -> Path:
+    """A file with what was read and what comes, which goes when the process ends. Its time is that of its content: the same input once
+    more is the same file, and a run of it goes on."""
+    descriptor, name = tempfile.mkstemp(prefix="rlm-stdin-")
+    path = Path(name)
+    atexit.register(path.unlink, missing_ok=True)
+    digest = blake2b(head, digest_size=8)
+    with open(descriptor, "wb") as file:
+        file.write(head)
+        while piece := rest.read(_PIECE):
+            file.write(piece)
+            digest.update(piece)
+            if file.tell() > SPOOL_BYTES:
+                raise OSError(0, f"it has more than {SPOOL_BYTES:,} bytes")
+    time = int.from_bytes(digest.digest(), "big") % _TIMES
+    os.utime(path, ns=(time, time))
+    return path
 
 
 def answer_text(value: Any) -> str:

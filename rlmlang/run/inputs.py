@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import difflib
 import os
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
-from pathlib import PurePath
-from typing import Any
+from pathlib import Path, PurePath
+from typing import Any, Final
+
+from attrs import evolve
 
 from rlmlang.check.checked import InputVariable
 from rlmlang.errors import Failure, UsageError
@@ -25,11 +28,14 @@ from rlmlang.syntax.diagnostics import printable
 from rlmlang.types import BOOL, DIR, FILE, FLOAT, INT, JSON, NONE, TEXT, DictOf, Enum, ListOf, Optional, RecordOf, Type
 from rlmlang.values import Mismatch, conform, parse_json_text
 
+_BEGINNING: Final = 4_096  # bytes, of which one says what is there
+
 Given = str | Any
+StandardInput = Callable[[], bytes | Path]  # gives all of it, or where a large one was put: a file that stays until the run has ended
 
 
 def bind_inputs(
-    declared: tuple[InputVariable, ...], given: Mapping[str, Given], *, stdin: Callable[[], bytes] | None = None, partly: bool = False
+    declared: tuple[InputVariable, ...], given: Mapping[str, Given], *, stdin: StandardInput | None = None, partly: bool = False
 ) -> dict[str, Any]:
     """The value of each input that was given, by its name and of its declared type; optional ones that were not are none.
 
@@ -68,7 +74,7 @@ def bind_inputs(
 class _CommandLine:
     """Reads VALUEs. Standard input can be had once."""
 
-    def __init__(self, stdin: Callable[[], bytes]) -> None:
+    def __init__(self, stdin: StandardInput) -> None:
         self._stdin = stdin
         self._stdin_for = ""
 
@@ -80,9 +86,9 @@ class _CommandLine:
                 raise UsageError("standard input is no directory")
             return DirValue(_path(value))
         if wanted == FILE:
-            return FileValue.held("-", self._take_stdin(name)) if value == "-" else FileValue.at(_path(value))
+            return self._take_stdin(name) if value == "-" else FileValue.at(_path(value))
         if value == "-":
-            return _read_data(decode(self._take_stdin(name), "standard input"), "-", type)
+            return _read_value(self._take_stdin(name), "-", type)
         if value.startswith("@") and not value.startswith("@@"):
             path = _path(value)
             try:
@@ -95,22 +101,39 @@ class _CommandLine:
             return conform(text, type, name) if wanted == TEXT else read_scalar(text, type)
         return conform(_with_files(_literal(text, wanted), type), type, name)
 
-    def _take_stdin(self, name: str) -> bytes:
+    def _take_stdin(self, name: str) -> FileValue:
         if self._stdin_for:
             raise UsageError(f"standard input is taken already, by the input `{self._stdin_for}`")
         self._stdin_for = name
         return read_standard_input(self._stdin)
 
 
-def read_standard_input(stdin: Callable[[], bytes]) -> bytes:
-    """All of standard input. Raises UsageError where it cannot be read or is too large."""
+def read_standard_input(stdin: StandardInput) -> FileValue:
+    """Standard input as a file. Raises UsageError where it cannot be read."""
     try:
         data = stdin()
     except OSError as error:
         raise UsageError(f"cannot read standard input: {(error.strerror or 'unknown error').lower()}") from None
-    if len(data) > FILE_BYTES:
+    return FileValue.held("-", data) if isinstance(data, bytes) else evolve(FileValue.at(data), raw="-")
+
+
+def standard_text(file: FileValue) -> str:
+    """The text of standard input. Raises UsageError, Failure."""
+    if file.size > FILE_BYTES:
         raise UsageError(f"standard input has more than the {FILE_BYTES:,} bytes that are read")
-    return data
+    try:
+        return decode(file.place.read(file), "standard input")
+    except OSError as error:
+        raise UsageError(f"cannot read standard input: {(error.strerror or 'unknown error').lower()}") from None
+
+
+def _begins_a_list(file: FileValue) -> bool:
+    """Whether a file that lies somewhere is one JSON list, and not lines. Raises Failure."""
+    descriptor = file.opened()
+    try:
+        return os.read(descriptor, _BEGINNING).removeprefix(BOM_UTF8).lstrip()[:1] == b"["
+    finally:
+        os.close(descriptor)
 
 
 def _path(value: str) -> str:
@@ -135,7 +158,9 @@ def _read_value(file: FileValue, ending: str, type: Type) -> Any:
             return list(rows) if rows.weight <= HELD_BYTES and len(rows) <= HELD_ROWS else rows
         if file.size > HELD_BYTES and (ending in LINES or ending in TABLES):
             return stream_rows(file, ending, wanted)
-    return _read_data(file.text, ending, type)
+        if file.size > HELD_BYTES and ending == "-" and not _begins_a_list(file):
+            return stream_rows(file, LINES[0], wanted)
+    return _read_data(standard_text(file) if ending == "-" else file.text, ending, type)
 
 
 def _read_data(text: str, ending: str, type: Type) -> Any:

@@ -76,7 +76,8 @@ class _Rows(Streamed):
         try:
             yield from self._decoded((offset, number, line, row))
         except Mismatch as mismatch:
-            raise UsageError(f"{self.file.path}: {mismatch.message}") from None
+            name = "standard input" if self.file.path == "-" else self.file.path
+            raise UsageError(f"{name}: {mismatch.message}") from None
         except Failure as failure:
             raise UsageError(failure.message) from None
 

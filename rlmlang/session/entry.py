@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from rlmlang.check import check as check_tree
 from rlmlang.check.checked import Checked
 from rlmlang.errors import ProgramError, RlmError
-from rlmlang.run.inputs import bind_inputs
+from rlmlang.run.inputs import StandardInput, bind_inputs
 from rlmlang.run.program import read_program
 from rlmlang.run.report import Result
 from rlmlang.session.session import Session
@@ -23,7 +23,7 @@ def prepare(
     settings: Settings | None = None,
     inputs: Mapping[str, Any] | None = None,
     *,
-    stdin: Callable[[], bytes] | None = None,
+    stdin: StandardInput | None = None,
     name: str = "<text>",
     sample: int | None = None,
 ) -> Session:

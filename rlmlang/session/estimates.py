@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import frozen
@@ -14,7 +14,7 @@ from rlmlang.cost import bound as bound_of
 from rlmlang.errors import ProgramError
 from rlmlang.lm.config import Models
 from rlmlang.lm.request import Model
-from rlmlang.run.inputs import bind_inputs
+from rlmlang.run.inputs import StandardInput, bind_inputs
 from rlmlang.run.memo_seen import looking
 from rlmlang.run.program import read_program
 from rlmlang.run.seen import Experience, Keys
@@ -42,7 +42,7 @@ def estimate(
     settings: Settings | None = None,
     inputs: Mapping[str, Any] | None = None,
     *,
-    stdin: Callable[[], bytes] | None = None,
+    stdin: StandardInput | None = None,
 ) -> Estimate:
     """What `bound` and `rlm cost` tell of a program, with what they go by. With `stdin`, inputs are texts of the command line.
 

@@ -11,16 +11,16 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, Final
 
 from attrs import frozen
 
 from rlmlang.errors import Failure, UsageError
-from rlmlang.files import DirValue, FileValue, decode
+from rlmlang.files import DirValue, FileValue
 from rlmlang.limits import CONTEXTS, FILE_BYTES, NAME_CHARS
-from rlmlang.run.inputs import read_standard_input
+from rlmlang.run.inputs import StandardInput, read_standard_input, standard_text
 from rlmlang.run.tables import TABLES, read_csv, read_json_lines
 from rlmlang.solve.infer import row_type, type_of
 from rlmlang.syntax.diagnostics import printable
@@ -45,7 +45,7 @@ class Context:
     source: str
 
 
-def read_contexts(specs: Sequence[str], stdin: Callable[[], bytes] | None = None) -> tuple[Context, ...]:
+def read_contexts(specs: Sequence[str], stdin: StandardInput | None = None) -> tuple[Context, ...]:
     """The contexts that `specs` (each `PATH`, `NAME=PATH`, `-` or `NAME=-`) stand for, in order.
 
     `stdin` gives all of standard input; without it, `-` is refused. Raises UsageError, which says everything that is wrong.
@@ -130,12 +130,12 @@ def default_name(path: str) -> str:
     return f"{name}_data" if name in _RESERVED else name
 
 
-def _read(path: str, stdin: Callable[[], bytes] | None) -> tuple[Type, Any]:
+def _read(path: str, stdin: StandardInput | None) -> tuple[Type, Any]:
     """The type and value of what is at a path. Raises UsageError, Failure."""
     if path == "-":
         if stdin is None:
             raise UsageError("standard input is not read here")
-        return _read_input(decode(read_standard_input(stdin), "standard input"))
+        return _read_input(standard_text(read_standard_input(stdin)))
     path = os.path.expanduser(path)
     if os.path.isdir(path):
         return DIR, DirValue(path)

@@ -99,7 +99,7 @@ def main(args: argparse.Namespace) -> int:
 def _estimate(args: argparse.Namespace) -> Estimate:
     from rlmlang.session import estimate
 
-    return estimate(Path(args.file), options.settings_of(args), options.inputs_of(args), stdin=terminal.read_input)
+    return estimate(Path(args.file), options.settings_of(args), options.inputs_of(args), stdin=terminal.take_input)
 
 
 def _sample(args: argparse.Namespace) -> tuple[Estimate, Sample, RlmError | None]:
@@ -108,7 +108,7 @@ def _sample(args: argparse.Namespace) -> tuple[Estimate, Sample, RlmError | None
     from rlmlang.cli.samples import Sample
     from rlmlang.session import prepare
 
-    session = prepare(Path(args.file), options.settings_of(args), options.inputs_of(args), stdin=terminal.read_input, sample=args.sample)
+    session = prepare(Path(args.file), options.settings_of(args), options.inputs_of(args), stdin=terminal.take_input, sample=args.sample)
     if session.memo.path is None:
         raise UsageError("a sample is kept for the run after it, which without a memo would pay it again", hint="leave out --memo off")
     failed: RlmError | None = None

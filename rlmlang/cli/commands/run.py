@@ -82,7 +82,7 @@ def _prepare(args: argparse.Namespace) -> Session:
 
     if args.file == "-":
         raise UsageError("a program is run from a file", hint="- is for inputs: rlm run FILE NAME=-")
-    session = prepare(Path(args.file), options.settings_of(args), options.inputs_of(args), stdin=terminal.read_input)
+    session = prepare(Path(args.file), options.settings_of(args), options.inputs_of(args), stdin=terminal.take_input)
     if not args.quiet and session.checked.warnings:
         terminal.say(terminal.describe_all(session.checked.warnings))
     return session
