@@ -259,7 +259,7 @@ def test_the_embedded_model_writes_programs(rlm: Shell, tmp_path: Path, monkeypa
     monkeypatch.setenv("RLM_CACHE_DIR", str(tmp_path / "cache"))
     rlm.write("book.txt", BOOK)
     rlm.write("rlm.toml", '[models.root]\nmodel = "local"\nmax_output_tokens = 20\nconcurrency = 1\ntemperature = 0.7\n')
-    done = rlm("solve", "How many lines?", "--context", "book.txt", "--turns", "2", "--calls", "6", "--json")
+    done = rlm("solve", "How many lines?", "--context", "book.txt", "--turns", "1", "--calls", "6", "--json")
     report = done.json
     assert report["outcome"] in ("answered", "no answer") and done.code == (0 if report["outcome"] == "answered" else 1), done.err
     for turn in report["turns"]:

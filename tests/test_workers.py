@@ -401,7 +401,7 @@ CHILD = """
 import sys
 from rlmlang.cli.main import main
 from rlmlang.lm.workers import need
-need.CALLS, need.SECONDS, need.BUSY, need.RATE = 1, 0.0, 0.0, 0.0
+need.CALLS, need.SPANS, need.SECONDS, need.BUSY, need.RATE = 1, 1, 0.0, 0.0, 0.0
 sys.exit(main(sys.argv[1:]))
 """
 
