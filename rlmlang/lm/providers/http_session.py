@@ -1,4 +1,4 @@
-"""What goes to a server by aiohttp: requests through a proxy, and files. A room of its own, since few runs need it, and its import is slow.
+"""What goes to a server by aiohttp: requests through a proxy, and files. A room of its own, since few runs need it, and no worker.
 
 It fails as `lm.providers.connections` does. Not done here: environment, `.netrc`, cookies, redirects, compression.
 """
