@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import io
 import json
 import traceback
 from base64 import b64encode
@@ -19,7 +21,7 @@ from rlmlang import limits
 from rlmlang.errors import Failure, UsageError
 from rlmlang.lm.client import Client
 from rlmlang.lm.providers.openai import OpenAIProvider
-from rlmlang.lm.providers.transport import is_local, proxy_of, retry_after
+from rlmlang.lm.providers.transport import Transport, is_local, proxy_of, retry_after
 from rlmlang.lm.render import render, worst_input_tokens
 from rlmlang.lm.request import Charge, Completion, GrammarWay, Model, ProviderError, Reply, Request, Secret, Usage
 from rlmlang.types import BOOL, TEXT, Enum, Type
@@ -299,6 +301,22 @@ def test_a_proxy_is_used_where_the_environment_names_one(monkeypatch: pytest.Mon
     assert proxy_of("https://models.example/v1") is None and proxy_of("http://127.0.0.1:8000/v1") is None
     monkeypatch.setenv("no_proxy", "models.example")
     assert proxy_of("http://models.example/v1") is None
+
+
+def test_a_file_that_cannot_be_written_is_an_error_of_ours() -> None:
+    class Full(io.BytesIO):
+        def write(self, data: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def main(url: str) -> None:
+        transport = Transport("127.0.0.1", Secret(CANARY), 1)
+        try:
+            await transport.transfer("post", f"{url}/chat/completions", {}, b"{}", seconds=5, into=Full(), most=1_000_000)
+        finally:
+            await transport.aclose()
+
+    with loopback() as server, pytest.raises(ProviderError):
+        asyncio.run(main(server.url))
 
 
 def test_retry_after_in_all_its_forms() -> None:

@@ -245,6 +245,19 @@ def test_what_may_be_meant_by_several_parts_together(wrong: str, right: str | No
     assert mended(wrong, **DATA, people=PEOPLE).text == wrong
 
 
+@pytest.mark.parametrize(
+    "right",
+    [
+        "answer [x for x in xs] if any(len(x) > 1 for x in xs) else []",
+        "answer [x for x in xs] if len([x for x in xs if len(x) > 1]) > 2 else []",
+        "x = note\nanswer [x for x in xs] if len(x) > 1 else []",
+    ],
+)
+def test_a_condition_may_use_the_same_names_for_itself(right: str) -> None:
+    made = mended(right, guess=True)
+    assert not [d for d in made.left if d.severity == "error"] and not [d for d in made.fixed if d.severity == "error"]
+
+
 def test_fields_that_are_asked_of_what_has_none_keep_their_names() -> None:
     wrong = 'answer [{x.text, (sentences(x)).count, max(len(y) for y in xs)["most"]} for x in xs]'
     made = mended(wrong, guess=True)

@@ -11,7 +11,7 @@ from rlmlang.check.checker import Checker, rule
 from rlmlang.check.meant import condition_inside, item_with_most, value_itself
 from rlmlang.check.report import listing, similar
 from rlmlang.check.scope import Scope
-from rlmlang.check.unify import hull, hull_of_items, is_data, item_of
+from rlmlang.check.unify import FILE_FIELDS, has_field, hull, hull_of_items, is_data, item_of
 from rlmlang.check.unknown import unknown_name
 from rlmlang.check.written import BUILT_IN
 from rlmlang.syntax.diagnostics import Fix
@@ -57,7 +57,6 @@ from rlmlang.types import (
     optional,
 )
 
-FILE_FIELDS: dict[str, Type] = {"path": TEXT, "name": TEXT, "size": INT, "text": TEXT}
 _SPEC = re.compile(r"(?:.?[<>=^])?([-+ ]?)(#?)(0?)(\d*)([,_]?)(?:\.(\d+))?([a-zA-Z%]?)", re.DOTALL)
 _HOLE = re.compile(r"\{([A-Za-z_]\w*)\}")
 _LITERAL_TYPES: dict[type, Type] = {str: TEXT, bool: BOOL, int: INT, float: FLOAT, type(None): NONE}
@@ -173,11 +172,11 @@ def _field_of(c: Checker, node: FieldAccess, base: Type) -> Type:
         hint = "json data is shown, compared and given to a model; ask for a type where it comes from: call … -> {…}"
     if hint is None and isinstance(base, (ListOf, Tuple)):
         item = item_of(base)
-        if (isinstance(item, RecordOf) and item.get(name) is not None) or (item is FILE and name in FILE_FIELDS):
+        if has_field(item, name):
             hint = f"each item has it: [x.{name} for x in {owner}], or {owner}[0].{name}"
     fix = None if close else habits.same_field(name, whole(node.base), base)
     guess = None if close is None else f"{whole(node.base)}.{close}"
-    if guess is None and (most := item_with_most(c, node.base, name)) is not None:
+    if fix is None and guess is None and (most := item_with_most(c, node.base, name)) is not None:
         hint, guess = f"the item itself comes of {most}", f"{most}.{name}"
     if hint is None and c.function_named(name) is not None:
         hint = f"{name} is a function: {owner}.{name}()"
@@ -419,18 +418,16 @@ def _joined(c: Checker, left: Expr, a: Type, right: Expr, b: Type) -> Type | Non
 
 @rule(If)
 def infer_if(c: Checker, node: If) -> Type:
-    inside = condition_inside(node, c.scope)
-    if inside is not None:
-        hint = "a condition on items stands where they are gone through: [… for x in xs if …]"
-        c.error(
-            "unknown-name",
-            node.condition.span,
-            "this speaks of items that are gone through elsewhere",
-            hint,
-            Fix(node.span, inside, sure=False),
-        )
-        return c.infer(node.then)
+    mark = c.report.mark()
     c.condition(node.condition)
+    unknown = {d.span.text for d in c.report.since(mark) if d.code == "unknown-name"}
+    inside = condition_inside(node, unknown) if unknown else None
+    if inside is not None:
+        c.report.rollback(mark)
+        message = "this speaks of items that are gone through elsewhere"
+        hint = "a condition on items stands where they are gone through: [… for x in xs if …]"
+        c.error("unknown-name", node.condition.span, message, hint, Fix(node.span, inside, sure=False))
+        return c.infer(node.then)
     then = c.infer_if(c.shown(node.condition, True), node.then)
     orelse = c.infer_if(c.shown(node.condition, False), node.orelse)
     joined = _joined(c, node.then, then, node.orelse, orelse)

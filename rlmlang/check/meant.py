@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from rlmlang.check.advice import whole
 from rlmlang.check.checker import Checker
-from rlmlang.check.scope import Scope
-from rlmlang.syntax.nodes import Apply, Expr, Filter, If, Map, Name
-from rlmlang.syntax.walk import walk
-from rlmlang.types import FILE, ListOf, RecordOf, Type
+from rlmlang.check.unify import has_field
+from rlmlang.syntax.nodes import Apply, Expr, Filter, If, Map
+from rlmlang.types import ListOf
 
 _COUNTS: Final = frozenset({"i", "j", "k", "n", "no", "nr", "number", "idx", "index", "pos", "position"})  # names of positions
 
@@ -22,13 +22,9 @@ def item_with_most(c: Checker, base: Expr, name: str) -> str | None:
     if not (isinstance(keys, Map) and keys.comprehension and len(keys.target) == 1 and not keys.flatten) or isinstance(keys.source, Filter):
         return None
     given = c.tables.types.get(keys.source)
-    if not isinstance(given, ListOf) or not _has(given.item, name):
+    if not isinstance(given, ListOf) or not has_field(given.item, name):
         return None
     return f"{base.name}({keys.source.span.text}, key={keys.target[0]} => {keys.body.span.text})"
-
-
-def _has(item: Type, name: str) -> bool:
-    return (isinstance(item, RecordOf) and item.get(name) is not None) or (item is FILE and name in ("path", "name", "size", "text"))
 
 
 def taken_in_twos(target: tuple[str, ...], source: Expr) -> str | None:
@@ -38,14 +34,13 @@ def taken_in_twos(target: tuple[str, ...], source: Expr) -> str | None:
     return f"{'enumerate' if target[0] in _COUNTS else 'pairs'}({source.span.text})"
 
 
-def condition_inside(node: If, scope: Scope) -> str | None:
-    """`[E for x in xs if C]` for `[E for x in xs] if C else []`, where C speaks of x."""
+def condition_inside(node: If, unknown: Collection[str]) -> str | None:
+    """`[E for x in xs if C]` for `[E for x in xs] if C else []`, where C speaks of x, which is `unknown` there."""
     inner = node.then
     text = inner.span.text
     if not (isinstance(inner, Map) and inner.comprehension and text.startswith("[")) or isinstance(inner.source, Filter):
         return None
-    names = {n.name for n in walk(node.condition) if isinstance(n, Name)}
-    if not any(name in names and scope.find(name) is None for name in inner.target):
+    if not any(name in unknown for name in inner.target):
         return None
     return f"{text[:-1].rstrip()} if {node.condition.span.text}]"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from rlmlang import limits
 from rlmlang.types import (
@@ -29,6 +30,14 @@ from rlmlang.types import (
 )
 
 Bindings = dict[str, Type]
+
+
+FILE_FIELDS: Final[Mapping[str, Type]] = {"path": TEXT, "name": TEXT, "size": INT, "text": TEXT}
+
+
+def has_field(type: Type, name: str) -> bool:
+    """Whether a record or file of this type has the field."""
+    return (isinstance(type, RecordOf) and type.get(name) is not None) or (type is FILE and name in FILE_FIELDS)
 
 
 def fits(given: Type, wanted: Type) -> bool:

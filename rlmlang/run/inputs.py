@@ -113,8 +113,12 @@ def read_standard_input(stdin: StandardInput) -> FileValue:
     try:
         data = stdin()
     except OSError as error:
-        raise UsageError(f"cannot read standard input: {(error.strerror or 'unknown error').lower()}") from None
+        raise _unreadable(error) from None
     return FileValue.held("-", data) if isinstance(data, bytes) else evolve(FileValue.at(data), raw="-")
+
+
+def _unreadable(error: OSError) -> UsageError:
+    return UsageError(f"cannot read standard input: {(error.strerror or 'unknown error').lower()}")
 
 
 def standard_text(file: FileValue) -> str:
@@ -124,7 +128,7 @@ def standard_text(file: FileValue) -> str:
     try:
         return decode(file.place.read(file), "standard input")
     except OSError as error:
-        raise UsageError(f"cannot read standard input: {(error.strerror or 'unknown error').lower()}") from None
+        raise _unreadable(error) from None
 
 
 def _begins_a_list(file: FileValue) -> bool:

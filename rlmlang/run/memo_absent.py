@@ -57,7 +57,7 @@ class Absent:
         bits = self._bits
         if bits is None or not self._whole:
             return False
-        first, second = int.from_bytes(key[:4], "big") & _MASK, int.from_bytes(key[4:8], "big") & _MASK
+        first, second = _places(key)
         return not (bits[first >> 3] & 1 << (first & 7) and bits[second >> 3] & 1 << (second & 7))
 
     def _go_on(self, reader: sqlite3.Connection) -> None:
@@ -82,6 +82,11 @@ class Absent:
             self._next = time.monotonic() + _SECONDS
 
 
+def _places(key: bytes) -> tuple[int, int]:
+    """The bits of a key."""
+    return int.from_bytes(key[:4], "big") & _MASK, int.from_bytes(key[4:8], "big") & _MASK
+
+
 def _note(bits: bytearray, key: bytes) -> None:
-    for at in (int.from_bytes(key[:4], "big") & _MASK, int.from_bytes(key[4:8], "big") & _MASK):
+    for at in _places(key):
         bits[at >> 3] |= 1 << (at & 7)

@@ -77,7 +77,9 @@ class HttpSession:
             raise Unreachable from TimeoutError()
         except aiohttp.ServerTimeoutError:
             raise Silent from None
-        except (aiohttp.ClientError, ConnectionError) as error:
+        except TimeoutError:  # of the whole, which is an OSError, too
+            raise
+        except (aiohttp.ClientError, OSError) as error:
             if isinstance(error, ValueError):  # aiohttp.InvalidURL
                 raise
             raise Broken from None
