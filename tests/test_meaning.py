@@ -13,7 +13,8 @@ from scripted import SETTINGS, FakeModel, scripted
 
 import rlmlang
 from rlmlang import BudgetError, Failure, Interrupted, LimitError, Result, RlmError, UsageError
-from rlmlang.run.memo import Memo, MemoRow
+from rlmlang.run.memo import Memo
+from rlmlang.run.memo_rows import MemoRow
 from rlmlang.session import prepare
 
 

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from rlmlang.errors import RlmError, UsageError
 from rlmlang.run import memo_file
-from rlmlang.run.memo import Memo, MemoRow, default_path
+from rlmlang.run.memo import Memo, default_path
+from rlmlang.run.memo_rows import MemoRow
 
 ROOT = Path(__file__).parent.parent
 
@@ -189,7 +190,8 @@ def test_the_oldest_rows_go(path: Path) -> None:
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from rlmlang.run.memo import Memo, MemoRow
+from rlmlang.run.memo import Memo
+from rlmlang.run.memo_rows import MemoRow
 
 async def one(memo, number):
     await memo.put(number.to_bytes(32, "big"), MemoRow({"n": number}, 1, 2, 3, 4, sys.argv[2], number))

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rlmlang.run import memo_absent
-from rlmlang.run.memo import Memo, MemoRow
+from rlmlang.run.memo import Memo
+from rlmlang.run.memo_rows import MemoRow
 
 
 def key(number: int) -> bytes:

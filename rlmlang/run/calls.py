@@ -16,7 +16,8 @@ from rlmlang.lm.render import Part, read_data, render_parts
 from rlmlang.lm.request import Charge, Meter, Model, Reply, Request
 from rlmlang.run.batches import Batches, Item
 from rlmlang.run.flow import Here, Scope
-from rlmlang.run.memo import Memo, MemoRow
+from rlmlang.run.memo import Memo
+from rlmlang.run.memo_rows import MemoRow
 from rlmlang.run.seen import Figures, add_recalled, add_reply
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax.source import Span

@@ -13,7 +13,6 @@ import asyncio
 import json
 import queue
 import sqlite3
-import struct
 import threading
 import time
 from collections import Counter
@@ -21,7 +20,6 @@ from collections.abc import Callable
 from concurrent.futures import Future as Promise
 from contextlib import suppress
 from functools import partial
-from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TextIO, TypeVar
@@ -36,6 +34,7 @@ from rlmlang.run.memo_absent import Absent
 from rlmlang.run.memo_ahead import Ahead
 from rlmlang.run.memo_file import COLUMNS, UNREADABLE, unusable
 from rlmlang.run.memo_jobs import save_jobs
+from rlmlang.run.memo_rows import MemoRow, columns_of, row_of
 from rlmlang.run.seen import Seen
 
 T = TypeVar("T")
@@ -44,31 +43,16 @@ _GROUP: Final = 2_048  # rows of one transaction at most
 _APART: Final = 0.004  # seconds between two transactions, at least: what comes meanwhile shares one
 _UNMEASURED: Final = 64  # so often the size of the file is looked at while it grows to its limit
 _EVICTED: Final = 16  # rows that go at a time
-_NUMBERS: Final = struct.Struct("<8q").pack
-_DECODE: Final = json.JSONDecoder().raw_decode
 _GET: Final = f"SELECT id, {COLUMNS} FROM replies WHERE key = ?"
 _PUT: Final = f"INSERT OR IGNORE INTO replies (key, {COLUMNS}) VALUES "
 _ROW: Final = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_ROWS: Final = 64  # of one statement: each gives the interpreter's lock up and has to wait for it
 _ROW_BYTES: Final = 200  # of a row beside its value, about
-_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def default_path() -> Path:
     """Where the store is unless said otherwise: in the user's cache folder, or in `RLM_CACHE_DIR`."""
     return cache_root() / "memo.sqlite"
-
-
-class MemoRow(NamedTuple):
-    """One answer: its JSON value, what it took (tokens; nano-dollars, None where no price is known), the model's name, unix seconds."""
-
-    value: Any
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
-    nanodollars: int | None = 0
-    model: str = ""
-    created: int = 0
 
 
 class _Put(NamedTuple):
@@ -138,7 +122,7 @@ class Memo:
         if self._closed:
             return None
         columns = self._ahead.take(key)
-        if columns is not None and (row := _row(key, columns)) is not None:
+        if columns is not None and (row := row_of(key, columns)) is not None:
             return row  # a damaged one is looked up, to be dropped
         reader = self._read
         if self._absent.surely(reader, key):
@@ -157,7 +141,7 @@ class Memo:
             self.damaged += 1
             self._submit(lambda _: self._replace(reader))
             return None
-        row = _row(key, columns)
+        row = row_of(key, columns)
         if row is None:
             self.damaged += 1
             self._submit(lambda db: _drop(db, key, columns))
@@ -195,7 +179,7 @@ class Memo:
         loop = asyncio.get_running_loop()
         done = loop.create_future()
         self._absent.add(key)
-        self._queue.put(_Put(_columns(key, row), loop, done))
+        self._queue.put(_Put(columns_of(key, row), loop, done))
         await done
 
     def stats(self) -> memo_stats.MemoStats:
@@ -254,7 +238,7 @@ class Memo:
         written = 0
         try:
             for key, *columns in self._read.execute(f"SELECT key, {COLUMNS} FROM replies ORDER BY id"):
-                row = _row(key, columns)
+                row = row_of(key, columns)
                 if row is None:
                     self.damaged += 1
                     continue
@@ -406,9 +390,9 @@ class Memo:
         before = opened.db.total_changes
         with memo_file.transaction(opened.db):
             for key, columns in memo_file.readable_rows(opened.moved):
-                row = _row(key, columns)
+                row = row_of(key, columns)
                 if row is not None:
-                    opened.db.execute(_PUT + _ROW, _columns(key, row))
+                    opened.db.execute(_PUT + _ROW, columns_of(key, row))
             save_jobs(opened.moved, opened.db)
         saved = opened.db.total_changes - before
         self.warnings.append(f"the memo store {opened.why}: it was moved to {opened.moved}, and {saved:,} rows of it were kept")
@@ -432,38 +416,6 @@ def _wake(futures: list[asyncio.Future[None]], failed: RlmError | None) -> None:
             future.set_result(None)
         else:
             future.set_exception(RlmError(failed.message))
-
-
-def _columns(key: bytes, row: MemoRow) -> tuple[Any, ...]:
-    """The row as stored: key, then COLUMNS. Raises RlmError for what is no answer."""
-    _, sent, received, cached, price, _, created = row
-    figures = (sent, received, cached, price)
-    if min(sent, received, cached, price or 0, created) < 0 or max(sent, received, cached, price or 0, created) >= 2**63:
-        raise RlmError("an answer with impossible figures cannot be put into the memo store")
-    try:
-        value = _ENCODE(row.value)
-        checksum = _checksum(key, value.encode(), row.model.encode(), figures, row.created)
-    except (TypeError, ValueError, RecursionError):
-        raise RlmError("an answer that is no JSON cannot be put into the memo store") from None
-    return key, checksum, value, *figures, row.model, row.created
-
-
-def _row(key: bytes, columns: Any) -> MemoRow | None:
-    """The row, None if it is damaged. Takes a few microseconds: a rerun asks for every call it makes."""
-    checksum, value, sent, received, cached, nanodollars, model, created = columns
-    try:
-        if checksum != _checksum(key, value, model, (sent, received, cached, nanodollars), created):
-            return None
-        return MemoRow(_DECODE(value.decode())[0], sent, received, cached, nanodollars, model.decode(), created)
-    except (TypeError, ValueError, AttributeError, RecursionError, struct.error):
-        return None
-
-
-def _checksum(key: bytes, value: bytes, model: bytes, figures: tuple[int, int, int, int | None], created: int) -> bytes:
-    sent, received, cached, nanodollars = figures
-    price = -1 if nanodollars is None else nanodollars
-    numbers = _NUMBERS(len(key), len(value), len(model), sent, received, cached, price, created)
-    return blake2b(b"".join((numbers, key, value, model)), digest_size=16).digest()
 
 
 def _drop(db: sqlite3.Connection, key: bytes, columns: Any) -> None:
