@@ -27,7 +27,7 @@ from rlmlang.cost import bound
 from rlmlang.errors import BudgetError, Failure, Interrupted
 from rlmlang.lm.client import Client
 from rlmlang.lm.prices import Price, Rates
-from rlmlang.lm.render import fits_window, read_data, render_batch, render_parts, worst_input_tokens
+from rlmlang.lm.render import fits_window, form_of, read_data, render_batch, worst_input_tokens
 from rlmlang.lm.reply import BadReply, read_batch
 from rlmlang.lm.request import Completion, Model, ProviderError, Request, Usage
 from rlmlang.quantity import value_at
@@ -440,8 +440,9 @@ def spent(source: str, provider: Any, model: Model, window: int = 300) -> dict[s
 
 
 def batch_of(type_: Type, *texts: str, model: Model = MODEL, prompt: str = "Do it.") -> Request:
+    form = form_of(type_, model)
     parts = [read_data([(None, text)]) for text in texts]
-    return render_batch(prompt, parts, [render_parts(prompt, p, type_, model) for p in parts])
+    return render_batch(prompt, parts, [form.request(form.content(prompt, p)) for p in parts])
 
 
 def test_the_message() -> None:

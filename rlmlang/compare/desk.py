@@ -27,7 +27,7 @@ from rlmlang.lm.render import PROMPT_BYTES_PER_TOKEN, reply_form, utf8_length, w
 from rlmlang.lm.reply import BadReply, Spoken, read_value
 from rlmlang.lm.request import Message, Model, Request, Tool
 from rlmlang.run.budget import Limit
-from rlmlang.run.calls import Site
+from rlmlang.run.calls import Site, drafted
 from rlmlang.run.evaluate import Run
 from rlmlang.run.flow import Here
 from rlmlang.run.nesting import Ledger, Nesting, Task
@@ -82,7 +82,7 @@ class Desk:
         left = self._check_room(worst_input_tokens(request))
         if left is not None:  # servers refuse a prompt that leaves less of the window than the reply may take
             request = evolve(request, max_tokens=min(request.max_tokens, max(left, limits.SCALAR_REPLY_TOKENS)))
-        value = await self._run.calls.answer(self._site, self._here, lambda _: (request, ()))
+        value = await self._run.calls.answer(self._site, self._here, drafted(request))
         return Spoken.read(value) if tools else Spoken(str(value))
 
     async def call(self, prompt: str, data: Sequence[tuple[str | None, Any]] = (), *, type: Type = TEXT) -> Any:

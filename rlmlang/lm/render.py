@@ -13,6 +13,7 @@ Several calls with one instruction may share a request (`render_batch`): the tas
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,11 +21,11 @@ from functools import lru_cache
 from itertools import count
 from typing import Any, Final
 
-from attrs import evolve
+from attrs import evolve, field, frozen
 
 from rlmlang import limits
 from rlmlang.files import FileValue
-from rlmlang.lm.request import GRAMMAR_TOOL, GRAMMAR_TOOL_HELP, Message, Model, Request, tools_json
+from rlmlang.lm.request import GRAMMAR_TOOL, GRAMMAR_TOOL_HELP, Message, Model, Request, settings_digest, text_key, tools_json
 from rlmlang.lm.schema import asked, schema_json, schema_of, wrapped
 from rlmlang.types import BOOL, FLOAT, INT, NONE, TEXT, Enum, Optional, Tuple, Type
 from rlmlang.values import to_json_text
@@ -52,8 +53,8 @@ def render(
 
     Raises what `read_data` raises.
     """
-    parts = read_data(data)
-    return render_parts(prompt, parts, type, model, max_tokens=max_tokens, temperature=temperature, sample=sample, system=system)
+    form = form_of(type, model, max_tokens, temperature)
+    return form.request(form.content(prompt, read_data(data)), sample, system)
 
 
 def read_data(data: Sequence[tuple[str | None, Any]]) -> list[Part]:
@@ -61,33 +62,37 @@ def read_data(data: Sequence[tuple[str | None, Any]]) -> list[Part]:
     return [_part(name, value) for name, value in data]
 
 
-def render_parts(
-    prompt: str,
-    parts: Sequence[Part],
-    type: Type,
-    model: Model,
-    *,
-    max_tokens: int | None = None,
-    temperature: float | None = None,
-    sample: int = 0,
-    system: str | None = None,
-) -> Request:
-    """The request of one `call` whose data have been read.
+@frozen
+class Form:
+    """What all requests of one place in a program share: whom they ask, how to reply in `words` and as a schema, how long and how warm."""
 
-    Without `max_tokens` a reply gets `reply_tokens(type)`; what the model's configuration adds for hidden reasoning comes on top, and the
-    model's own limit caps the whole.
-    """
-    form, schema, tokens, warmth = _settings(type, model, max_tokens, temperature)
-    message = Message("user", _content(prompt, parts, form))
-    messages = (message,) if system is None else (Message("system", system), message)
-    return Request(model, messages, type, schema, tokens, warmth, sample)
+    model: Model
+    type: Type
+    words: str
+    schema: Mapping[str, Any] | None
+    max_tokens: int
+    temperature: float | None
+    _settings: hashlib._Hash = field(eq=False, repr=False)
+
+    def content(self, prompt: str, parts: Sequence[Part]) -> str:
+        """What one of them says."""
+        return _content(prompt, parts, self.words)
+
+    def request(self, content: str, sample: int = 0, system: str | None = None) -> Request:
+        """The request that says it."""
+        message = Message("user", content)
+        messages = (message,) if system is None else (Message("system", system), message)
+        return Request(self.model, messages, self.type, self.schema, self.max_tokens, self.temperature, sample)
+
+    def key(self, content: str, sample: int = 0, system: str | None = None) -> bytes:
+        """The key of that request, without making it: what the memo has needs none."""
+        return text_key(self._settings, content, sample, system)
 
 
 @lru_cache(maxsize=1024)
-def _settings(
-    type: Type, model: Model, max_tokens: int | None, temperature: float | None
-) -> tuple[str, Mapping[str, Any] | None, int, float | None]:
-    """What all requests of one place in a program share: how to reply, in words and as a schema, how long and how warm."""
+def form_of(type: Type, model: Model, max_tokens: int | None = None, temperature: float | None = None) -> Form:
+    """The form of requests for `type`. Without `max_tokens` a reply gets `reply_tokens(type)`; what the model's configuration adds for
+    hidden reasoning comes on top, and the model's own limit caps the whole."""
     tokens = (reply_tokens(type) if max_tokens is None else max_tokens) + model.reasoning_tokens
     if model.max_output_tokens is not None:
         tokens = min(tokens, model.max_output_tokens)
@@ -95,7 +100,8 @@ def _settings(
         temperature = model.temperature
     if temperature is None and not model.reasoning_tokens:  # reasoning models refuse any temperature
         temperature = 0.0
-    return reply_form(type, model.structured), schema_of(type), tokens, temperature
+    settings = settings_digest(model, type, tokens, temperature)
+    return Form(model, type, reply_form(type, model.structured), schema_of(type), tokens, temperature, settings)
 
 
 def render_batch(prompt: str, items: Sequence[Sequence[Part]], requests: Sequence[Request]) -> Request:

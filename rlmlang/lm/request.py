@@ -142,11 +142,10 @@ class Request:
     def key(self) -> bytes:
         """SHA-256 (32 bytes) of the canonical request: everything that may change the reply, and no secret. The schema is not in it: the
         type says it."""
-        digest = _settings_digest(self.model, self.type, self.max_tokens, self.temperature).copy()
+        digest = settings_digest(self.model, self.type, self.max_tokens, self.temperature).copy()
         hashed = [b"%d" % self.sample]
         for message in self.messages:
-            content = message.content.encode("utf-8", "surrogatepass")
-            hashed.append(b"\n%s %d\n%s" % (message.role.encode(), len(content), content))
+            hashed.append(_said(message.role.encode(), message.content))
             if message.calls or message.call_id is not None:
                 hashed.append(b"\ncalls " + ascii((message.call_id, *((c.id, c.name, c.arguments) for c in message.calls))).encode())
         if self.grammar is not None:
@@ -157,6 +156,19 @@ class Request:
         return digest.digest()
 
 
+def _said(role: bytes, text: str) -> bytes:
+    content = text.encode("utf-8", "surrogatepass")
+    return b"\n%s %d\n%s" % (role, len(content), content)
+
+
+def text_key(settings: hashlib._Hash, content: str, sample: int, system: str | None) -> bytes:
+    """The key of a request of these settings that says `content`, after `system` if that is given, and has neither tools nor grammar."""
+    digest = settings.copy()
+    before = b"" if system is None else _said(b"system", system)
+    digest.update(b"%d%s%s" % (sample, before, _said(b"user", content)))
+    return digest.digest()
+
+
 @lru_cache(maxsize=64)
 def tools_json(tools: tuple[Tool, ...]) -> str:
     """Tools as servers take them, as JSON."""
@@ -164,7 +176,7 @@ def tools_json(tools: tuple[Tool, ...]) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _settings_digest(model: Model, type: Type, max_tokens: int, temperature: float | None) -> hashlib._Hash:
+def settings_digest(model: Model, type: Type, max_tokens: int, temperature: float | None) -> hashlib._Hash:
     """What requests of one place in a program have in common, hashed once; never updated, only copied."""
     settings = (
         KEY_VERSION,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from attrs import define, field
@@ -12,7 +13,7 @@ from attrs import define, field
 from rlmlang.errors import Failure, RlmError
 from rlmlang.lm.client import Client, Dropped
 from rlmlang.lm.journal import Answered
-from rlmlang.lm.render import Part, read_data, render_parts
+from rlmlang.lm.render import Form, Part, form_of, read_data
 from rlmlang.lm.request import Charge, Meter, Model, Reply, Request
 from rlmlang.run.batches import Batches, Item
 from rlmlang.run.flow import Here, Scope
@@ -52,6 +53,7 @@ class Site:
     upstream: frozenset[Site] = frozenset()
     solves: bool = False
     within: tuple[Site, ...] = ()
+    form: Form | None = None  # of its requests, once there was one
     seen: Figures = field(factory=dict)  # of replies that came
     recalled: Figures = field(factory=dict)  # of those that the memo had, where somebody wants to know
 
@@ -107,6 +109,8 @@ class Tally(Meter):
         self.budget.settle(worst, actual)
 
 
+# what a call asks: the key, what makes the request, and the data in it by which it may share one with others of its instruction
+Draft = tuple[bytes, Callable[[], Request], Sequence[Part]]
 Cost = tuple[int, int]  # tokens and nano-dollars of a reply
 # is told of a call that is over: its place, how deep it is nested, what was asked, the value or Failure, what that took, whoever paid it
 Watch = Callable[[Site, int, Request, Any, Cost], None]
@@ -155,20 +159,21 @@ class Calls:
     ) -> Any:
         """The value of one call. Raises Failure; Dropped where nobody needs it any more; what stops the run otherwise."""
 
-        def request(model: Model) -> tuple[Request, Sequence[Part]]:
+        def draft() -> Draft:
+            form = site.form
+            if form is None:
+                form = site.form = form_of(site.type, self.client.model(site.model), site.max_tokens, site.temperature)
             parts = read_data(data)
-            made = render_parts(
-                prompt, parts, site.type, model, max_tokens=site.max_tokens, temperature=site.temperature, sample=sample, system=system
-            )
-            return made, parts
+            content = form.content(prompt, parts)
+            return form.key(content, sample, system), partial(form.request, content, sample, system), parts
 
-        return await self.answer(site, here, request, prompt)
+        return await self.answer(site, here, draft, prompt)
 
-    async def answer(self, site: Site, here: Here, rendered: Callable[[Model], tuple[Request, Sequence[Part]]], prompt: str = "") -> Any:
-        """The value of the reply to what `rendered` gives for the site's model: a request, and the data in it by which it may share one
-        with other calls of this instruction. Raises as `ask`, and what `rendered` raises."""
+    async def answer(self, site: Site, here: Here, draft: Callable[[], Draft], prompt: str = "") -> Any:
+        """The value of the reply to what `draft` gives. Raises as `ask`, and what `draft` raises."""
         nesting = here.run.nesting
-        for each in site.all:
+        site.calls += 1
+        for each in site.within:
             each.calls += 1
         site.under_way += 1
         self.calls += 1
@@ -180,17 +185,16 @@ class Calls:
         here.round += 1
         if here.round > self.rounds:
             self.rounds = here.round
-        request: Request | None = None
+        request: Callable[[], Request] | None = None
         try:
-            request, parts = rendered(self.client.model(site.model))
-            key = request.key
+            key, request, parts = draft()
             while True:
                 found, value, cost = self._known(key, site)
                 if not found:
                     flight = self._flying.get(key)
                     if flight is None:
                         try:
-                            value, cost = await self._fly(site, here, request, key, prompt, parts)
+                            value, cost = await self._fly(site, here, request(), key, prompt, parts)
                         except Answered:
                             continue
                     else:
@@ -209,13 +213,13 @@ class Calls:
                 if ledger is not None:
                     ledger.pay(key, *cost)
                 if self.watch is not None:
-                    self.watch(site, nesting.level, request, value, cost)
+                    self.watch(site, nesting.level, request(), value, cost)
                 return value
         except Failure as failure:
             for each in site.all:
                 each.failed += 1
             if self.watch is not None and request is not None:
-                self.watch(site, nesting.level, request, failure, failure.cost)
+                self.watch(site, nesting.level, request(), failure, failure.cost)
             raise failure.anew(failure.message, span=site.span, attempts=failure.attempts, item=here.items) from None
         except RlmError as stop:
             stop.span = stop.span or site.span
@@ -242,12 +246,26 @@ class Calls:
         if key in self._own:
             self._count_shared(site)
         else:
-            for each in site.all:
+            site.from_memo += 1
+            for each in site.within:
                 each.from_memo += 1
             self.from_memo += 1
         if self._recall:
             add_recalled(site.recalled, row.value, row.output_tokens)
         return True, row.value, (row.input_tokens + row.output_tokens, row.nanodollars or 0)
+
+    def found(self, site: Site, level: int, keys: Sequence[bytes]) -> None:
+        """Counts calls that another process of the run found in the memo, `level` deep in solves."""
+        own = self._own
+        shared = sum(key in own for key in keys) if own else 0
+        for each in site.all:
+            each.calls += len(keys)
+            each.shared += shared
+            each.from_memo += len(keys) - shared
+        self.calls += len(keys)
+        self.shared += shared
+        self.from_memo += len(keys) - shared
+        self.depth = max(self.depth, level)
 
     def _count_shared(self, site: Site) -> None:
         for each in site.all:
@@ -347,6 +365,11 @@ class Calls:
                 "" if span is None else span.source.name,
             )
         )
+
+
+def drafted(request: Request) -> Callable[[], Draft]:
+    """A request that is made already, for `Calls.answer`."""
+    return lambda: (request.key, lambda: request, ())
 
 
 def _cost(reply: Reply) -> Cost:

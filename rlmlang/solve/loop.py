@@ -34,7 +34,7 @@ from rlmlang.lm.client import Dropped
 from rlmlang.lm.config import Models
 from rlmlang.quantity import INFINITE, Quantity, value_at
 from rlmlang.run.budget import Budget, Limit
-from rlmlang.run.calls import Site
+from rlmlang.run.calls import Site, drafted
 from rlmlang.run.evaluate import Run
 from rlmlang.run.flow import Here
 from rlmlang.run.nesting import Ledger, Nesting, Task
@@ -234,7 +234,7 @@ class _Solving:
         self._inputs_left -= self._inputs_each
         self._outputs_left -= self._outputs_each
         try:
-            reply = await self.here.run.calls.answer(root, self.flow, lambda _: (conversation.request(told), ()))
+            reply = await self.here.run.calls.answer(root, self.flow, drafted(conversation.request(told)))
         except CutOff:
             raise
         except Failure as failure:
