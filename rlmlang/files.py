@@ -12,7 +12,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import Protocol
+from collections.abc import Callable
+from typing import Final, Protocol
+from weakref import WeakValueDictionary
 
 from attrs import field, frozen
 
@@ -100,6 +102,9 @@ class FileValue:
     def __repr__(self) -> str:
         return f"FileValue({self.path!r})"
 
+    def __reduce__(self) -> tuple[type[FileValue], tuple[_Place, str, int, int]]:
+        return FileValue, (self.place, self.raw, self.size, self.mtime)
+
 
 def decode(data: bytes, name: str) -> str:
     """The text in `data`: UTF-8, byte-order mark dropped, newlines as Python reads them. Raises Failure that names `name`."""
@@ -177,16 +182,17 @@ def _real_directory(given: str | os.PathLike[str]) -> str:
     return real
 
 
-@frozen(weakref_slot=False)
+@frozen
 class DirValue:
     """A directory that the user handed over. `root` is its absolute path, links resolved. Raises UsageError if it is none.
 
-    What `files` lists is kept, so that a pattern gives the same files whenever in a run it is asked.
+    What `files` lists is kept, so that a pattern gives the same files whenever in a run it is asked. In another process of the run, where
+    that is not known, it cannot be listed; the files in it can be read.
     """
 
     root: str = field(converter=_real_directory)
     _identity: tuple[int, int] = field(init=False, eq=False, repr=False)
-    _listings: dict[str, list[FileValue]] = field(init=False, factory=dict, eq=False, repr=False)
+    _listings: dict[str, list[FileValue]] | None = field(init=False, factory=dict, eq=False, repr=False)
 
     @_identity.default
     def _identify(self) -> tuple[int, int]:
@@ -203,6 +209,8 @@ class DirValue:
         unless the pattern has the dot. Folders that may not be read are left out, as are links that lead to a folder or outside.
         Raises Failure for a pattern that cannot be, LimitError for a tree that is too large.
         """
+        if self._listings is None:
+            raise LimitError("a folder is listed in one process of a run")
         known = self._listings.get(glob)
         if known is not None:
             return known
@@ -215,7 +223,11 @@ class DirValue:
 
     def listed(self) -> tuple[str, ...]:
         """The patterns that `files` was asked for, of those that are remembered."""
-        return tuple(self._listings)
+        return tuple(self._listings or ())
+
+    def __reduce__(self) -> tuple[Callable[..., DirValue], tuple[str, tuple[int, int]]]:
+        _travelled[self.root, self._identity] = self
+        return _arrived, (self.root, self._identity)
 
     def open_at(self, path: str, file: FileValue) -> int:
         """A descriptor of the file at `path` below the root, which must be as `file` was listed. Raises Failure, OSError."""
@@ -307,6 +319,23 @@ class DirValue:
         if not real.startswith(inside) or not stat.S_ISREG(status.st_mode):
             return None
         return FileValue(_Linked(self, real[len(inside) :]), path, status.st_size, status.st_mtime_ns)
+
+
+_travelled: WeakValueDictionary[tuple[str, tuple[int, int]], DirValue] = WeakValueDictionary()
+
+
+def _arrived(root: str, identity: tuple[int, int]) -> DirValue:
+    """A directory that was pickled: here, or in another process that was handed it."""
+    directory = _travelled.get((root, identity))
+    if directory is None:
+        directory = object.__new__(DirValue)
+        for name, value in (("root", root), ("_identity", identity), ("_listings", None)):
+            object.__setattr__(directory, name, value)
+        _travelled[root, identity] = directory
+    return directory
+
+
+PLACES: Final = (_Alone, _Linked, DirValue)  # where files lie that another process can read, too
 
 
 def _open_below(top: int, path: str, file: FileValue) -> int:

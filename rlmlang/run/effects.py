@@ -25,12 +25,13 @@ from rlmlang.run.pure.bindings import Step, apart, binding_step, needed_bindings
 from rlmlang.run.pure.calls import FunctionCode
 from rlmlang.run.pure.code import PureCode
 from rlmlang.run.pure.loops import takes_first
+from rlmlang.run.stages import StageCode
 from rlmlang.run.streams import StreamLazy
 from rlmlang.syntax import nodes as n
 
 
 class EffectCode:
-    """Compiles the expressions of one frame. `sites` collects the places that call a model."""
+    """Compiles the expressions of one frame. `sites` collects the places that call a model, `stages` the maps and filters that do."""
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class EffectCode:
         functions: dict[n.Fn, FunctionCode],
         effect_functions: dict[n.Fn, functions.EffectFunction],
         sites: dict[n.Node, Site],
+        stages: dict[n.Node, StageCode],
         own: n.Fn | None = None,
     ) -> None:
         self.facts = facts
@@ -47,12 +49,13 @@ class EffectCode:
         self.pure = PureCode(facts, frame, functions, own)
         self.effect_functions = effect_functions
         self.sites = sites
+        self.stages = stages
         self.own = own
         self.inline: dict[Variable, n.Expr] = {}  # bindings that only the next stage reads: streamed straight into it
 
     def inside(self, frame: Frame, own: n.Fn) -> EffectCode:
         """What compiles the body of a function, for its frame."""
-        return EffectCode(self.facts, frame, self.pure.functions, self.effect_functions, self.sites, own)
+        return EffectCode(self.facts, frame, self.pure.functions, self.effect_functions, self.sites, self.stages, own)
 
     # ---- what must be awaited ----
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from types import coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
@@ -20,6 +20,7 @@ from rlmlang.lm.client import Dropped
 from rlmlang.run.calls import Calls, Site
 from rlmlang.run.effects import EffectCode, finishing
 from rlmlang.run.emit import InOrder
+from rlmlang.run.facts import Facts
 from rlmlang.run.feeds import Feed, ListFeed, drain
 from rlmlang.run.flow import FIRST_SLOT, Effect, Env, Here, Scope
 from rlmlang.run.frames import Frame
@@ -27,12 +28,16 @@ from rlmlang.run.loops import Open, collecting, feed, is_feed
 from rlmlang.run.nesting import Nesting, Solver
 from rlmlang.run.resolve import resolve
 from rlmlang.run.seen import Moments
+from rlmlang.run.stages import StageCode
 from rlmlang.run.upstream import find_upstream
 from rlmlang.streamed import Streamed
 from rlmlang.syntax import nodes as n
 from rlmlang.syntax.source import Span
 from rlmlang.types import ListOf
 from rlmlang.values import SEQUENCES
+
+if TYPE_CHECKING:
+    from rlmlang.run.shards import Shards
 
 
 class Run:
@@ -69,8 +74,9 @@ class Run:
         self.done_items = 0
         self.stopped: RlmError | None = None
         self._cancelled = False
+        self.shards: Shards | None = None  # of other processes, that work on items of its maps
         self.inline = False  # whether what runs now has no task of its own (yet)
-        self._steps = 0
+        self.steps = 0  # of pure stages, so far
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -104,6 +110,11 @@ class Run:
         """What follows needs a task of its own, to be cancelled or timed out alone."""
         if self.inline:
             await asyncio.sleep(0)
+
+    async def rest(self) -> None:
+        """Waits until nothing of it is under way."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def end(self) -> None:
         """Cancels what is still running and waits until it is gone."""
@@ -139,11 +150,17 @@ class Run:
     def step(self, count: int, span: Span) -> None:
         """Counts the steps of a pure stage before it starts. Raises LimitError where they would be too many."""
         whole = self._outermost
-        whole._steps += count
-        if count > limits.PURE_STEPS or whole._steps > limits.RUN_STEPS:
-            raise LimitError(f"this would take {max(count, whole._steps):,} steps; at most {limits.PURE_STEPS:,} are allowed", span=span)
+        whole.steps += count
+        if count > limits.PURE_STEPS or whole.steps > limits.RUN_STEPS:
+            raise LimitError(f"this would take {max(count, whole.steps):,} steps; at most {limits.PURE_STEPS:,} are allowed", span=span)
         if self.cancelled:
             raise Interrupted("interrupted")
+
+    def stepped(self, count: int) -> None:
+        """Counts steps of pure stages that were taken in another process. Raises LimitError where all together are too many."""
+        self.steps += count
+        if self.steps > limits.RUN_STEPS:
+            raise LimitError(f"this would take {self.steps:,} steps; at most {limits.RUN_STEPS:,} are allowed in a run")
 
     def may_hold(self, xs: Streamed) -> int:
         """How many items a loop over a list that is not held may give as a list."""
@@ -187,6 +204,8 @@ class Compiled:
     sites: dict[n.Node, Site]
     steps: list[Callable[[Env], None]]
     lazies: list[int]
+    facts: Facts
+    stages: dict[n.Node, StageCode]
 
 
 def compile_program(checked: Checked) -> Compiled:
@@ -194,7 +213,8 @@ def compile_program(checked: Checked) -> Compiled:
     facts, inputs = resolve(checked)
     frame = Frame()
     sites: dict[n.Node, Site] = {}
-    code = EffectCode(facts, frame, {}, {}, sites)
+    stages: dict[n.Node, StageCode] = {}
+    code = EffectCode(facts, frame, {}, {}, sites, stages)
     defaults: dict[str, Any] = {}
     slots: dict[str, int] = {name: frame.place(variable, "value") for name, variable in facts.given.items()}
     bindings: list[n.Bind | n.Unpack] = []
@@ -221,7 +241,7 @@ def compile_program(checked: Checked) -> Compiled:
     main = collecting(value, items) if items is not None and one_by_one else code.compile(value)
     find_upstream(facts, sites)
     computed = {name: code.pure.compile(default) for name, default in defaults.items()}
-    return Compiled(frame, slots, computed, main, items, sites, steps, lazies)
+    return Compiled(frame, slots, computed, main, items, sites, steps, lazies, facts, stages)
 
 
 def _comes_one_by_one(code: EffectCode, value: n.Expr) -> bool:

@@ -88,6 +88,10 @@ class Thunk:
             raise self._error
         return self._value
 
+    def known(self) -> tuple[bool, Any]:
+        """Whether it has been computed, and then the value."""
+        return self._code is None and self._error is None, self._value
+
 
 class Lazy:
     """A value that may need a model: computed once, in a task of its own, from when it is started. `value` may be read once `done`."""

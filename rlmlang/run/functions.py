@@ -14,7 +14,7 @@ from rlmlang.run.frames import Frame
 from rlmlang.run.loops import first_of_filter, storing
 from rlmlang.run.pure.calls import builtin_argument, builtin_parameters, copies_for, enter
 from rlmlang.run.samples import sampled
-from rlmlang.run.stages import start_stage
+from rlmlang.run.stages import StageCode, start_stage
 from rlmlang.syntax import nodes as n
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _keyed(c: EffectCode, node: n.Apply, builtin: Builtin) -> Effect:
     awaiting = c.awaiting(others)
     names = builtin_parameters(builtin)
     pure = {names[i]: builtin_argument(c.pure, a) for i, a in enumerate(given) if a is not None and i != at}
-    work, store = _lambda(c, function)
+    stage = StageCode(*_lambda(c, function))
     code, key_name, list_name, span = builtin.code, names[at], names[0], node.span
 
     by_position = all(a is not None for a in given)  # as built-ins that take any number of values want it
@@ -144,7 +144,7 @@ def _keyed(c: EffectCode, node: n.Apply, builtin: Builtin) -> Effect:
         values = {name: argument(env) for name, argument in pure.items()}
         here: Here = env[0]
         items = sampled(here, ListFeed(values[list_name], here.round))
-        keys = await collect(start_stage(env, items, work, store), here)
+        keys = await collect(start_stage(env, items, stage), here)
         replay: Iterator[Any] = iter(keys)
         values[key_name] = lambda _: next(replay)
         try:

@@ -14,7 +14,7 @@ from rlmlang.run.flow import Effect, Env, Here, Lazy, Pure, Scope, label
 from rlmlang.run.pure.bindings import take_apart
 from rlmlang.run.pure.loops import amount, empty_reduce, first_found, may_nest, too_many
 from rlmlang.run.samples import sampled
-from rlmlang.run.stages import start_stage
+from rlmlang.run.stages import StageCode, start_stage
 from rlmlang.run.streams import Reader, StreamLazy
 from rlmlang.streamed import Streamed
 from rlmlang.syntax import nodes as n
@@ -122,11 +122,14 @@ def _stage(c: EffectCode, node: n.Map | n.Filter, answer: bool) -> Open:
 
         return open_pure
     work = c.compile(body)
+    keeps = node if isinstance(node, n.Filter) else None
+    outside = c.facts.mentions(body) - frozenset(c.facts.bound[node])
+    code = c.stages[node] = StageCode(work, store, keeps, skip, node, c.frame, [(v, *c.frame.find(v)) for v in outside])
 
     async def open_stage(env: Env) -> Feed:
         feed = await source(env)
         feed = await in_order(env, feed)
-        stage = start_stage(env, sampled(env[0], feed), work, store, keeps=node if isinstance(node, n.Filter) else None, skip=skip)
+        stage = start_stage(env, sampled(env[0], feed), code)
         return Flattened(stage) if flatten else stage
 
     return open_stage
@@ -205,7 +208,8 @@ def _first_found(
                 await never()
             width = max(width, most - len(found))
             part = xs[at : min(at + width, looked)]
-            verdicts = await collect(start_stage(env, ListFeed(part, here.round, at), _tried(work, store, event), put), here)
+            stage = StageCode(_tried(work, store, event), put)
+            verdicts = await collect(start_stage(env, ListFeed(part, here.round, at), stage), here)
             for x, verdict in zip(part, verdicts, strict=True):
                 if not isinstance(verdict, Failure):
                     here.run.chose(node, verdict)
@@ -230,6 +234,8 @@ def reduce(c: EffectCode, node: n.Reduce) -> Effect:
     def store(env: Env, pair: Any, position: Position) -> None:
         env[left], env[right] = pair
 
+    stage = StageCode(work, store)
+
     async def reduce(env: Env) -> Any:
         level = list(await source(env))
         here: Here = env[0]
@@ -237,7 +243,7 @@ def reduce(c: EffectCode, node: n.Reduce) -> Effect:
             return await initial(env) if initial is not None else empty_reduce(env, None, span)
         while len(level) > 1:
             pairs = [(level[at], level[at + 1]) for at in range(0, len(level) - 1, 2)]
-            merged = await collect(start_stage(env, sampled(here, ListFeed(pairs, here.round)), work, store), here)
+            merged = await collect(start_stage(env, sampled(here, ListFeed(pairs, here.round)), stage), here)
             level = merged + level[len(level) & ~1 :]
         return level[0]
 
@@ -268,7 +274,7 @@ def fold(c: EffectCode, node: n.Fold) -> Effect:
             result = Lazy.promised()
             steps.append((x, last, result))
             last = result
-        await collect(start_stage(env, sampled(here, ListFeed(steps, here.round), first=True), work, put), here)
+        await collect(start_stage(env, sampled(here, ListFeed(steps, here.round), first=True), stage), here)
         return await last.get(here)
 
     async def work(own: Env) -> None:
@@ -282,6 +288,7 @@ def fold(c: EffectCode, node: n.Fold) -> Effect:
             raise
         promised.resolve(value, own[0].round)
 
+    stage = StageCode(work, put)
     return fold
 
 

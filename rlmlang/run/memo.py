@@ -16,7 +16,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future as Promise
 from contextlib import suppress
 from functools import partial
@@ -116,6 +116,10 @@ class Memo:
         if row is not None:
             self._hits[row.model] += 1
         return row
+
+    def hit(self, models: Mapping[str, int]) -> None:
+        """Counts what another process of the run has found: how many rows of each model."""
+        self._hits.update(models)
 
     def peek(self, key: bytes) -> MemoRow | None:
         """`get`, but not counted as a hit."""

@@ -111,7 +111,7 @@ def compile_turn(checked: Checked) -> CompiledTurn:
     facts, _ = resolve(checked)
     frame = Frame()
     sites: dict[n.Node, Site] = {}
-    code = EffectCode(facts, frame, {}, {}, sites)
+    code = EffectCode(facts, frame, {}, {}, sites, {})
     given = {name: frame.place(variable, "value") for name, variable in facts.given.items()}
     earlier: list[tuple[n.Node, list[int]]] = [
         (node, [frame.place(v, "value") for v in facts.bound[node]]) for program in checked.before for node in bindings_of(program)

@@ -43,6 +43,7 @@ from rlmlang.run.nesting import Nesting, Share, Solver
 from rlmlang.run.rehearse import Rehearsal, rehearse
 from rlmlang.run.report import FailedItem, Result, SiteUse, Used, dollars
 from rlmlang.run.seen import Experience, Keys, Seen, by_key, merged
+from rlmlang.run.shards import Shards
 from rlmlang.run.still import UntilStill
 from rlmlang.session.estimates import Estimate
 from rlmlang.session.settings import Settings, by_jobs, memo_path, models_of, processes_of, usable_model
@@ -120,6 +121,8 @@ class Session:
         if batched:
             window = max(window, limits.JOB_WAITING)
         self.run = Run(self.calls, window, sample, solver=self._solver(), nesting=self._nesting(), prepared=prepared)
+        if sample is None and not batched and Shards.possible(workers, self.calls, self.compiled):
+            self.run.shards = Shards(workers, checked, self.compiled, self.run)
         if batched:
             self.run.most_live = 2 * window  # of an outer map and an inner one, so that neither keeps calls out of a job
         self.through = False  # all that a run, or a sample, can do has been done

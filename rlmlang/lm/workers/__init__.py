@@ -1,13 +1,13 @@
-"""More processes for one run: workers that send its requests.
+"""More processes for one run: workers that send its requests, and work on items of its maps.
 
 Of what a call costs in processor time, a third to a half is HTTP and JSON, more where it is encrypted, and one event loop has one core.
-So the run keeps all that has to be exact in one place (evaluator, memo, sharing, rate limits, budget, retries: none of these knows of
+So the run keeps all that has to be exact in one place (sharing, rate limits, budget, retries, what is written: none of these knows of
 workers), and hands over what is costly and needs no account: a request goes to a worker as its messages and settings, and comes back as a
-completion or an error. Workers that evaluate shares of a map would have to ask the run for each call's memo row, slot and reservation, and
-help maps alone.
+completion or an error. What else workers do is said by whoever has it to do, in a room below: `Worker.serve` names a module there, and
+passes messages on (run/shards).
 
-Workers are started when there is a need (need.py), never before; until they stand, and where none can be started, the run sends its
-requests itself. When a worker ends, what it was asked for fails as if a connection had broken, and is tried again elsewhere.
+Workers are started when there is a need (need.py), never before; until they stand, and where none can be started, the run does all of it
+itself. When a worker ends, what it was asked for fails as if a connection had broken, and is tried again elsewhere.
 Not done here: models that run in this process stay in it.
 """
 
@@ -21,7 +21,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
@@ -29,7 +29,19 @@ from typing import Final, Protocol, runtime_checkable
 from rlmlang import limits
 from rlmlang.lm.request import Address, Completion, Model, Provider, ProviderError, Request
 from rlmlang.lm.workers.need import Need
-from rlmlang.lm.workers.wire import CANCEL, READY, REPLY, Channel, Words, ask_words, model_words, read_completion, read_error
+from rlmlang.lm.workers.wire import (
+    CANCEL,
+    READY,
+    REPLY,
+    SERVE,
+    SERVED,
+    Channel,
+    Words,
+    ask_words,
+    model_words,
+    read_completion,
+    read_error,
+)
 
 _LOOK_SECONDS: Final = 5.0  # between two looks for calls that a worker should have ended
 _GRACE_SECONDS: Final = 30.0  # beyond a call's own limit, after which the worker has failed
@@ -53,8 +65,8 @@ class Workers:
         self._need: Need | None = None  # of the thread that sends requests, which need not be this one
         self._starts_left = self._most + limits.WORKER_REPLACEMENTS
         self._begun = False
-        self._alive: list[_Worker] = []  # that have a process
-        self._ready: list[_Worker] = []  # that take requests
+        self._alive: list[Worker] = []  # that have a process
+        self._ready: list[Worker] = []  # that take requests
         self._starting: set[asyncio.Task[None]] = set()
         self._look: asyncio.TimerHandle | None = None
 
@@ -65,20 +77,36 @@ class Workers:
         self._need = self._need or Need()
         return _Shared(own, self)
 
-    def free(self) -> _Worker | None:
+    @property
+    def possible(self) -> bool:
+        """Whether there may be any."""
+        return self._most > 0
+
+    @property
+    def ready(self) -> Sequence[Worker]:
+        """Those that stand."""
+        return self._ready
+
+    def free(self) -> Worker | None:
         """The worker with the fewest calls under way; None where there is none."""
         ready = self._ready
         if len(ready) > 1:
-            return min(ready, key=_Worker.load)
+            return min(ready, key=Worker.load)
         return ready[0] if ready else None
 
     def answered(self) -> None:
         """This process sent a request, and has the reply: where that is too much for it, workers are started."""
         if not self._begun and self._need is not None and self._need.answered():
-            self._begun = True
-            for _ in range(self._most):
-                self._start()
-            self._watch()
+            self.begin()
+
+    def begin(self) -> None:
+        """Starts all workers, if nobody has; returns at once."""
+        if self._begun or not self.possible:
+            return
+        self._begun = True
+        for _ in range(self._most):
+            self._start()
+        self._watch()
 
     async def close(self) -> None:
         """Ends all workers, and waits until they are gone."""
@@ -103,7 +131,7 @@ class Workers:
 
     async def _started(self) -> None:
         try:
-            worker = _Worker(self._gone)
+            worker = Worker(self._gone)
             self._alive.append(worker)
             await worker.open()
         except (OSError, subprocess.SubprocessError):  # no process to be had: it goes on with those there are
@@ -112,7 +140,7 @@ class Workers:
         if worker in self._alive:
             self._ready.append(worker)
 
-    def _gone(self, worker: _Worker) -> None:
+    def _gone(self, worker: Worker) -> None:
         if worker in self._alive:
             self._alive.remove(worker)
             if worker in self._ready:
@@ -148,13 +176,14 @@ class _Shared:
         await self._own.close()
 
 
-class _Worker(Channel):
+class Worker(Channel):
     """One worker process, as the run sees it."""
 
-    def __init__(self, gone: Callable[[_Worker], None]) -> None:
+    def __init__(self, gone: Callable[[Worker], None]) -> None:
         """Starts the process; `gone` is told once, when it has ended. Raises OSError, SubprocessError."""
         super().__init__()
-        self._gone = gone
+        self._gone: list[Callable[[Worker], None]] = [gone]
+        self._served: dict[str, Callable[[Words], None]] = {}
         self._stands = self._loop.create_future()
         self._models: dict[Model, int] = {}  # that it knows, and what it calls them
         self._calls = 0
@@ -213,11 +242,22 @@ class _Worker(Channel):
                 self.send((CANCEL, call))
             raise
 
+    def serve(self, module: str, told: Callable[[Words], None], gone: Callable[[Worker], None]) -> Callable[[Words], None]:
+        """Has it import `module`, whose function `serve` makes what takes messages there; gives what sends them. `told` gets those that
+        come from there, and `gone` is told when the process has ended."""
+        self._served[module] = told
+        self._gone.append(gone)
+        return lambda words: self.send((SERVE, module, words))
+
     def received(self, message: Words) -> None:
         kind, *rest = message
         if kind == READY:
             if not self._stands.done():
                 self._stands.set_result(None)
+            return
+        if kind == SERVED:
+            module, words = rest
+            self._served[module](words)
             return
         call, *said = rest
         waiting = self._waiting.pop(call, None)
@@ -239,7 +279,8 @@ class _Worker(Channel):
             if not answer.done():
                 answer.set_exception(ProviderError(f"the process that sent this request {how}", retryable=True, charged=True))
         self._waiting.clear()
-        self._gone(self)
+        for gone in self._gone:
+            gone(self)
 
     def kill(self) -> None:
         """Ends the process; does not wait for it."""

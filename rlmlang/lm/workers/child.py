@@ -1,5 +1,5 @@
 """A worker process: sends the requests that a run hands it, and hands back what came. It keeps no account of anything: retries, limits,
-budget and memo are the run's.
+budget and memo are the run's. What else it serves stands in modules of rooms below, which the run names.
 
 It ends when its run does, however that ended: then the socket is closed, or it has another parent.
 """
@@ -12,6 +12,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
+from importlib import import_module
 from typing import Any, Final
 
 from rlmlang.lm.providers.chat import Body, Chat
@@ -22,6 +23,8 @@ from rlmlang.lm.workers.wire import (
     CANCEL,
     MODEL,
     READY,
+    SERVE,
+    SERVED,
     Channel,
     Words,
     error_words,
@@ -64,6 +67,7 @@ class _Serving(Channel):
         super().__init__()
         self._models: dict[int, tuple[Model, Chat, Callable[[Body], Awaitable[bytes]]]] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._serving: dict[str, Callable[[Words], None]] = {}
 
     def received(self, message: Words) -> None:
         kind, *rest = message
@@ -74,6 +78,11 @@ class _Serving(Channel):
             (call,) = rest
             if (task := self._tasks.pop(call, None)) is not None:  # none where its reply is just on its way
                 task.cancel()
+        elif kind == SERVE:
+            module, words = rest
+            if module not in self._serving:
+                self._serving[module] = import_module(module).serve(lambda said: self.send((SERVED, module, said)))
+            self._serving[module](words)
         elif kind == MODEL:
             number, *said = rest
             model, address = read_model(*said)

@@ -6,9 +6,11 @@ Both ends run the same interpreter and trust each other, so messages are tuples 
     (MODEL, model, fields, url, headers)                            to a worker: a model that it will be asked for, its key in the clear
     (ASK, call, model, messages, max_tokens, temperature, schema, grammar, tools)
     (CANCEL, call)
+    (SERVE, module, words)                                          for that module, which is imported with the first
     (READY,)                                                        from a worker: it has imported all that it needs
     (REPLY, call, text, finish, refusal, usage, tool_calls)
     (ERROR, call, message, retryable, retry_after, status, charged)
+    (SERVED, module, words)                                         from that module
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ CANCEL: Final = 2
 READY: Final = 3
 REPLY: Final = 4
 ERROR: Final = 5
+SERVE: Final = 6
+SERVED: Final = 7
 
 _LENGTH: Final = struct.Struct(">Q")
 
