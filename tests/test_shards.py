@@ -23,12 +23,14 @@ from scripted import SETTINGS, FakeModel, scripted
 from test_laws import Replies, outcome, program
 
 import rlmlang
-from rlmlang import LimitError, Result, RlmError, Settings, limits
+from rlmlang import BudgetError, LimitError, Result, RlmError, Settings, limits
 from rlmlang.files import DirValue, FileValue
 from rlmlang.lm.workers import Worker, Workers
 from rlmlang.lm.workers.wire import Words
 from rlmlang.run import inputs, stages
-from rlmlang.run.shards import share
+from rlmlang.run.calls import Calls, Site
+from rlmlang.run.flow import Here
+from rlmlang.run.shards import spread, words
 from rlmlang.run.shards.pack import Unshippable, pack, unpack
 from rlmlang.values import DictValue
 
@@ -42,6 +44,7 @@ class Loopback:
         self._stand = stand
         self._broken = broken
         self._answered = 0
+        self._servings: list[Any] = []
         stand.append(self)
 
     def serve(self, module: str, told: Callable[[Words], None], gone: Callable[[Any], None]) -> Callable[[Words], None]:
@@ -54,9 +57,20 @@ class Loopback:
             elif self._answered == 2:
                 self._stand.remove(self)
                 loop.call_soon(gone, self)
+                loop.call_soon(self.end)
+            else:
+                loop.call_soon(self.end)
 
-        take = import_module(module).serve(answered)
-        return lambda words: loop.call_soon(take, words) and None
+        serving = import_module(module)._Serving(answered)
+        self._servings.append(serving)
+        return lambda words: loop.call_soon(serving.take, words) and None
+
+    def end(self) -> None:
+        """Nothing of it goes on."""
+        for serving in self._servings:
+            if serving._program is not None:
+                for question in [*serving._program._asked]:
+                    serving._program.answered(question, None)
 
 
 class Watched:
@@ -75,13 +89,14 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
 
 class shared_out:
     """Within it every stage that may be shared out is, to workers in this process: from its first item on, or with `late` from its
-    second."""
+    second. With `asks` workers may ask for replies."""
 
-    def __init__(self, batch: int = 3, broken: bool = False, late: bool = False) -> None:
+    def __init__(self, batch: int = 3, broken: bool = False, late: bool = False, asks: bool = False) -> None:
         self._patch = pytest.MonkeyPatch()
         self._batch = batch
         self._broken = broken
         self._late = late
+        self._asks = asks
 
     def __enter__(self) -> Watched:
         watched = Watched()
@@ -89,32 +104,33 @@ class shared_out:
         for _ in range(2):
             Loopback(workers, self._broken)
         self_ = self
-        init, came, lost = share.Spread.__init__, share.Spread.came, share.Spread.lost
+        init, came, lost = spread.Spread.__init__, spread.Spread.came, spread.Spread.lost
 
-        def made(self: share.Spread, *given: Any) -> None:
+        def made(self: spread.Spread, *given: Any) -> None:
             init(self, *given)
             if not self_._late:
                 self._turn_on()
 
-        def through(self: share.Spread, events: list[Any], done: share.Done) -> None:
+        def through(self: spread.Spread, events: list[Any], done: words.Done) -> None:
             watched.items += len(events)
             watched.undone += len(done.back)
             came(self, events, done)
 
-        def gone(self: share.Spread, events: list[Any]) -> None:
+        def gone(self: spread.Spread, events: list[Any]) -> None:
             watched.undone += len(events)
             lost(self, events)
 
-        self._patch.setattr(share.Spread, "__init__", made)
-        self._patch.setattr(share.Spread, "came", through)
-        self._patch.setattr(share.Spread, "lost", gone)
+        self._patch.setattr(spread.Spread, "__init__", made)
+        self._patch.setattr(spread.Spread, "came", through)
+        self._patch.setattr(spread.Spread, "lost", gone)
         for name in ("SECONDS", "BUSY", "LEAST"):
-            self._patch.setattr(share, name, 0.0)
-        self._patch.setattr(share, "_LOOK", 1)
-        self._patch.setattr(share, "_BATCH", self._batch)
-        self._patch.setattr(share, "_BATCH_SECONDS", 1e9)
-        self._patch.setattr(share, "_JUDGED", 10**9)
-        self._patch.setattr(share, "_JUDGED_BATCHES", 10**9)
+            self._patch.setattr(spread, name, 0.0)
+        self._patch.setattr(spread, "HEAVY", 0.0 if self._asks else 1e9)
+        self._patch.setattr(spread, "_LOOK", 1)
+        self._patch.setattr(spread, "_BATCH", self._batch)
+        self._patch.setattr(spread, "_BATCH_SECONDS", 1e9)
+        self._patch.setattr(spread, "_JUDGED", 10**9)
+        self._patch.setattr(spread, "_JUDGED_TIMES", 10**9)
         self._patch.setattr(Workers, "begin", lambda self: None)
         self._patch.setattr(Workers, "ready", property(lambda self: workers))
         return watched
@@ -142,6 +158,9 @@ def said(result: Result) -> dict[str, Any]:
     report = result.to_json()
     del report["run"], report["used"]["seconds"]
     report["failures"] = sorted(report["failures"], key=str)  # they come as they happen
+    report["sites"] = [
+        (site["line"], site["column"], site["calls"]) for site in report["sites"]
+    ]  # which of equal calls pays may depend on it
     return report
 
 
@@ -181,7 +200,7 @@ PROGRAMS = [
     ('fn f(xs: [int], by: int) -> [text] { [call f"echo {x * by}" for x in xs] }\nanswer f([1, 2, 3], 2) + f([4], 3)', True),
     ('fn g(n: int) -> text depth 5 { if n < 1 { "" } else { g(n - 1) + call f"echo {n}" } }\nanswer [g(n) for n in range(5)]', True),
     ('answer [[call f"echo {x} {y}" for y in range(x)] for x in range(6)]', True),
-    ('answer [reduce a, b in [call f"echo {x}", call f"echo {x + 1}"] { a + b } for x in range(6)]', True),
+    ('answer [reduce a, b in [call f"echo {x}", call f"echo {x} too"] { a + b } for x in range(6)]', True),
     ('answer [fold acc, y in range(3) from "" { acc + call f"echo {x} {y}" } for x in range(4)]', True),
     ('answer [first 2 y in range(12) where call f"has {x}" on y -> bool for x in range(4)]', True),
     ('answer [sorted(range(3), key=lambda y: len(call f"echo {x} {y}")) for x in range(4)]', True),
@@ -199,8 +218,11 @@ PROGRAMS = [
 
 
 @pytest.mark.parametrize(("source", "whole"), PROGRAMS)
-@pytest.mark.parametrize(("missing", "late"), [(0.0, False), (0.0, True), (0.4, False), (1.0, False)])
-def test_the_report_is_that_of_one_process(source: str, whole: bool | None, missing: float, late: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("missing", "late", "asks"),
+    [(0.0, False, False), (0.0, True, False), (0.4, False, False), (1.0, False, False), (0.4, False, True), (1.0, False, True)],
+)
+def test_the_report_is_that_of_one_process(source: str, whole: bool | None, missing: float, late: bool, asks: bool, tmp_path: Path) -> None:
     for path, text in FOLDER.items():
         (tmp_path / "dir" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "dir" / path).write_text(text)
@@ -214,7 +236,7 @@ def test_the_report_is_that_of_one_process(source: str, whole: bool | None, miss
     two = evolve(one, memo=tmp_path / "copy.sqlite")
     shutil.copy(one.memo, tmp_path / "copy.sqlite")
     wanted = run(source, one, **given)
-    with shared_out(late=late) as watched:
+    with shared_out(late=late, asks=asks) as watched:
         got = run(source, two, **given)
     if wanted.error is None:
         assert said(got) == said(wanted)
@@ -228,8 +250,8 @@ SEEDS = st.integers(0, 1_000_000)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(SEEDS, st.integers(1, 5), st.sampled_from([0.0, 0.3]), st.booleans())
-def test_any_program_gives_the_same(seed: int, batch: int, missing: float, broken: bool) -> None:
+@given(SEEDS, st.integers(1, 5), st.sampled_from([0.0, 0.3, 1.0]), st.booleans(), st.booleans())
+def test_any_program_gives_the_same(seed: int, batch: int, missing: float, broken: bool, asks: bool) -> None:
     source, given_to = program(seed)
     with TemporaryDirectory() as folder:
         one = kept(Path(folder))
@@ -239,7 +261,7 @@ def test_any_program_gives_the_same(seed: int, batch: int, missing: float, broke
         two = evolve(one, memo=Path(folder) / "copy")
         shutil.copy(one.memo, Path(folder) / "copy")
         wanted, first = outcome(source, given_to, Replies(seed), one)
-        with shared_out(batch, broken):
+        with shared_out(batch, broken, asks=asks):
             got, second = outcome(source, given_to, Replies(seed), two)
         if LimitError not in (wanted, got):
             assert got == wanted, source
@@ -258,7 +280,7 @@ def test_a_worker_that_dies_costs_nothing(tmp_path: Path) -> None:
 
 
 def test_where_most_comes_back_nothing_goes_any_more(eager: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(share, "_JUDGED_BATCHES", 4)
+    monkeypatch.setattr(spread, "_JUDGED_TIMES", 4)
     result = run('answer [call f"echo {x}" for x in range(400)]', kept(tmp_path))
     assert result.used.requests == 400 and eager.items == eager.undone <= 3 * 8
 
@@ -266,25 +288,34 @@ def test_where_most_comes_back_nothing_goes_any_more(eager: Watched, tmp_path: P
 def test_a_stage_goes_where_it_kept_the_process_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[Workers] = []
     monkeypatch.setattr(Workers, "begin", lambda self: begun.append(self))
+    monkeypatch.setattr(spread, "BUSY", 0.0)
+    monkeypatch.setattr(spread, "HEAVY", 1e9)
     source = 'answer [call f"echo {x}" for x in range(300)]'
     run(source, kept(tmp_path))
-    monkeypatch.setattr(share, "SECONDS", 0.0)
+    run(source, kept(tmp_path))
+    assert not begun  # too short
+    monkeypatch.setattr(spread, "SECONDS", 0.0)
     run(source, evolve(kept(tmp_path), memo=tmp_path / "other"))
     assert not begun  # all of it waits
+    run(source, evolve(kept(tmp_path), processes=1))
+    run("answer [x for x in range(300)]", kept(tmp_path))
+    batched = 'answer [call "data" on f"{x}" with {batch: 3} for x in range(300)]'
+    run(batched, kept(tmp_path))
+    run(batched, kept(tmp_path))
+    assert not begun
     run(source, kept(tmp_path))
     assert begun
     begun.clear()
-    run(source, evolve(kept(tmp_path), processes=1))
-    run("answer [x for x in range(300)]", kept(tmp_path))
-    run('answer [call "data" on f"{x}" with {batch: 3} for x in range(300)]', kept(tmp_path))
-    assert not begun
+    monkeypatch.setattr(spread, "HEAVY", 0.0)
+    run(source, evolve(SETTINGS, processes=2))
+    assert begun  # it waits, but its items are work
 
 
 def test_steps_that_were_taken_elsewhere_count(eager: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = 'answer [len([y for y in range(x * 100) if y % 7 == 3]) + len(call f"echo {x}") for x in range(20)]'
     assert run(source, kept(tmp_path)).error is None
     monkeypatch.setattr(limits, "RUN_STEPS", 10_000)
-    monkeypatch.setattr(share, "_BATCH", 1)
+    monkeypatch.setattr(spread, "_BATCH", 1)
     with pytest.raises(LimitError, match="steps"), scripted():
         rlmlang.run(source, kept(tmp_path))
 
@@ -341,7 +372,7 @@ def standing(monkeypatch: pytest.MonkeyPatch) -> list[Worker]:
         await take(self)
 
     monkeypatch.setattr(stages._Stage, "_take", taken)
-    monkeypatch.setattr(share, "_BATCH", 8)
+    monkeypatch.setattr(spread, "_BATCH", 8)
     return found
 
 
@@ -374,6 +405,31 @@ def test_processes_give_the_same(standing: list[Worker], tmp_path: Path, script:
             os.kill(pid, 0)
 
 
+@pytest.mark.parametrize("memo", [True, False])
+def test_workers_ask_the_run_for_replies(
+    standing: list[Worker], tmp_path: Path, script: str, monkeypatch: pytest.MonkeyPatch, memo: bool
+) -> None:
+    monkeypatch.setattr(spread, "HEAVY", 0.0)
+    fetched: list[bytes] = []
+    fetch = Calls.fetch
+
+    async def watched(self: Calls, site: Site, here: Here, key: bytes, request: Any) -> Any:
+        fetched.append(key)
+        return await fetch(self, site, here, key, request)
+
+    monkeypatch.setattr(Calls, "fetch", watched)
+    given = Settings(model=script, memo=tmp_path / "memo.sqlite" if memo else "off", processes=2)
+    program = 'input n: int\nanswer [call f"tell of {call f"what is {x}"}, {x}" for x in range(n)]'
+    result = rlmlang.run(program, given, n=200)
+    used = result.used
+    assert (used.calls, used.requests, used.from_memo, used.shared, used.rounds) == (400, 400, 0, 0, 2)
+    assert result.answer == ["said"] * 200 and len(fetched) > 10
+    with pytest.raises(BudgetError) as stopped:
+        program = 'input n: int\nanswer [call f"tell of {x}" for x in range(n) if call f"is {x} odd?" -> bool]'
+        rlmlang.run(program, evolve(given, budget="250 calls", memo="off"), n=200)
+    assert stopped.value.result is not None and stopped.value.result.used.requests == 250
+
+
 def test_files_are_read_there_and_folders_listed_here(standing: list[Worker], tmp_path: Path, script: str) -> None:
     folder = tmp_path / "dir"
     folder.mkdir()
@@ -394,12 +450,12 @@ def test_a_process_that_is_killed_is_done_without(
     monkeypatch.setattr(limits, "WORKER_REPLACEMENTS", 0)
     given = Settings(model=script, memo=tmp_path / "memo.sqlite", processes=2)
     first = rlmlang.run(PROGRAM, given, n=300)
-    came = share.Spread.came
+    came = spread.Spread.came
 
-    def kill(self: share.Spread, events: list[Any], done: share.Done) -> None:
+    def kill(self: spread.Spread, events: list[Any], done: words.Done) -> None:
         came(self, events, done)
         standing[0]._process.send_signal(signal.SIGKILL)
 
-    monkeypatch.setattr(share.Spread, "came", kill)
+    monkeypatch.setattr(spread.Spread, "came", kill)
     again = rlmlang.run(PROGRAM, given, n=300)
     assert again.answer == first.answer and again.used.from_memo == 601

@@ -40,7 +40,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--processes",
         metavar="N",
         type=count,
-        help="at most so many send requests, where one is too slow; by default one a core, 4 at most",
+        help="at most so many share the work, where one is too slow; by default one a core, 4 at most",
     )
     parser.add_argument("--offline", action="store_true", help="answer from the memo only; a reply that is not there is a failure")
     parser.add_argument("--quiet", action="store_true", help="no progress, warnings or summary")

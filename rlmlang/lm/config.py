@@ -2,7 +2,7 @@
 
     model = "small"                      # a name below, `local`, `gguf:PATH`, `script:PATH`, or what the endpoint calls it
     concurrency = 32                     # calls under way at once, for each model that does not say itself
-    processes = 4                        # that may send requests, where one has more of them than it can send
+    processes = 4                        # that may share the work, where one has more than it can do
     budget = ["$2", "10 min"]            # one text, or several
     memo = ".rlm/memo.sqlite"            # or "off"
     batch = true                         # `rlm run` sends requests as jobs of a Batch API

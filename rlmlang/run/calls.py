@@ -151,6 +151,7 @@ class Calls:
         self.batches = Batches(client, self._count_paid)
         self._flying: dict[bytes, _Flight] = {}
         self._failed: dict[bytes, Failure] = {}
+        self._fetched: set[bytes] = set()  # asked for on behalf of calls that are not counted yet
         self._own: set[bytes] = set()  # rows of the memo that this run has paid for
         self._answers: dict[bytes, tuple[Any, Cost]] | None = {} if memo.path is None else None  # instead of the memo, for this run
 
@@ -160,14 +161,18 @@ class Calls:
         """The value of one call. Raises Failure; Dropped where nobody needs it any more; what stops the run otherwise."""
 
         def draft() -> Draft:
-            form = site.form
-            if form is None:
-                form = site.form = form_of(site.type, self.client.model(site.model), site.max_tokens, site.temperature)
+            form = site.form or self.form(site)
             parts = read_data(data)
             content = form.content(prompt, parts)
             return form.key(content, sample, system), partial(form.request, content, sample, system), parts
 
         return await self.answer(site, here, draft, prompt)
+
+    def form(self, site: Site) -> Form:
+        """What all requests of a place share. Raises UsageError for a model that is not configured."""
+        if site.form is None:
+            site.form = form_of(site.type, self.client.model(site.model), site.max_tokens, site.temperature)
+        return site.form
 
     async def answer(self, site: Site, here: Here, draft: Callable[[], Draft], prompt: str = "") -> Any:
         """The value of the reply to what `draft` gives. Raises as `ask`, and what `draft` raises."""
@@ -198,13 +203,10 @@ class Calls:
                         except Answered:
                             continue
                     else:
-                        flight.scopes.append(here.scope)
-                        value = await asyncio.shield(flight.landed)
+                        value = await self._joined(flight, here)
                         if value is _LOST:
-                            if not here.scope.alive():
-                                raise Dropped
                             continue
-                        self._count_shared(site)
+                        self._count_again(site, key)
                         if isinstance(value, Failure):
                             raise value
                         cost = flight.cost
@@ -233,18 +235,18 @@ class Calls:
         """Whether the answer is there already, it, and what it took. Raises the Failure that an equal call ended with."""
         failed = self._failed.get(key)
         if failed is not None:
-            self._count_shared(site)
+            self._count_again(site, key)
             raise failed
         if self._answers is not None:
             if key in self._answers:
-                self._count_shared(site)
+                self._count_again(site, key)
                 return True, *self._answers[key]
             return False, None, _FREE
         row = self.memo.get(key)
         if row is None:
             return False, None, _FREE
         if key in self._own:
-            self._count_shared(site)
+            self._count_again(site, key)
         else:
             site.from_memo += 1
             for each in site.within:
@@ -255,17 +257,72 @@ class Calls:
         return True, row.value, (row.input_tokens + row.output_tokens, row.nanodollars or 0)
 
     def found(self, site: Site, level: int, keys: Sequence[bytes]) -> None:
-        """Counts calls that another process of the run found in the memo, `level` deep in solves."""
-        own = self._own
-        shared = sum(key in own for key in keys) if own else 0
+        """Counts calls of a place for which another process of the run had the reply, from the memo or by `fetch`, `level` deep in
+        solves."""
+        own = self._own if self._answers is None else self._answers
+        fetched = shared = 0
+        if own or self._fetched:
+            for key in keys:
+                if key in self._fetched:
+                    self._fetched.discard(key)
+                    fetched += 1
+                else:
+                    shared += key in own
+        from_memo = len(keys) - fetched - shared
         for each in site.all:
             each.calls += len(keys)
             each.shared += shared
-            each.from_memo += len(keys) - shared
+            each.from_memo += from_memo
         self.calls += len(keys)
         self.shared += shared
-        self.from_memo += len(keys) - shared
+        self.from_memo += from_memo
         self.depth = max(self.depth, level)
+
+    async def fetch(self, site: Site, here: Here, key: bytes, request: Callable[[], Request]) -> Any:
+        """The reply that a call wants which another process evaluates; `found` counts that call, or `answer` where it is done here after
+        all. Raises as `ask`."""
+        while True:
+            failed = self._failed.get(key)
+            if failed is not None:
+                raise failed
+            if self._answers is not None and key in self._answers:
+                return self._answers[key][0]
+            row = self.memo.peek(key)
+            if row is not None:
+                return row.value
+            flight = self._flying.get(key)
+            if flight is None:
+                self._fetched.add(key)
+                try:
+                    return (await self._fly(site, here, request(), key, "", ()))[0]
+                except Answered:
+                    self._fetched.discard(key)
+                except Failure:
+                    raise
+                except BaseException:  # it was not sent
+                    self._fetched.discard(key)
+                    raise
+            else:
+                value = await self._joined(flight, here)
+                if isinstance(value, Failure):
+                    raise value
+                if value is not _LOST:
+                    return value
+
+    async def _joined(self, flight: _Flight, here: Here) -> Any:
+        """What an equal call under way lands with; _LOST where it has to be sent anew. Raises Dropped."""
+        flight.scopes.append(here.scope)
+        value = await asyncio.shield(flight.landed)
+        if value is _LOST and not here.scope.alive():
+            raise Dropped
+        return value
+
+    def _count_again(self, site: Site, key: bytes) -> None:
+        """Counts a call whose reply, or failure, this run has: it shares that with another, unless it was fetched for it."""
+        if key in self._fetched:
+            self._fetched.discard(key)
+        else:
+            self._count_shared(site)
 
     def _count_shared(self, site: Site) -> None:
         for each in site.all:

@@ -104,7 +104,7 @@ class Run:
             return
         finally:
             self.inline = outer
-        self.spawn(_rest(code, waits_for))
+        self.spawn(rest_of(code, waits_for))
 
     async def own_task(self) -> None:
         """What follows needs a task of its own, to be cancelled or timed out alone."""
@@ -172,7 +172,7 @@ class Run:
             raise Interrupted("interrupted")
 
 
-async def _rest(code: Coroutine[Any, Any, None], waits_for: Any) -> None:
+async def rest_of(code: Coroutine[Any, Any, None], waits_for: Any) -> None:
     """The rest of a coroutine that was begun outside of a task and waits for a future (None: for nothing)."""
     await _resumed(code, waits_for)
 

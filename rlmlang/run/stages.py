@@ -7,6 +7,7 @@ its stream: the value made, or GONE where the item is dropped. An item so goes o
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from rlmlang.syntax import nodes as n
 
 _AT_ONCE: Final = 4  # items that begin in one turn of the event loop: the first are on their way to the model while others begin
+_LONG: Final = 0.001  # seconds of work on an item, after which others have their turn
 
 
 @define(eq=False)
@@ -126,25 +128,42 @@ class _Stage:
                 continue
             if event[1] is GONE:
                 out.put(*event)
-            elif (spread is None or not spread.takes(event)) and self._start(event, run.start):
-                begun += 1
-                if begun % _AT_ONCE == 0:
+            elif spread is None or not spread.takes(event):
+                since = time.perf_counter()
+                waits = self._start(event, run.start)
+                took = time.perf_counter() - since
+                if spread is not None:
+                    spread.began(took)
+                begun += waits
+                if took > _LONG or (waits and begun % _AT_ONCE == 0):
                     await asyncio.sleep(0)
 
     def _start(self, event: Event, start: Callable[[Coroutine[Any, Any, None]], Any]) -> bool:
         """Begins to work on an item; whether it is under way then."""
-        position, value, round = event
+        position, value, _ = event
         run = self.run
         own = self.env.copy()
-        scope = Scope(self.scope) if self.skip or (run.sample is not None and self.feed.partial) else self.scope
-        own[0] = Here(run, scope, max(round, self.round), (*self.items, label(value, position_number(position))))
+        own[0] = self.here(event)
         others = self.live
         self.live += 1
         run.live_items += 1
         start(self._item(own, position, value))
         return self.live > others
 
+    def here(self, event: Event) -> Here:
+        """The flow of an item."""
+        position, value, round = event
+        scope = Scope(self.scope) if self.skip or (self.run.sample is not None and self.feed.partial) else self.scope
+        return Here(self.run, scope, max(round, self.round), (*self.items, label(value, position_number(position))))
+
     # ---- items that another process has ----
+
+    def waits(self, items: int) -> None:
+        """So many items of another process more (or less) wait for a reply."""
+        self.live += items
+        self.run.live_items += items
+        if items < 0:
+            self._moved()
 
     def through(self, position: Position, made: Any, round: int) -> None:
         """Another process is through with an item."""
@@ -156,13 +175,14 @@ class _Stage:
         if error is not None:
             self._fail(*error)
         self.back.extend(events)
-        self._go_on()
-        if self.wake is not None and not self.wake.done():
-            self.wake.set_result(None)
+        self._moved()
 
-    def _go_on(self) -> None:
+    def _moved(self) -> None:
+        """There may be room for another item, or none may be left to wait for."""
         while self.back and self.live < self.run.window and self.scope.alive() and not self.out.closed:
             self._start(self.back.popleft(), self.run.spawn)
+        if self.wake is not None and not self.wake.done():
+            self.wake.set_result(None)
 
     async def _wait(self) -> None:
         self.wake = asyncio.get_running_loop().create_future()
@@ -196,10 +216,7 @@ class _Stage:
             self.run.done_items += self.first
             if self.spread is not None:
                 self.spread.worked()
-            if self.back:
-                self._go_on()
-            if self.wake is not None and not self.wake.done():
-                self.wake.set_result(None)
+            self._moved()
 
     def _fail(self, position: Position, error: BaseException) -> None:
         self.scope.dead = True

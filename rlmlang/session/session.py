@@ -121,7 +121,7 @@ class Session:
         if batched:
             window = max(window, limits.JOB_WAITING)
         self.run = Run(self.calls, window, sample, solver=self._solver(), nesting=self._nesting(), prepared=prepared)
-        if sample is None and not batched and Shards.possible(workers, self.calls, self.compiled):
+        if sample is None and not batched and Shards.possible(workers, self.compiled):
             self.run.shards = Shards(workers, checked, self.compiled, self.run)
         if batched:
             self.run.most_live = 2 * window  # of an outer map and an inner one, so that neither keeps calls out of a job

@@ -27,7 +27,7 @@ class Settings:
     `rlm.toml` in the current folder, if there is one), then the environment.
 
     `root` is the model that writes the programs of `solve` (None: the section `[models.root]`, else `model`). `processes` is how many may
-    send requests (None: one a core, four at most): more than one do only where its calls are too fast for one. `budget` is one text or
+    share the work (None: one a core, four at most): more than one do only where there is too much for one. `budget` is one text or
     several (`"$2"`, `"500 calls"`); `memo` a path or `"off"`. `batch`: models that have a Batch API are asked by it.
     """
 
@@ -52,7 +52,7 @@ def configuration(path: str | os.PathLike[str] | None = None) -> Config:
 
 
 def processes_of(settings: Settings, config: Config) -> int:
-    """How many processes may send requests. Raises UsageError."""
+    """How many processes a run may have. Raises UsageError."""
     given = settings.processes if settings.processes is not None else config.processes
     if given is not None and not 1 <= given <= limits.PROCESSES:
         raise UsageError(f"--processes is a whole number from 1 to {limits.PROCESSES}, not {given}")
