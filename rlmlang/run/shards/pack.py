@@ -19,7 +19,7 @@ _SHIPPED: Final = frozenset((DictValue, range, FileValue, *PLACES, Model, Fracti
 
 
 class Unshippable(Exception):
-    """A value that another process cannot have: a list that is not held, a file that lies in memory alone."""
+    """What another process cannot have: a list that is not held, a file that lies in memory alone."""
 
 
 class _Packer(pickle.Pickler):

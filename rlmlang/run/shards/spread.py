@@ -108,8 +108,10 @@ class Spread:
             self.number = self._shards.begin()
 
     def _stage(self) -> tuple[int, list[Captured], int, int]:
+        """What a worker needs to make the stage. Raises Unshippable."""
         shards, code, env = self._shards, self._code, self._env
-        assert code.node is not None
+        if code.node not in shards.numbers or any(v not in shards.places for v, _, _ in code.captured):
+            raise Unshippable
         captured = [(shards.places[v], kind, *_known(env[slot], kind)) for v, slot, kind in code.captured]
         return shards.numbers[code.node], captured, env[1], env[2]
 
