@@ -76,6 +76,11 @@ class Failure(RlmError):
         again.cost = self.cost
         return again
 
+    def bare(self) -> Self:
+        """The same object without what it came through: whoever keeps a failure shall not keep the data of the frames that it left."""
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+        return self
+
 
 class CutOff(Failure):
     """A reply that stopped at its limit of tokens, or was stopped as it said the same over and over."""

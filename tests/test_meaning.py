@@ -480,3 +480,13 @@ def test_otherwise_leaves_the_calls_that_others_need() -> None:
 def test_a_program_calls_the_models_it_was_allowed() -> None:
     with scripted(), pytest.raises(UsageError, match=r"(?i)no model is called"):
         rlmlang.run('answer call "echo a" with {model: "other"}', SETTINGS)
+
+
+def test_a_failure_that_is_kept_keeps_no_data() -> None:
+    source = 'answer [(call "fail" on f"{x}" + "x" * 1000) otherwise "none" for x in range(20)]'
+    with scripted():
+        session = prepare(source, SETTINGS, {})
+        assert session.start().wait() == ["none"] * 20
+    kept = [*session.calls._failed.values()]
+    assert len(kept) == 20
+    assert all(failure.__traceback__ is None and failure.__context__ is None for failure in kept)

@@ -222,7 +222,9 @@ class Calls:
                 each.failed += 1
             if self.watch is not None and request is not None:
                 self.watch(site, nesting.level, request(), failure, failure.cost)
-            raise failure.anew(failure.message, span=site.span, attempts=failure.attempts, item=here.items) from None
+            told = failure.anew(failure.message, span=site.span, attempts=failure.attempts, item=here.items)
+            failure.bare()
+            raise told from None
         except RlmError as stop:
             stop.span = stop.span or site.span
             here.run.stop(stop)
@@ -284,7 +286,7 @@ class Calls:
         while True:
             failed = self._failed.get(key)
             if failed is not None:
-                raise failed
+                raise failed.anew(failed.message, attempts=failed.attempts)
             if self._answers is not None and key in self._answers:
                 return self._answers[key][0]
             row = self.memo.peek(key)
@@ -297,15 +299,17 @@ class Calls:
                     return (await self._fly(site, here, request(), key, "", ()))[0]
                 except Answered:
                     self._fetched.discard(key)
-                except Failure:
-                    raise
+                except Failure as failure:
+                    told = failure.anew(failure.message, attempts=failure.attempts)
+                    failure.bare()
+                    raise told from None
                 except BaseException:  # it was not sent
                     self._fetched.discard(key)
                     raise
             else:
                 value = await self._joined(flight, here)
                 if isinstance(value, Failure):
-                    raise value
+                    raise value.anew(value.message, attempts=value.attempts)
                 if value is not _LOST:
                     return value
 
