@@ -215,11 +215,11 @@ def writer(path: Path, name: str, start: int, end: int) -> subprocess.Popen[str]
 
 def test_kill_9_loses_only_what_was_in_flight(path: Path) -> None:
     for attempt in range(3):
-        process = writer(path, "killed", attempt * 1_000_000, (attempt + 1) * 1_000_000)
-        assert process.stdout is not None
-        told = [process.stdout.readline() for _ in range(200 + 77 * attempt)]
-        process.send_signal(signal.SIGKILL)
-        rest, _ = process.communicate()
+        with writer(path, "killed", attempt * 1_000_000, (attempt + 1) * 1_000_000) as process:
+            assert process.stdout is not None
+            told = [process.stdout.readline() for _ in range(200 + 77 * attempt)]
+            process.send_signal(signal.SIGKILL)
+            rest = process.stdout.read()  # with what was read ahead of the lines, which communicate() leaves out
         confirmed = {int(line) for line in [*told, *rest.splitlines(keepends=True)] if line.endswith("\n")}
         with Memo.open(path) as memo:
             assert len(confirmed) >= 200
