@@ -220,7 +220,7 @@ PROGRAMS = [
 @pytest.mark.parametrize(("source", "whole"), PROGRAMS)
 @pytest.mark.parametrize(
     ("missing", "late", "asks"),
-    [(0.0, False, False), (0.0, True, False), (0.4, False, False), (1.0, False, False), (0.4, False, True), (1.0, False, True)],
+    [(0.0, True, False), (0.4, False, False), (0.4, False, True)],
 )
 def test_the_report_is_that_of_one_process(source: str, whole: bool | None, missing: float, late: bool, asks: bool, tmp_path: Path) -> None:
     for path, text in FOLDER.items():
@@ -249,7 +249,7 @@ def test_the_report_is_that_of_one_process(source: str, whole: bool | None, miss
 SEEDS = st.integers(0, 1_000_000)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SEEDS, st.integers(1, 5), st.sampled_from([0.0, 0.3, 1.0]), st.booleans(), st.booleans())
 def test_any_program_gives_the_same(seed: int, batch: int, missing: float, broken: bool, asks: bool) -> None:
     source, given_to = program(seed)
@@ -436,12 +436,10 @@ def test_files_are_read_there_and_folders_listed_here(standing: list[Worker], tm
     for number in range(30):
         (folder / f"{number}.txt").write_text(f"text {number}")
     given = Settings(model=script, memo=tmp_path / "memo.sqlite", processes=2)
-    reading = 'input dir: dir\nanswer [{f.path, said: call "tell" on f} for f in dir.files() if len(f.text) > 6]'
-    listing = 'input dir: dir\nanswer [{f.path, n: len(dir.files("1*.txt")), said: call "tell" on f} for f in dir.files()]'
-    for source in (reading, listing):
-        first = rlmlang.run(source, given, dir=folder)
-        again = rlmlang.run(source, given, dir=folder)
-        assert again.answer == first.answer and again.used.requests == 0
+    reading = '[{f.path, said: call "tell" on f} for f in dir.files() if len(f.text) > 6]'
+    listing = '[{f.path, n: len(dir.files("1*.txt")), said: call "tell" on f} for f in dir.files()]'
+    first, again = (rlmlang.run(f"input dir: dir\nanswer [{reading}, {listing}]", given, dir=folder) for _ in range(2))
+    assert again.answer == first.answer and again.used.requests == 0
 
 
 def test_a_process_that_is_killed_is_done_without(
