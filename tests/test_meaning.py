@@ -13,6 +13,7 @@ from scripted import SETTINGS, FakeModel, scripted
 
 import rlmlang
 from rlmlang import BudgetError, Failure, Interrupted, LimitError, Result, RlmError, UsageError
+from rlmlang.run.evaluate import Run
 from rlmlang.run.memo import Memo
 from rlmlang.run.memo_rows import MemoRow
 from rlmlang.session import prepare
@@ -490,3 +491,24 @@ def test_a_failure_that_is_kept_keeps_no_data() -> None:
     kept = [*session.calls._failed.values()]
     assert len(kept) == 20
     assert all(failure.__traceback__ is None and failure.__context__ is None for failure in kept)
+
+
+def test_what_is_cancelled_before_its_task_begins_ends() -> None:
+    ended: list[bool] = []
+
+    async def item() -> None:
+        try:
+            await asyncio.sleep(0)
+        finally:
+            ended.append(True)
+
+    async def main() -> None:
+        session = prepare('answer call "echo x"', SETTINGS, {})
+        run = Run(session.calls, 1)
+        code = item()  # held, so that it is not ended by being forgotten
+        run.start(code)
+        await run.end()
+        await asyncio.sleep(0)
+        assert ended == [True]
+
+    asyncio.run(main())

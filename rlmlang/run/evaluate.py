@@ -104,7 +104,8 @@ class Run:
             return
         finally:
             self.inline = outer
-        self.spawn(rest_of(code, waits_for))
+        task = self.spawn(rest_of(code, waits_for))
+        task.add_done_callback(lambda _: code.close())  # one that is cancelled before it began has not told it
 
     async def own_task(self) -> None:
         """What follows needs a task of its own, to be cancelled or timed out alone."""
