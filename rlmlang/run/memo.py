@@ -32,7 +32,7 @@ from rlmlang.limits import MEMO_BYTES
 from rlmlang.run import memo_file, memo_seen, memo_stats
 from rlmlang.run.memo_absent import Absent
 from rlmlang.run.memo_ahead import Ahead
-from rlmlang.run.memo_file import COLUMNS, UNREADABLE, unusable
+from rlmlang.run.memo_file import COLUMNS, ROW_OF_KEY, UNREADABLE, unusable
 from rlmlang.run.memo_jobs import save_jobs
 from rlmlang.run.memo_rows import MemoRow, columns_of, row_of
 from rlmlang.run.seen import Seen
@@ -43,7 +43,6 @@ _GROUP: Final = 2_048  # rows of one transaction at most
 _APART: Final = 0.004  # seconds between two transactions, at least: what comes meanwhile shares one
 _UNMEASURED: Final = 64  # so often the size of the file is looked at while it grows to its limit
 _EVICTED: Final = 16  # rows that go at a time
-_GET: Final = f"SELECT id, {COLUMNS} FROM replies WHERE key = ?"
 _PUT: Final = f"INSERT OR IGNORE INTO replies (key, {COLUMNS}) VALUES "
 _ROW: Final = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_ROWS: Final = 64  # of one statement: each gives the interpreter's lock up and has to wait for it
@@ -133,7 +132,7 @@ class Memo:
             return None
         try:
             self._begin(reader)
-            found = reader.execute(_GET, (key,)).fetchone()
+            found = reader.execute(ROW_OF_KEY, (key,)).fetchone()
             if found is None:
                 self._absent.missed()
                 return None

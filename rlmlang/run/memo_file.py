@@ -22,6 +22,7 @@ from rlmlang.errors import UsageError
 
 UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError)  # SQLite names what is wrong by the text of a damaged schema
 COLUMNS: Final = "checksum, value, input_tokens, output_tokens, cached_tokens, nanodollars, model, created"
+ROW_OF_KEY: Final = f"SELECT id, {COLUMNS} FROM replies WHERE key = ?"
 _APPLICATION: Final = 0x524C4D4D  # "RLMM", in the file's header
 _VERSION: Final = 1
 _WAIT: Final = 10.0  # seconds for another process to finish opening the file

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
 from rlmlang.run.memo_ahead import Ahead
-from rlmlang.run.memo_file import COLUMNS, UNREADABLE, connect_looking
+from rlmlang.run.memo_file import ROW_OF_KEY, UNREADABLE, connect_looking
 from rlmlang.run.memo_rows import MemoRow, row_of
-
-_GET: Final = f"SELECT id, {COLUMNS} FROM replies WHERE key = ?"
 
 
 class Lookup:
@@ -40,7 +37,7 @@ class Lookup:
         columns = self._ahead.take(key)
         if columns is None and self._db is not None:
             with suppress(*UNREADABLE):
-                found = self._db.execute(_GET, (key,)).fetchone()
+                found = self._db.execute(ROW_OF_KEY, (key,)).fetchone()
                 if found is not None:
                     at, *columns = found
                     self._ahead.look(self._db, at)
